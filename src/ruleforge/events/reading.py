@@ -1,0 +1,27 @@
+"""What reading one place of an event gives: the values found, and whether they are all there is."""
+
+import msgspec
+
+
+class Element(msgspec.Struct, frozen=True):
+    """One value of a place, with what identifies it there."""
+
+    value: bytes
+    name: bytes = b""  # argument, header, cookie or part name; JSON pointer; b"" for places without names
+    filename: bytes | None = None  # multipart only
+    content_type: bytes | None = None  # multipart only
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """All values of one place.
+
+    `complete` is False when the source did not record the place, or a bound cut it off: then an existential
+    condition that no value satisfies is *unknown*, not false.
+    """
+
+    elements: tuple[Element, ...] = ()
+    complete: bool = True
+
+
+NOT_RECORDED = Reading((), complete=False)
+NOTHING = Reading(())

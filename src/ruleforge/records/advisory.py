@@ -1,0 +1,48 @@
+"""What a disclosure says, in one shape: the vulnerability, and the requests that show it."""
+
+import msgspec
+
+from ruleforge.events.request import Request
+from ruleforge.rules.tree import Product
+
+
+class PocRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One concrete request of a proof of concept, with the role it plays there.
+
+    `standins` are the byte strings (2 bytes and more) in `request` that stand for something random, callback-like,
+    credential-like or computed at run time: they are *not significant* and must never become a rule literal, nor may
+    a literal overlap one.
+    """
+
+    request: Request
+    role: str = ""  # "exploit" | "setup" | "probe"; empty before roles are assigned
+    reason: str = ""  # why it has this role, one sentence
+    origin: str = ""  # place in the source, "http[0].raw[1]" or "http[2].path[0]"
+    block: int = 0  # ordinal of the http block
+    step: int = 0  # ordinal of the request within the block, before payload expansion
+    row: int = 0  # ordinal of the payload row that filled it
+    standins: tuple[bytes, ...] = ()
+    redirects: bool = False
+    # What the source checks in the response to this request's block, already flattened to words (for roles, sensors).
+    matchers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what the reader could only approximate
+
+
+class Advisory(msgspec.Struct, frozen=True, kw_only=True):
+    """One vulnerability as disclosed, whatever document it came from."""
+
+    id: str  # "CVE-2021-41773" or the document's own id
+    sources: tuple[str, ...]  # files, as given by the user
+    cves: tuple[str, ...] = ()
+    title: str = ""
+    description: str = ""
+    cwes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    severity: str = "unknown"
+    products: tuple[Product, ...] = ()
+    references: tuple[str, ...] = ()
+    author: str = ""
+    created: str = ""
+    requests: tuple[PocRequest, ...] = ()
+    problems: tuple[str, ...] = ()  # what was left out or approximated, for the report
+    digest: str = ""  # sha256 of the source documents, for incremental runs
