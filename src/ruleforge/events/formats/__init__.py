@@ -1,1 +1,98 @@
-"""See docs/explanation/architecture.md."""
+"""Readers of log and capture formats: each gives requests, and an error for what it could not read."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import msgspec
+
+from ruleforge._registry import Registry
+from ruleforge.errors import InputError
+from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, open_file
+from ruleforge.events.formats.combined import is_access_line, read_combined
+from ruleforge.events.formats.jsonl import read_jsonl, request_to_json
+from ruleforge.events.formats.raw_http import parse_raw_request, parse_request_line, read_raw_http
+from ruleforge.events.formats.shown import request_to_text
+from ruleforge.events.request import Request
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "detect_format",
+    "parse_raw_request",
+    "parse_request_line",
+    "read_requests",
+    "request_to_json",
+    "request_to_text",
+]
+
+Reader: TypeAlias = Callable[[BinaryIO, str, int], Iterator[Request | InputError]]
+_HEAD_BYTES = 64 << 10
+_REQUEST_START = re.compile(rb"\s{0,8}[A-Z]{2,20} +[^\r\n]{1,8000} HTTP/[0-9]")
+
+
+class Format(msgspec.Struct, frozen=True):
+    """One way requests are written to files."""
+
+    name: str
+    meaning: str
+    read: Reader  # decompressed stream, name of the file, bytes at most
+
+
+FORMATS = Registry[Format]("format")
+for _format in (
+    Format("jsonl", "one JSON object a line", read_jsonl),
+    Format("raw_http", "one HTTP/1 request as text", read_raw_http),
+    Format("combined", "access log of Apache or nginx, common or combined", read_combined),
+):
+    FORMATS.put(_format.name, _format)
+
+
+def detect_format(path: Path, head: bytes) -> str:
+    """Name the format of a file from its first (decompressed) bytes, else from its name.
+
+    Raises:
+        InputError: neither says (RF220).
+    """
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"{":
+        return "jsonl"
+    if is_access_line(start.partition(b"\n")[0]):
+        return "combined"
+    if _REQUEST_START.match(start):
+        return "raw_http"
+    suffixes = {suffix.lower() for suffix in path.suffixes}
+    for name, known in _SUFFIXES.items():
+        if suffixes & known:
+            return name
+    hint = "name it: " + ", ".join(FORMATS)
+    raise InputError("the format of the file is not known", where=str(path), hint=hint, code="RF220")
+
+
+_SUFFIXES = {"jsonl": {".jsonl", ".ndjson"}, "raw_http": {".http", ".req", ".raw"}, "combined": {".log"}}
+
+
+def read_requests(
+    path: Path, format_name: str | None = None, *, most: int = MAX_TOTAL_BYTES
+) -> Iterator[Request | InputError]:
+    """Read the requests of a plain or gzip file, one after the other.
+
+    Args:
+        path: the file.
+        format_name: a key of FORMATS; None: found out from the first bytes.
+        most: decompressed bytes to read at most; then the last item is an error.
+
+    Raises:
+        InputError: the format is not known (RF220).
+        OutsideError: the file cannot be opened (RF501).
+        UsageError: no such format (RF102).
+    """
+    with open_file(path) as stream:
+        reader = FORMATS[format_name or detect_format(path, _peek(stream))]
+        yield from reader.read(stream, path.name, most)
+
+
+def _peek(stream: BinaryIO) -> bytes:
+    peek: Callable[[int], bytes] = stream.peek  # type: ignore[attr-defined]
+    return peek(_HEAD_BYTES)

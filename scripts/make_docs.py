@@ -1,0 +1,397 @@
+"""Write docs/reference from the program itself: registries, data files, the source and the command line.
+
+`python scripts/make_docs.py` writes, `--check` fails when a page is not what this script makes. Pages that people
+write (rule-language.md and the rest of docs/) are not touched.
+"""
+
+import argparse
+import ast
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+
+import ruleforge.cli
+from ruleforge.events.places import FIELDS
+from ruleforge.records.forging import REFUSALS
+from ruleforge.rules.classes import CLASSES, load_class
+from ruleforge.rules.operators import OPERATORS, Example
+from ruleforge.rules.schema import rule_schema
+from ruleforge.rules.transforms import MAX_TRANSFORMS, TRANSFORMS
+from ruleforge.rules.values import VALUE_TYPES
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "ruleforge"
+MADE = "<!-- Written by scripts/make_docs.py (`make docs`). Change the program, not this page. -->\n\n"
+FAMILIES = {
+    "0": "Base of all errors",
+    "1": "Usage: the caller asked for something that does not exist or does not fit (exit 2)",
+    "2": "Input: a document, request or log line cannot be read; the rest of the batch goes on (exit 2)",
+    "3": "Rules: a rule is refused, or lint has something to say about it (exit 2)",
+    "4": "Policy: a rule of the house forbids the step",
+    "5": "Outside: disk, network or another program failed (exit 3)",
+}
+
+
+# The words before each table; `{…}` is filled in.
+INTRODUCTIONS = {
+    "fields": """# Fields
+
+The places a condition can read, of the events {events}. A *named* field has elements with names (arguments, headers …)
+and takes an optional `name`. The last column is the nearest field of the Elastic Common Schema. What the views of the
+path do to it is told in [the rule language](rule-language.md).
+
+""",
+    "operators": """# Operators
+
+A condition over several values holds when *some* value satisfies its operator. Operators over *values* ask how many
+there are. The examples read: this value, asked of this text.
+
+""",
+    "transforms": """# Transforms
+
+Applied from left to right before the operator asks, each from one value to one or to none. A condition has at most
+{most} of them. Payload classes bring their own forms: a condition with a class has no transforms.
+
+""",
+    "classes": """# Payload classes
+
+A class says what one kind of attack looks like. A value satisfies it when any of its canonical forms does. A version is
+never edited: a change makes a new version, and released rules keep theirs. Patterns are asked about the form in lower
+case.
+""",
+    "errors": """# Errors
+
+Every error has a code that never changes its meaning, the place it is about, and the next step. `…` stands for what is
+known only when it happens. A rule that fails validation is no error: it is a result, with its reasons.
+""",
+    "refusals": """
+## Reasons for refusing a template
+
+The outcome "no safe rule" is a result and has one of these reasons.
+
+""",
+    "schema": """# JSON Schema of a rule
+
+Composed from the registries: what the parser accepts, this schema accepts, and the other way round. The whole schema is
+a file, [rule.schema.json](rule.schema.json); these are the keys of a document.
+
+""",
+    "commands": """# Commands
+
+Results go to standard output, progress and messages to standard error.
+
+""",
+}
+
+
+def cell(text: str) -> str:
+    """Text for a table: no column mark, no line break, nothing that Markdown or HTML would read."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+def code(text: str) -> str:
+    """Text in a monospaced font, whatever it holds, also inside a table."""
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text).replace("|", "&#124;")
+    if "&#124;" in shown:  # inside backquotes the reference would stay as written
+        return (
+            "<code>"
+            + shown.replace("&#124;", "\0").replace("&", "&amp;").replace("<", "&lt;").replace("\0", "&#124;")
+            + "</code>"
+        )
+    fence = "``" if "`" in shown else "`"
+    pad = " " if "`" in shown or not shown.strip() else ""
+    return f"{fence}{pad}{shown}{pad}{fence}" if shown else "(empty)"
+
+
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def fields_page() -> str:
+    rows = [
+        (code(name), field.kind, field.type, cell(field.meaning), code(field.ecs) if field.ecs else "")
+        for name, field in FIELDS.items()
+    ]
+    events = ", ".join(code(event) for event in dict.fromkeys(field.event for _, field in FIELDS.items()))
+    intro = INTRODUCTIONS["fields"].format(events=events)
+    return intro + table(("field", "kind", "type", "meaning", "ECS"), rows)
+
+
+def shown_value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(shown_value(item) for item in value)
+    return code(value.decode("latin-1") if isinstance(value, bytes) else str(value))
+
+
+def shown_example(example: Example | None) -> str:
+    return f"{shown_value(example.value)} of {shown_value(example.text)}" if example else ""
+
+
+def operators_page() -> str:
+    rows = [
+        (
+            code(name),
+            code(part.takes),
+            part.over,
+            cell(part.meaning),
+            shown_example(part.holds),
+            shown_example(part.fails),
+        )
+        for name, part in OPERATORS.items()
+    ]
+    types = [(code(name), cell(part.meaning)) for name, part in VALUE_TYPES.items()]
+    return (
+        INTRODUCTIONS["operators"]
+        + table(("operator", "takes", "asks about", "holds when", "holds for", "fails for"), rows)
+        + "\n## What operators take\n\n"
+        + table(("type", "what to write in `value`"), types)
+    )
+
+
+def transforms_page() -> str:
+    rows = [(code(name), cell(part.meaning)) for name, part in TRANSFORMS.items()]
+    return INTRODUCTIONS["transforms"].format(most=MAX_TRANSFORMS) + table(("transform", "what it does"), rows)
+
+
+def classes_page() -> str:
+    parts = [INTRODUCTIONS["classes"]]
+    for name, versions in CLASSES.items():
+        data = load_class(name, versions[-1]).data
+        older = f" Older versions: {', '.join(map(str, versions[:-1]))}." if versions[:-1] else ""
+        about = [f"Forms: {', '.join(map(code, data.forms))}."]
+        if data.cwes:
+            about.append(f"Weaknesses: {', '.join(data.cwes)}.")
+        samples = [(kind, [text for text in texts if text][:3]) for kind, texts in class_samples(data)]
+        lines = [f"- {kind}: {', '.join(map(code, texts))}\n" for kind, texts in samples if texts]
+        patterns = [(code(p.id), code(p.regex), cell(p.why)) for p in data.patterns]
+        parts.append(
+            f"\n## {name}\n\n{cell(data.title)}, version {data.version}.{older} {cell(data.description)}\n\n"
+            f"{' '.join(about)}\n\n{''.join(lines)}\n" + table(("pattern", "regular expression", "why"), patterns)
+        )
+    return "".join(parts)
+
+
+def class_samples(data: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (("hits", data.positive), ("hits, encoded", data.evasion), ("no hits", data.negative))
+
+
+class Use(NamedTuple):
+    """One place in the source where an error code is given a message."""
+
+    code: str
+    module: str
+    message: str
+
+
+def words_of(node: ast.expr) -> str:
+    """The text of a message as far as it is known before the program runs; `…` for the rest."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(words_of(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return words_of(node.left) + words_of(node.right)
+    return "…"
+
+
+CODE = re.compile(r"RF[0-9]{3}")
+
+
+def code_of(node: ast.expr | None) -> str:
+    text = node.value if isinstance(node, ast.Constant) else None
+    return text if isinstance(text, str) and CODE.fullmatch(text) else ""
+
+
+def uses_in(tree: ast.Module, module: str) -> Iterator[Use]:
+    """Codes given as `code="RF…"` or as an argument that stands before the message, and codes of error classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for line in node.body:
+                if isinstance(line, ast.Assign | ast.AnnAssign) and code_of(line.value):
+                    yield Use(code_of(line.value), module, (ast.get_docstring(node) or "").partition("\n")[0])
+        if isinstance(node, ast.Call):
+            named = [code_of(word.value) for word in node.keywords if word.arg == "code"]
+            found = next(filter(None, named + [code_of(arg) for arg in node.args]), "")
+            messages = [arg for arg in node.args if not code_of(arg)]
+            texts = [words_of(arg) for arg in messages] + [words_of(w.value) for w in node.keywords if w.arg == "what"]
+            # The message is the one that reads like a sentence; places and sources are single words.
+            message = next((text for text in texts if " " in text.strip()), "")
+            if found:
+                yield Use(found, module, message)
+
+
+def errors_page() -> str:
+    uses = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+        uses += list(uses_in(ast.parse(file.read_bytes()), module))
+    parts = [INTRODUCTIONS["errors"]]
+    for family, title in FAMILIES.items():
+        codes = sorted({use.code for use in uses if use.code[2] == family})
+        if codes:
+            rows = [(code(each), meanings(each, uses), modules(each, uses)) for each in codes]
+            parts.append(f"\n## {title}\n\n" + table(("code", "what it says", "raised in"), rows))
+    refusals = [(code(reason), cell(meaning)) for reason, meaning in REFUSALS.items()]
+    parts.append(INTRODUCTIONS["refusals"] + table(("reason", "meaning"), refusals))
+    return "".join(parts)
+
+
+def meanings(wanted: str, uses: list[Use]) -> str:
+    said = dict.fromkeys(use.message for use in uses if use.code == wanted and use.message)
+    return " · ".join(cell(text) for text in said) or "see the message"
+
+
+def modules(wanted: str, uses: list[Use]) -> str:
+    return ", ".join(code(module) for module in dict.fromkeys(use.module for use in uses if use.code == wanted))
+
+
+def command_page() -> str:
+    app = next(part for part in vars(ruleforge.cli).values() if isinstance(part, typer.Typer))
+    root: Any = typer.main.get_command(app)
+    parts = [
+        INTRODUCTIONS["commands"]
+        + table(
+            ("exit", "meaning"),
+            (
+                ("0", "done, nothing to report"),
+                ("1", "done, and something was found: `scan` had hits"),
+                ("2", "the call or the input was wrong"),
+                ("3", "something outside failed: disk, network, another program"),
+            ),
+        )
+    ]
+    parts += [section(words, command) for words, command in commands(("ruleforge",), root)]
+    return "".join(parts)
+
+
+def commands(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield words, command
+    for name, part in getattr(command, "commands", {}).items():
+        if not getattr(part, "hidden", False):
+            yield from commands((*words, name), part)
+
+
+def section(words: tuple[str, ...], command: Any) -> str:
+    shown = [param for param in command.params if not getattr(param, "hidden", False)]
+    arguments = [param for param in shown if param.param_type_name == "argument"]
+    options = [param for param in shown if param.param_type_name == "option"]
+    usage = " ".join((*words, *(["[OPTIONS]"] if options else []), *(argument_words(each) for each in arguments)))
+    if getattr(command, "commands", None):
+        usage += " COMMAND"
+    rows = [(code(argument_words(each)), cell(getattr(each, "help", "") or "")) for each in arguments]
+    rows += [(code(", ".join(each.opts + each.secondary_opts)), option_words(each)) for each in options]
+    text = "\n\n".join(" ".join(block.split()) for block in (command.help or "").replace("\b", "").split("\n\n"))
+    title = "#" * min(len(words) + 1, 4) + " " + " ".join(words)
+    return f"\n{title}\n\n{text}\n\n```text\n{usage}\n```\n" + ("\n" + table(("", "meaning"), rows) if rows else "")
+
+
+def argument_words(argument: Any) -> str:
+    name = (argument.metavar or argument.name or "").upper()
+    many = "..." if argument.nargs == -1 else ""
+    return f"{name}{many}" if argument.required else f"[{name}]{many}"
+
+
+def option_words(option: Any) -> str:
+    text = cell(option.help or "")
+    choices = getattr(option.type, "choices", None)
+    if choices:
+        text += " One of " + ", ".join(code(str(getattr(each, "value", each))) for each in choices) + "."
+    default = option.default
+    if (
+        default not in (None, False, (), [], "")
+        and not callable(default)
+        and isinstance(default, str | int | float | Path)
+    ):
+        text += f" Default: {code(str(getattr(default, 'value', default)))}."
+    return text + (" Required." if option.required else "")
+
+
+def schema_page() -> str:
+    schema = json.dumps(rule_schema(), indent=1, ensure_ascii=False, sort_keys=True)
+    return INTRODUCTIONS["schema"] + table(("key", "must be there", "meaning"), schema_rows(json.loads(schema)))
+
+
+def schema_rows(schema: dict[str, Any]) -> list[tuple[str, ...]]:
+    required = schema.get("required", [])
+    return [
+        (code(key), "yes" if key in required else "", kind_of_schema(part))
+        for key, part in schema.get("properties", {}).items()
+    ]
+
+
+def kind_of_schema(part: dict[str, Any]) -> str:
+    """One line about a part of the schema; the file has all of it."""
+    if "description" in part:
+        return cell(part["description"])
+    if "const" in part:
+        return "always " + code(json.dumps(part["const"]))
+    if "enum" in part:
+        return "one of " + ", ".join(code(str(each)) for each in part["enum"])
+    if "$ref" in part:
+        return "a " + code(part["$ref"].rpartition("/")[2])
+    if part.get("type") == "array":
+        return "list of: " + kind_of_schema(part.get("items", {}))
+    pattern = f" like {code(part['pattern'])}" if "pattern" in part else ""
+    return cell(str(part.get("type", "any"))) + pattern
+
+
+def schema_file() -> str:
+    return json.dumps(rule_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def index_page() -> str:
+    return (
+        "# Reference\n\n"
+        "| page | what |\n|---|---|\n"
+        "| [cli.md](cli.md) | every command and option, exit codes |\n"
+        "| [rule-language.md](rule-language.md) | what a rule means |\n"
+        "| [fields.md](fields.md) | the places of a request a rule can read |\n"
+        "| [operators.md](operators.md) | the questions it can ask |\n"
+        "| [transforms.md](transforms.md) | what it can do to a value first |\n"
+        "| [payload-classes.md](payload-classes.md) | the kinds of attack it can name |\n"
+        "| [schema.md](schema.md) | the document, as JSON Schema |\n"
+        "| [errors.md](errors.md) | every error code, and the reasons for refusing |\n\n"
+        "All but rule-language.md are written by `make docs`.\n"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "README.md": index_page,
+    "cli.md": command_page,
+    "errors.md": errors_page,
+    "fields.md": fields_page,
+    "operators.md": operators_page,
+    "transforms.md": transforms_page,
+    "payload-classes.md": classes_page,
+    "schema.md": schema_page,
+    "rule.schema.json": schema_file,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page differs")
+    check = parser.parse_args(argv).check
+    stale = []
+    for name, make in PAGES.items():
+        text = (MADE if name.endswith(".md") else "") + make()
+        file = REFERENCE / name
+        if check and (not file.exists() or file.read_text("utf-8") != text):
+            stale.append(name)
+        if not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+    if stale:
+        print(f"docs/reference is out of date: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

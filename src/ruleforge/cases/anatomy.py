@@ -1,0 +1,198 @@
+"""What one proof-of-concept request is made of: endpoint, parameters, payloads, and what of it is significant."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+
+from ruleforge.events.decoding import percent_decode
+from ruleforge.events.places import HttpView
+from ruleforge.events.reading import Element
+from ruleforge.records.advisory import Advisory, PocRequest
+from ruleforge.rules.classes import CLASSES, latest_version, load_class
+
+# Headers every client sends: their presence says nothing, only a payload inside them does.
+ORDINARY_HEADERS = frozenset(
+    b"host connection content-length content-type accept accept-encoding accept-language accept-charset cache-control"
+    b" pragma upgrade-insecure-requests user-agent referer origin cookie dnt te trailer transfer-encoding"
+    b" x-requested-with authorization sec-fetch-site sec-fetch-mode sec-fetch-dest sec-fetch-user sec-ch-ua"
+    b" sec-ch-ua-mobile sec-ch-ua-platform expect if-none-match if-modified-since range content-encoding"
+    b" x-forwarded-for priority keep-alive save-data sec-gpc via".split()
+)
+# A URL is what these headers hold in normal use.
+URL_HEADERS = frozenset((b"referer", b"origin", b"host", b"location"))
+
+CWE_CLASSES: dict[str, tuple[str, ...]] = {
+    "CWE-22": ("traversal",), "CWE-23": ("traversal",), "CWE-24": ("traversal",), "CWE-25": ("traversal",),
+    "CWE-35": ("traversal",), "CWE-36": ("traversal",), "CWE-73": ("traversal",), "CWE-98": ("traversal", "url_value"),
+    "CWE-552": ("traversal",), "CWE-89": ("sql_injection",), "CWE-564": ("sql_injection",), "CWE-79": ("xss",),
+    "CWE-80": ("xss",), "CWE-78": ("command_injection",), "CWE-77": ("command_injection",),
+    "CWE-88": ("command_injection",), "CWE-94": ("code_injection", "template_injection", "command_injection"),
+    "CWE-95": ("code_injection", "template_injection"), "CWE-96": ("code_injection",),
+    "CWE-917": ("template_injection", "jndi"), "CWE-1336": ("template_injection",), "CWE-918": ("url_value",),
+    "CWE-601": ("url_value",), "CWE-611": ("xxe",), "CWE-776": ("xxe",), "CWE-827": ("xxe",),
+    "CWE-502": ("serialized_object",), "CWE-434": ("upload_name", "code_injection"), "CWE-93": ("crlf_injection",),
+    "CWE-113": ("crlf_injection",), "CWE-90": ("ldap_nosql_injection",), "CWE-943": ("ldap_nosql_injection",),
+}  # fmt: skip
+TAG_CLASSES: dict[str, tuple[str, ...]] = {
+    "lfi": ("traversal",), "traversal": ("traversal",), "lfr": ("traversal",), "sqli": ("sql_injection",),
+    "xss": ("xss",), "rce": ("command_injection", "code_injection", "template_injection"),
+    "cmdi": ("command_injection",), "ssrf": ("url_value",), "redirect": ("url_value",), "rfi": ("url_value",),
+    "open-redirect": ("url_value",), "xxe": ("xxe",), "deserialization": ("serialized_object",),
+    "fileupload": ("upload_name", "code_injection"), "file-upload": ("upload_name",), "ssti": ("template_injection",),
+    "jndi": ("jndi",), "log4j": ("jndi",), "crlf": ("crlf_injection",), "ognl": ("template_injection",),
+    "injection": ("command_injection", "template_injection"), "intrusive": (),
+}  # fmt: skip
+# From the most telling to the least: which class names a value that several claim and nothing else decides.
+SPECIFICITY = (
+    "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection", "sql_injection",
+    "traversal", "xss", "crlf_injection", "ldap_nosql_injection", "upload_name", "url_value",
+)  # fmt: skip
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One segment of the path: as sent, decoded once, and what stands in it."""
+
+    raw: bytes
+    text: bytes
+    classes: tuple[str, ...] = ()
+    standin: bool = False
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One named value of a request."""
+
+    place: str  # "query_args" | "form_args" | "json" | "multipart" | "xml" | "headers" | "cookies" | "body"
+    name: bytes
+    value: bytes
+    classes: tuple[str, ...] = ()
+    standin: bool = False  # the value is nothing but a stand-in
+    name_standin: bool = False
+    filename: bytes | None = None
+    filename_classes: tuple[str, ...] = ()
+
+
+class Anatomy(msgspec.Struct, frozen=True):
+    """The parts of one request, read once and shared by roles, generation, cases and the judge."""
+
+    poc: PocRequest
+    segments: tuple[Segment, ...]
+    path_classes: tuple[str, ...]  # payload classes of the path as sent
+    parts: tuple[Part, ...]
+
+    @property
+    def payloads(self) -> tuple[Part, ...]:
+        """The parts whose value (or file name) satisfies some payload class."""
+        return tuple(part for part in self.parts if part.classes or part.filename_classes)
+
+    @property
+    def has_payload(self) -> bool:
+        """Whether any place carries a payload."""
+        return bool(self.path_classes or self.payloads)
+
+
+def expected_classes(advisory: Advisory) -> tuple[str, ...]:
+    """Return the payload classes that the advisory's weaknesses and tags speak of, most telling source first."""
+    found: list[str] = []
+    for cwe in advisory.cwes:
+        found += CWE_CLASSES.get(cwe.upper(), ())
+    for tag in advisory.tags:
+        found += TAG_CLASSES.get(tag.lower(), ())
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=200_000)
+def classes_of(value: bytes) -> tuple[str, ...]:
+    """Return the payload classes that `value` satisfies, most specific first."""
+    if len(value) < 2:
+        return ()
+    return tuple(name for name in _class_names() if load_class(name, latest_version(name)).matches(value))
+
+
+@lru_cache(maxsize=1)
+def _class_names() -> tuple[str, ...]:
+    known = set(CLASSES)
+    ordered = [name for name in SPECIFICITY if name in known]
+    return tuple(ordered + sorted(known - set(ordered)))
+
+
+def rank_classes(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
+    """Order `classes`: those the advisory speaks of first, then by how telling they are."""
+    return tuple(name for name in expected if name in classes) + tuple(name for name in classes if name not in expected)
+
+
+def is_standin(value: bytes, standins: tuple[bytes, ...]) -> bool:
+    """Whether `value` is nothing but stand-ins (what is left over is under three letters or digits)."""
+    if not value:
+        return False
+    rest, touched = value, False
+    for mark in standins:
+        if mark and mark in rest:
+            rest, touched = rest.replace(mark, b""), True
+    return touched and len(re.findall(rb"[A-Za-z0-9]", rest[:4096])) < 3
+
+
+def dissect(poc: PocRequest) -> Anatomy:
+    """Take `poc` apart. Cost: one parse and the payload classes of each value, about 0.1 ms."""
+    view = HttpView(poc.request)
+    raw_path = _single(view, "path.raw")
+    segments = tuple(_segment(raw, poc.standins) for raw in raw_path.split(b"/") if raw)
+    # A path is full of slashes and extensions in normal use: these classes say nothing of it.
+    path_classes = tuple(c for c in classes_of(raw_path) if c not in ("upload_name", "url_value", "serialized_object"))
+    parts = tuple(_parts(view, poc.standins))
+    return Anatomy(poc, segments, path_classes, parts)
+
+
+def _single(view: HttpView, field: str) -> bytes:
+    elements = view.read(field).elements
+    return elements[0].value if elements else b""
+
+
+def _segment(raw: bytes, standins: tuple[bytes, ...]) -> Segment:
+    text = percent_decode(raw)
+    classes = tuple(c for c in classes_of(raw) if c not in ("upload_name", "url_value"))
+    return Segment(raw, text, classes, any(mark in text or mark in raw for mark in standins))
+
+
+def _parts(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Part]:
+    for place in ("query_args", "form_args", "json", "multipart", "xml"):
+        for element in view.read(place).elements:
+            if place == "form_args" and _looks_unparsed(element, view):
+                continue
+            yield _part(place, element, standins)
+    for element in view.read("headers").elements:
+        classes = classes_of(element.value)
+        if element.name in URL_HEADERS:
+            classes = tuple(c for c in classes if c != "url_value")
+        if element.name not in ORDINARY_HEADERS or (classes and element.name not in (b"host", b"cookie")):
+            yield msgspec.structs.replace(_part("headers", element, standins), classes=classes)
+    for element in view.read("cookies").elements:
+        yield _part("cookies", element, standins)
+    if not any(view.read(place).elements for place in ("form_args", "json", "multipart")):
+        for element in view.read("body").elements:
+            if element.value:
+                yield _part("body", element, standins)
+    elif any(_looks_unparsed(element, view) for element in view.read("form_args").elements):
+        for element in view.read("body").elements:
+            yield _part("body", element, standins)
+
+
+def _looks_unparsed(element: Element, view: HttpView) -> bool:
+    """Whether a form argument is an artefact of reading a body that is no form (raw text, XML, serialised bytes)."""
+    if view.read("json").elements or view.read("xml").elements or view.read("multipart").elements:
+        return True
+    return len(element.name) > 60 or not re.fullmatch(rb"[\w\[\].:$@!/-]*", element.name)
+
+
+def _part(place: str, element: Element, standins: tuple[bytes, ...]) -> Part:
+    return Part(
+        place=place,
+        name=element.name,
+        value=element.value,
+        classes=classes_of(element.value),
+        standin=is_standin(element.value, standins),
+        name_standin=any(mark in element.name for mark in standins),
+        filename=element.filename,
+        filename_classes=classes_of(element.filename) if element.filename else (),
+    )

@@ -1,0 +1,157 @@
+"""A request as a few folded texts, so that required literals can be searched for before a rule is evaluated.
+
+The texts are made from the very readings the evaluator uses. Whatever literal a condition needs to be true is
+therefore in the text of the condition's zone, in lower case; a text may hold more than that, never less.
+
+One element of a place with names is written `00 name 01 value 00`, one value of a place without names `01 value 00`,
+so that a name, a whole value, a prefix and a suffix are literals too. Values that contain these two bytes are kept
+as they are: they can only add occurrences. A value with percent escapes left is repeated in each decoded form, so
+that literals behind `percent_decode` occur as well.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from ruleforge.events.decoding import MAX_ROUNDS, percent_decode
+from ruleforge.events.reading import Element, Reading
+
+NAME_EDGE = b"\x00"  # before a name, after a value
+VALUE_EDGE = b"\x01"  # between a name and its value
+DECODE_ROUNDS = MAX_ROUNDS
+
+
+class View(Protocol):
+    """What is needed of a parsed request; `ruleforge.events.places.HttpView` is one."""
+
+    def read(self, field: str) -> Reading:
+        """Return the values of `field`."""
+        ...
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """Which readings make the text of a zone, and which fields can be searched for in it."""
+
+    sources: tuple[str, ...]  # fields whose readings are written out
+    fields: tuple[str, ...]  # fields whose values are then all in the text
+    named: bool = False
+    edged: bool = True  # False: a value may stand inside the value of another field, without edges of its own
+
+
+ZONES: Mapping[str, Zone] = {
+    "method": Zone(("method",), ("method",)),
+    "target": Zone(("target.raw", "path.raw", "query.raw"), ("target.raw", "path.raw", "query.raw"), edged=False),
+    "path": Zone(("path.decoded", "path"), ("path.decoded", "path")),
+    "args": Zone(("args",), ("args", "query_args", "form_args"), named=True),
+    "args.raw": Zone(("args.raw",), ("args.raw", "query_args.raw", "form_args.raw"), named=True),
+    "json": Zone(("json",), ("json",), named=True),
+    "multipart": Zone(("multipart",), ("multipart",), named=True),
+    "xml": Zone(("xml",), ("xml",), named=True),
+    "headers": Zone(("headers",), ("headers",), named=True),
+    "cookies": Zone(("cookies",), ("cookies",), named=True),
+    "body": Zone(("body",), ("body",)),
+    "body.raw": Zone(("body.raw",), ("body.raw",)),
+}
+FIELD_ZONE: Mapping[str, str] = {field: zone for zone, made in ZONES.items() for field in made.fields}
+
+
+class ZoneText(msgspec.Struct, frozen=True):
+    """The text of one zone; `complete` is False when the source or a bound left something out."""
+
+    text: bytes
+    complete: bool
+
+
+class ZoneTexts(Mapping[str, ZoneText]):
+    """All zones of one request, each made when it is first asked for."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._made: dict[str, ZoneText] = {}
+
+    def __getitem__(self, zone: str) -> ZoneText:
+        made = self._made.get(zone)
+        if made is None:
+            made = self._made[zone] = read_zone(self._view, zone)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ZONES)
+
+    def __len__(self) -> int:
+        return len(ZONES)
+
+
+def zone_texts(view: View) -> ZoneTexts:
+    """Return the zones of a request, made lazily: asking for one zone parses nothing that only others need."""
+    return ZoneTexts(view)
+
+
+def zone_text(view: View, zone: str) -> bytes:
+    """Return the folded text of one zone. Nothing is kept: ask once, or use `zone_texts`."""
+    return read_zone(view, zone).text
+
+
+def zone_complete(view: View, zone: str) -> bool:
+    """Say whether the text of `zone` holds all there was: a literal that is not in it was not in the request."""
+    return all(view.read(source).complete for source in ZONES[zone].sources)
+
+
+def read_zone(view: View, zone: str) -> ZoneText:
+    """Return text and completeness of one zone in one go."""
+    made = ZONES[zone]
+    readings = [view.read(source) for source in made.sources]
+    complete = all(reading.complete for reading in readings)
+    if made.named:
+        return ZoneText(_named_text(readings[0].elements), complete)
+    return ZoneText(_plain_text(readings, made.edged), complete)
+
+
+def _plain_text(readings: list[Reading], edged: bool) -> bytes:
+    """Write values without names; what the text already holds is not repeated."""
+    text = b""
+    for reading in readings:
+        for element in reading.elements:
+            value = element.value.lower()
+            for form in (value, *_decoded(value)):
+                whole = VALUE_EDGE + form + NAME_EDGE
+                if (whole if edged else form) not in text or not text:
+                    text += whole
+    return text
+
+
+def _named_text(elements: tuple[Element, ...]) -> bytes:
+    parts: list[bytes] = []
+    for element in elements:
+        name = NAME_EDGE + element.name.lower() + VALUE_EDGE
+        value = element.value.lower()
+        parts += (name, value, NAME_EDGE)
+        if b"%" in value:
+            for form in _decoded(value):
+                parts += (name, form, NAME_EDGE)
+        if element.filename is not None or element.content_type is not None:
+            _add_more(parts, name, element)
+    return b"".join(parts)
+
+
+def _add_more(parts: list[bytes], name: bytes, element: Element) -> None:
+    """Write what only parts of a multipart body have, in the form of a value."""
+    for more in (element.filename, element.content_type):
+        if more is not None:
+            value = more.lower()
+            for form in (value, *_decoded(value)):
+                parts += (name, form, NAME_EDGE)
+
+
+def _decoded(value: bytes) -> Iterator[bytes]:
+    """Yield `value` percent-decoded once, twice and so on, while that changes it; `value` is in lower case."""
+    for _ in range(DECODE_ROUNDS):
+        if b"%" not in value:
+            return
+        # Lowering between the rounds changes nothing: escapes read the same in both cases.
+        decoded = percent_decode(value).lower()
+        if decoded == value:
+            return
+        yield decoded
+        value = decoded

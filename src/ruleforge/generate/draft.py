@@ -1,0 +1,126 @@
+"""A rule being made: arms of facets, one arm per shape of exploit, and the tree they spell."""
+
+import msgspec
+
+from ruleforge.generate.facets import Facet
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
+
+ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
+KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere")
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """A conjunction that covers at least the exploit request it was made for."""
+
+    poc: int  # ordinal of that request among the advisory's exploit requests
+    facets: tuple[Facet, ...]
+
+    @property
+    def bits(self) -> float:
+        """How surprising the arm is; each kind counts once in full, repeated kinds by half."""
+        total, seen = 0.0, set()
+        for facet in sorted(self.facets, key=lambda facet: -facet.bits):
+            total += facet.bits * (0.5 if facet.kind in seen else 1.0)
+            seen.add(facet.kind)
+        return total
+
+    def with_facet(self, facet: Facet) -> "Arm":
+        """Add `facet`, replacing another endpoint where it is one."""
+        kept = tuple(f for f in self.facets if not (facet.kind == "endpoint" == f.kind) and f.tree != facet.tree)
+        return Arm(self.poc, (*kept, facet))
+
+    def without(self, facet: Facet) -> "Arm":
+        """Drop `facet`."""
+        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """Arms with their history."""
+
+    strategy: str
+    arms: tuple[Arm, ...]
+    round: int = 0
+    changes: tuple[str, ...] = ()
+
+
+def ordered(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
+    """Sort facets as a reader expects them: method, endpoint, …, payload."""
+    return tuple(sorted(facets, key=lambda facet: (KIND_ORDER.index(facet.kind), facet.label)))
+
+
+def arm_tree(arm: Arm) -> Tree:
+    """Spell one arm."""
+    trees = tuple(facet.tree for facet in ordered(arm.facets))
+    return trees[0] if len(trees) == 1 else AllOf(trees)
+
+
+def draft_tree(draft: Draft) -> Tree:
+    """Spell the draft; arms that differ in one facet only share the rest."""
+    merged = _merge([ordered(arm.facets) for arm in draft.arms])
+    trees = tuple(_spell(arm) for arm in merged)
+    return trees[0] if len(trees) == 1 else AnyOf(trees)
+
+
+Slot = tuple[Facet, ...]  # alternatives at one place of a merged arm
+
+
+def _merge(arms: list[tuple[Facet, ...]]) -> list[tuple[Slot, ...]]:
+    """Join arms that are equal but for one facet of the same kind (repeatedly, in order)."""
+    slots: list[tuple[Slot, ...]] = []
+    for arm in arms:
+        new = tuple((facet,) for facet in arm)
+        for index, old in enumerate(slots):
+            joined = _join(old, new)
+            if joined is not None:
+                slots[index] = joined
+                break
+        else:
+            slots.append(new)
+    return slots
+
+
+def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] | None:
+    if len(left) != len(right):
+        return None
+    differ = [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
+    if not differ:
+        return left
+    if len(differ) > 1:
+        return None
+    at = differ[0]
+    if left[at][0].kind != right[at][0].kind:
+        return None
+    slot = tuple(dict.fromkeys((*left[at], *right[at])))
+    return (*left[:at], slot, *left[at + 1 :])
+
+
+def _spell(slots: tuple[Slot, ...]) -> Tree:
+    trees: list[Tree] = []
+    for slot in slots:
+        trees.append(slot[0].tree if len(slot) == 1 else _alternatives(slot))
+    return trees[0] if len(trees) == 1 else AllOf(tuple(trees))
+
+
+def _alternatives(slot: Slot) -> Tree:
+    """Alternatives of one kind; equal questions about one place become one `in`."""
+    trees = tuple(facet.tree for facet in slot)
+    if all(isinstance(tree, Condition) and tree.op == "equals" for tree in trees):
+        first = trees[0]
+        assert isinstance(first, Condition)
+        same = all(
+            isinstance(t, Condition) and (t.field, t.name, t.transforms) == (first.field, first.name, first.transforms)
+            for t in trees
+        )
+        if same:
+            values = tuple(t.value for t in trees if isinstance(t, Condition) and isinstance(t.value, bytes))
+            return Condition(first.field, "in", values, first.name, first.transforms)
+    return AnyOf(trees)
+
+
+def conditions(tree: Tree) -> int:
+    """Count the conditions of a tree."""
+    if isinstance(tree, AllOf | AnyOf):
+        return sum(conditions(part) for part in tree.parts)
+    if isinstance(tree, Some):
+        return conditions(tree.where)
+    return 1 if isinstance(tree, Condition) else conditions(tree.part)

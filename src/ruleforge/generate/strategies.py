@@ -1,0 +1,122 @@
+"""Strategies that propose an arm for one exploit request. Each says in one line what kind of rule it writes."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ruleforge._registry import Registry
+from ruleforge.generate.draft import ENOUGH_BITS, Arm
+from ruleforge.generate.facets import Facet
+from ruleforge.rules.tree import AnyOf, Condition, Tree
+
+Strategy: TypeAlias = Callable[[tuple[Facet, ...], bool], tuple[Facet, ...] | None]
+
+GENERATORS: Registry[Strategy] = Registry("generator")
+ENDPOINT_BITS = 12.0  # a path suffix this surprising is an endpoint by itself
+ANYWHERE_PLACES = ("args", "headers", "cookies", "path.raw", "json", "body")
+
+
+def of_kind(facets: tuple[Facet, ...], *kinds: str) -> list[Facet]:
+    """The facets of these kinds, in their order."""
+    return [facet for facet in facets if facet.kind in kinds]
+
+
+def endpoint(facets: tuple[Facet, ...], *, full: bool = False) -> Facet | None:
+    """The shortest suffix that is an endpoint by itself (two segments where there are two); `full`: the longest."""
+    options = of_kind(facets, "endpoint")
+    if not options:
+        return None
+    if full:
+        return options[0]
+    shortest_first = sorted(options, key=lambda facet: facet.depth)
+    for option in shortest_first:
+        if option.bits >= ENDPOINT_BITS and (option.depth >= 2 or option.bits >= 16.0 or len(options) == 1):
+            return option
+    return options[0]
+
+
+def _strengthen(chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...]) -> tuple[Facet, ...]:
+    """Add facets of `kinds`, most surprising first, until the arm is surprising enough."""
+    pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
+    while Arm(0, tuple(chosen)).bits < ENOUGH_BITS and pool:
+        chosen.append(pool.pop(0))
+    return tuple(chosen)
+
+
+@GENERATORS.add("endpoint_payload")
+def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Where the vulnerability is and what reaches it: path suffix, parameter, payload class of its value."""
+    payloads = of_kind(facets, "payload")
+    if not payloads:
+        return None
+    place = endpoint(facets)
+    chosen = [*([place] if place else []), *of_kind(facets, "selector")[:1 if not place or place.bits < 14 else 0]]
+    chosen.append(payloads[0])
+    return _strengthen(chosen, facets, ("selector", "present", "header", "literal", "method"))
+
+
+@GENERATORS.add("payload_anywhere")
+def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """A payload that may stand in any field, for vulnerabilities without an endpoint (header injections)."""
+    if not endpoint_free:
+        return None
+    names = [_class_of(facet.tree) for facet in of_kind(facets, "payload", "anywhere")]
+    telling = [name for name in names if name]
+    if not telling:
+        return None
+    trees = tuple(Condition(place, "is_class", telling[0]) for place in ANYWHERE_PLACES)
+    label = f"some place is {telling[0].decode()}"
+    return (Facet("anywhere", AnyOf(trees), 16.0, label),)
+
+
+def _class_of(tree: Tree) -> bytes | None:
+    if isinstance(tree, Condition):
+        return tree.value if tree.op == "is_class" and isinstance(tree.value, bytes) else None
+    for part in getattr(tree, "parts", ()) or ((tree.where,) if hasattr(tree, "where") else ()):
+        found = _class_of(part)
+        if found:
+            return found
+    return None
+
+
+@GENERATORS.add("endpoint_any_parameter")
+def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Endpoint and a payload in any of its parameters: for handlers that pass everything on."""
+    anywhere = of_kind(facets, "anywhere")
+    place = endpoint(facets, full=True)
+    if not anywhere or not place:
+        return None
+    return _strengthen([place, anywhere[0]], facets, ("selector", "present", "method"))
+
+
+@GENERATORS.add("magic_parameter")
+def magic_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """A call that changes state or privileges through parameters no ordinary page sends."""
+    selectors, present = of_kind(facets, "selector"), of_kind(facets, "present")
+    if not selectors and not present:
+        return None
+    place = endpoint(facets)
+    chosen = [*([place] if place else []), *of_kind(facets, "method"), *selectors[:2]]
+    if not selectors:
+        chosen.append(present[0])
+    return _strengthen(chosen, facets, ("selector", "present", "header", "literal", "payload"))
+
+
+@GENERATORS.add("endpoint_literal")
+def endpoint_literal(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Endpoint and the decisive text of the exploit, where no payload class names it."""
+    literals = sorted(of_kind(facets, "literal"), key=lambda facet: -facet.bits)
+    if not literals:
+        return None
+    place = endpoint(facets)
+    chosen = [*([place] if place else []), literals[0]]
+    return _strengthen(chosen, facets, ("literal", "selector", "present", "header", "method"))
+
+
+@GENERATORS.add("endpoint_structure")
+def endpoint_structure(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Endpoint, method, headers and parameter names: for exploits that are an unusual call."""
+    place = endpoint(facets, full=True)
+    chosen = [*([place] if place else []), *of_kind(facets, "method"), *of_kind(facets, "header")[:1]]
+    if not chosen or (not place and not of_kind(facets, "header", "present")):
+        return None
+    return _strengthen(chosen, facets, ("present", "selector", "header", "literal"))

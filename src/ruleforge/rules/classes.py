@@ -1,0 +1,234 @@
+"""Payload classes: what an attack looks like, as versioned data, with the encodings the class sees through."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from ruleforge.errors import RuleError
+from ruleforge.events import decoding
+from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, compile_pattern, quote
+
+MAX_FORMS = 32  # canonical forms tried of one value, itself included
+_PERCENT_ROUNDS = 3
+_BASE64_RUNS = 4  # runs of base64 characters decoded in one value
+_BASE64_LEAST = 8  # bytes; anything shorter decodes to less than a payload
+_FEW_TRIGGERS = 6  # up to here one search each is faster than one pass for all
+_DATA = Path(__file__).parent / "class_data"
+_FILE = re.compile(r"([a-z][a-z0-9_]*)\.([1-9][0-9]*)\.json")
+_BASE64_WHOLE = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}\Z")
+_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
+
+
+class ClassPattern(msgspec.Struct, frozen=True):
+    """One way the payload shows, asked about the lower-cased form."""
+
+    id: str
+    regex: str
+    why: str = ""
+
+
+class ClassData(msgspec.Struct, frozen=True):
+    """A payload class as it is written in its file."""
+
+    name: str
+    version: int
+    title: str
+    description: str
+    forms: tuple[str, ...]
+    patterns: tuple[ClassPattern, ...]
+    triggers: tuple[str, ...] = ()
+    cwes: tuple[str, ...] = ()
+    positive: tuple[Any, ...] = ()  # examples, for the tests and the reference page
+    negative: tuple[Any, ...] = ()
+    evasion: tuple[Any, ...] = ()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Which form of a value is a payload, where in that form, and by which pattern."""
+
+    form: bytes
+    span: Span
+    pattern: str
+
+
+class PayloadClass:
+    """A compiled payload class. `matches` asks, `find` also tells why; both try the cheap forms first."""
+
+    __slots__ = ("_decodes", "_every", "_forms", "_triggered", "data")
+
+    def __init__(self, data: ClassData) -> None:
+        unknown = [form for form in data.forms if form not in FORMS]
+        if unknown:
+            known = ", ".join(FORMS)
+            raise RuleError(f"payload class {data.name} names the form {unknown[0]!r}", hint=f"known: {known}")
+        self.data = data
+        self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
+        self._decodes = any(form.startswith("base64") for form in data.forms)
+        self._triggered = _any_trigger(tuple(trigger.encode() for trigger in data.triggers))
+        self._every = compile_alternatives(tuple(pattern.regex.encode() for pattern in data.patterns))
+
+    def matches(self, value: bytes) -> bool:
+        """Say whether some canonical form of `value` is a payload of this class."""
+        if self._is_payload(value):
+            return True
+        if not self._decodes and not _may_be_encoded(value):
+            return False
+        forms = self.forms(value)
+        next(forms)  # the value itself
+        return any(self._is_payload(form) for form in forms)
+
+    def find(self, value: bytes) -> Found | None:
+        """Return the first form that is a payload, the place in it and the pattern; None when there is none."""
+        for form in self.forms(value):
+            if not self._is_payload(form):
+                continue
+            folded = form.lower()
+            for pattern in self.data.patterns:
+                span = compile_pattern(pattern.regex.encode()).search(folded)
+                if span is not None:
+                    return Found(form, span, pattern.id)
+        return None
+
+    def forms(self, value: bytes) -> Iterator[bytes]:
+        """Yield the canonical forms of `value`, itself first, each once, at most 32."""
+        yield value
+        seen = [value]
+        for decode in self._forms:
+            for form in tuple(seen):
+                for new in decode(form):
+                    if new not in seen:
+                        seen.append(new)
+                        yield new
+                    if len(seen) >= MAX_FORMS:
+                        return
+
+    def _is_payload(self, form: bytes) -> bool:
+        folded = form.lower()
+        return self._triggered(folded) and self._every.test(folded)
+
+
+def _may_be_encoded(value: bytes) -> bool:
+    return b"%" in value or b"+" in value or b"&" in value or b"\\" in value
+
+
+def _any_trigger(triggers: tuple[bytes, ...]) -> Callable[[bytes], bool]:
+    if not triggers:
+        return lambda _: True
+    if len(triggers) > _FEW_TRIGGERS:
+        pattern: Pattern = compile_alternatives(tuple(map(quote, triggers)))
+        return pattern.test
+
+    def ask(folded: bytes) -> bool:
+        for trigger in triggers:  # noqa: SIM110 - a generator costs more than the search
+            if trigger in folded:
+                return True
+        return False
+
+    return ask
+
+
+def _percent(value: bytes) -> Iterator[bytes]:
+    for _ in range(_PERCENT_ROUNDS):
+        if b"%" not in value:
+            return
+        value = decoding.percent_decode(value)
+        yield value
+
+
+def _plus(value: bytes) -> Iterator[bytes]:
+    if b"+" in value:
+        yield decoding.plus_to_space(value)
+
+
+def _percent_u(value: bytes) -> Iterator[bytes]:
+    if b"%u" in value or b"%U" in value:
+        yield decoding.percent_u_decode(value)
+
+
+def _entities(value: bytes) -> Iterator[bytes]:
+    if b"&" in value:
+        yield decoding.html_entity_decode(value)
+
+
+def _unicode_escape(value: bytes) -> Iterator[bytes]:
+    if b"\\" in value:
+        yield decoding.unicode_escape_decode(value)
+
+
+def _base64(value: bytes) -> Iterator[bytes]:
+    if len(value) >= _BASE64_LEAST and _BASE64_WHOLE.match(value):
+        decoded = decoding.base64_decode(value)
+        if decoded is not None:
+            yield decoded
+
+
+def _base64_part(value: bytes) -> Iterator[bytes]:
+    for count, run in enumerate(_BASE64_RUN.finditer(value)):
+        if count >= _BASE64_RUNS:
+            return
+        decoded = decoding.base64_decode(run[0])
+        if decoded is not None:
+            yield decoded
+
+
+# In the order they are applied, each to every form found so far.
+FORMS: Mapping[str, Callable[[bytes], Iterator[bytes]]] = MappingProxyType(
+    {
+        "identity": lambda _: iter(()),
+        "percent": _percent,
+        "plus": _plus,
+        "percent_u": _percent_u,
+        "entities": _entities,
+        "unicode_escape": _unicode_escape,
+        "base64": _base64,
+        "base64_part": _base64_part,
+    }
+)
+
+
+def _list_classes() -> Mapping[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for file in sorted(_DATA.glob("*.json")):
+        parts = _FILE.fullmatch(file.name)
+        if parts:
+            found.setdefault(parts[1], []).append(int(parts[2]))
+    return MappingProxyType({name: tuple(sorted(versions)) for name, versions in found.items()})
+
+
+CLASSES: Mapping[str, tuple[int, ...]] = _list_classes()  # name → versions, oldest first
+
+
+def latest_version(name: str) -> int:
+    """Return the newest version of a payload class.
+
+    Raises:
+        RuleError: there is no such class (code RF310).
+    """
+    if name not in CLASSES:
+        raise RuleError(f"unknown payload class {name!r}", hint="known: " + ", ".join(CLASSES), code="RF310")
+    return CLASSES[name][-1]
+
+
+@lru_cache(maxsize=256)
+def load_class(name: str, version: int) -> PayloadClass:
+    """Load and compile one version of a payload class, once per process.
+
+    Raises:
+        RuleError: there is no such class or version (code RF310), or its data is broken.
+    """
+    if version not in CLASSES.get(name, ()):
+        versions = ", ".join(map(str, CLASSES.get(name, ()))) or "none"
+        raise RuleError(f"unknown payload class {name!r} version {version}", hint=f"known: {versions}", code="RF310")
+    file = _DATA / f"{name}.{version}.json"
+    try:
+        data = msgspec.json.decode(file.read_bytes(), type=ClassData)
+    except msgspec.MsgspecError as error:
+        raise RuleError(f"broken payload class: {error}", where=file.name) from None
+    if (data.name, data.version) != (name, version):
+        raise RuleError(f"the file is about {data.name} version {data.version}", where=file.name)
+    return PayloadClass(data)

@@ -1,0 +1,44 @@
+"""What a candidate is checked against, gathered once per advisory."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from ruleforge.engine.corpus import Corpus
+from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A request with what it is evidence of."""
+
+    view: HttpView
+    kind: str  # mutator or near-miss kind; "exploit", "setup", "probe"
+    poc: int = -1  # the exploit request it was made from
+    note: str = ""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All requests that speak for or against a candidate of one advisory."""
+
+    advisory: str
+    product: str  # canonical; "" when unnamed
+    exploits: tuple[Case, ...]
+    variants: tuple[Case, ...] = ()
+    near_misses: tuple[Case, ...] = ()
+    siblings: tuple[Case, ...] = ()  # setup and probe steps of the same source
+    exemptions: tuple[str, ...] = ()  # why there are no near-misses, where there are none
+    cves: frozenset[str] = frozenset()
+    corpus: Corpus | None = None  # requests of all sources of this run
+    benign: Sequence[Corpus] = ()
+    classes: Mapping[str, int]
+
+
+def identity(request: Request) -> tuple[bytes, bytes, bytes]:
+    """What makes two recorded requests the same for a rule."""
+    return request.method, request.target, request.body or b""
+
+
+def case(request: Request, kind: str, poc: int = -1, note: str = "") -> Case:
+    """Wrap a request as evidence."""
+    return Case(HttpView(request), kind, poc, note)
