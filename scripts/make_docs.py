@@ -10,12 +10,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import typer
 
 import ruleforge.cli
+from ruleforge.events.formats import FORMATS
 from ruleforge.events.places import FIELDS
 from ruleforge.records.forging import REFUSALS
 from ruleforge.rules.classes import CLASSES, load_class
@@ -51,6 +53,11 @@ path do to it is told in [the rule language](rule-language.md).
 
 A condition over several values holds when *some* value satisfies its operator. Operators over *values* ask how many
 there are. The examples read: this value, asked of this text.
+
+""",
+    "formats": """# Formats of requests and logs
+
+The format of a file is found from its content; naming it is only needed where that fails.
 
 """,
     "transforms": """# Transforms
@@ -91,27 +98,24 @@ Results go to standard output, progress and messages to standard error.
 
 
 def cell(text: str) -> str:
-    """Text for a table: no column mark, no line break, nothing that Markdown or HTML would read."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    """Words on one line, with nothing in them that Markdown or HTML would read."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("<", "&lt;").replace("*", "\\*")
 
 
 def code(text: str) -> str:
-    """Text in a monospaced font, whatever it holds, also inside a table."""
-    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text).replace("|", "&#124;")
-    if "&#124;" in shown:  # inside backquotes the reference would stay as written
-        return (
-            "<code>"
-            + shown.replace("&#124;", "\0").replace("&", "&amp;").replace("<", "&lt;").replace("\0", "&#124;")
-            + "</code>"
-        )
-    fence = "``" if "`" in shown else "`"
-    pad = " " if "`" in shown or not shown.strip() else ""
+    """Text in a monospaced font, whatever it holds."""
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest or not shown.strip() else ""
     return f"{fence}{pad}{shown}{pad}{fence}" if shown else "(empty)"
 
 
 def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+    # A column mark is escaped even inside code: tables are cut into cells first.
+    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def fields_page() -> str:
@@ -153,6 +157,11 @@ def operators_page() -> str:
         + "\n## What operators take\n\n"
         + table(("type", "what to write in `value`"), types)
     )
+
+
+def formats_page() -> str:
+    rows = [(code(name), cell(part.meaning)) for name, part in FORMATS.items()]
+    return INTRODUCTIONS["formats"] + table(("format", "what it is"), rows)
 
 
 def transforms_page() -> str:
@@ -204,34 +213,51 @@ def words_of(node: ast.expr) -> str:
 CODE = re.compile(r"RF[0-9]{3}")
 
 
-def code_of(node: ast.expr | None) -> str:
-    text = node.value if isinstance(node, ast.Constant) else None
-    return text if isinstance(text, str) and CODE.fullmatch(text) else ""
+class Uses(ast.NodeVisitor):
+    """Codes given as `code="RF…"`, as an argument before the message, by a constant, or as the code of a class."""
 
+    def __init__(self, tree: ast.Module, module: str) -> None:
+        self.module = module
+        self.found: list[Use] = []
+        self.constants = {
+            target.id: line.value
+            for line in tree.body
+            if isinstance(line, ast.Assign)
+            for target in line.targets
+            if isinstance(target, ast.Name)
+        }
+        self.visit(tree)
 
-def uses_in(tree: ast.Module, module: str) -> Iterator[Use]:
-    """Codes given as `code="RF…"` or as an argument that stands before the message, and codes of error classes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            for line in node.body:
-                if isinstance(line, ast.Assign | ast.AnnAssign) and code_of(line.value):
-                    yield Use(code_of(line.value), module, (ast.get_docstring(node) or "").partition("\n")[0])
-        if isinstance(node, ast.Call):
-            named = [code_of(word.value) for word in node.keywords if word.arg == "code"]
-            found = next(filter(None, named + [code_of(arg) for arg in node.args]), "")
-            messages = [arg for arg in node.args if not code_of(arg)]
-            texts = [words_of(arg) for arg in messages] + [words_of(w.value) for w in node.keywords if w.arg == "what"]
-            # The message is the one that reads like a sentence; places and sources are single words.
-            message = next((text for text in texts if " " in text.strip()), "")
-            if found:
-                yield Use(found, module, message)
+    def code_of(self, node: ast.expr | None) -> str:
+        if isinstance(node, ast.Name):
+            node = self.constants.get(node.id)
+        text = node.value if isinstance(node, ast.Constant) else None
+        return text if isinstance(text, str) and CODE.fullmatch(text) else ""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for line in node.body:
+            if isinstance(line, ast.Assign | ast.AnnAssign) and self.code_of(line.value):
+                meaning = (ast.get_docstring(node) or "").partition("\n")[0]
+                self.found.append(Use(self.code_of(line.value), self.module, meaning))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        named = [self.code_of(word.value) for word in node.keywords if word.arg == "code"]
+        given = next(filter(None, named + [self.code_of(arg) for arg in node.args]), "")
+        texts = [words_of(arg) for arg in node.args if not self.code_of(arg)]
+        texts += [words_of(word.value) for word in node.keywords if word.arg == "what"]
+        # The message is the one that reads like a sentence; places and sources are single words.
+        message = next((text for text in texts if " " in text.strip()), "")
+        if given:
+            self.found.append(Use(given, self.module, message))
+        self.generic_visit(node)
 
 
 def errors_page() -> str:
     uses = []
     for file in sorted(SOURCE.rglob("*.py")):
         module = ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
-        uses += list(uses_in(ast.parse(file.read_bytes()), module))
+        uses += Uses(ast.parse(file.read_bytes()), module).found
     parts = [INTRODUCTIONS["errors"]]
     for family, title in FAMILIES.items():
         codes = sorted({use.code for use in uses if use.code[2] == family})
@@ -300,22 +326,27 @@ def argument_words(argument: Any) -> str:
 
 def option_words(option: Any) -> str:
     text = cell(option.help or "")
-    choices = getattr(option.type, "choices", None)
+    choices = choices_of(option)
     if choices:
-        text += " One of " + ", ".join(code(str(getattr(each, "value", each))) for each in choices) + "."
-    default = option.default
-    if (
-        default not in (None, False, (), [], "")
-        and not callable(default)
-        and isinstance(default, str | int | float | Path)
-    ):
-        text += f" Default: {code(str(getattr(default, 'value', default)))}."
-    return text + (" Required." if option.required else "")
+        text += " One of " + ", ".join(map(code, choices)) + "."
+    default = getattr(option.default, "value", option.default)
+    if isinstance(default, str | int | float | Path) and default is not False and default != "":
+        text += f" Default: {code(str(default))}."
+    return (text + (" Required." if option.required else "")).strip()
+
+
+def choices_of(option: Any) -> list[str]:
+    """Words an option is limited to. Where they are kept differs between versions of the library."""
+    annotation = getattr(getattr(option, "type_descriptor", None), "annotation", None)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(each.value) for each in annotation]
+    if get_origin(annotation) is Literal:
+        return [str(each) for each in get_args(annotation)]
+    return [str(getattr(each, "value", each)) for each in getattr(getattr(option, "type", None), "choices", None) or ()]
 
 
 def schema_page() -> str:
-    schema = json.dumps(rule_schema(), indent=1, ensure_ascii=False, sort_keys=True)
-    return INTRODUCTIONS["schema"] + table(("key", "must be there", "meaning"), schema_rows(json.loads(schema)))
+    return INTRODUCTIONS["schema"] + table(("key", "must be there", "meaning"), schema_rows(rule_schema()))
 
 
 def schema_rows(schema: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -356,6 +387,7 @@ def index_page() -> str:
         "| [operators.md](operators.md) | the questions it can ask |\n"
         "| [transforms.md](transforms.md) | what it can do to a value first |\n"
         "| [payload-classes.md](payload-classes.md) | the kinds of attack it can name |\n"
+        "| [formats.md](formats.md) | the requests and logs it can read |\n"
         "| [schema.md](schema.md) | the document, as JSON Schema |\n"
         "| [errors.md](errors.md) | every error code, and the reasons for refusing |\n\n"
         "All but rule-language.md are written by `make docs`.\n"
@@ -369,6 +401,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "fields.md": fields_page,
     "operators.md": operators_page,
     "transforms.md": transforms_page,
+    "formats.md": formats_page,
     "payload-classes.md": classes_page,
     "schema.md": schema_page,
     "rule.schema.json": schema_file,

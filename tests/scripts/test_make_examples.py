@@ -9,6 +9,14 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ruleforge.errors import InputError
+from ruleforge.events.formats import read_requests
+from ruleforge.events.request import Request
+from ruleforge.ingest.readers import read_advisories
+from ruleforge.records.advisory import Advisory
+
 ROOT = Path(__file__).resolve().parents[2]
 COMBINED = re.compile(r'\S+ - - \[[^\]]+\] "[A-Z]+ \S+ HTTP/1\.1" \d{3} \d+ "[^"]*" "[^"]*"')
 DOCUMENTATION = [ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
@@ -62,3 +70,20 @@ def test_the_access_log_has_300_lines() -> None:
     lines = (ROOT / "examples/traffic/access.log").read_text("utf-8").splitlines()
     assert len(lines) == 300
     assert [line for line in lines if not COMBINED.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("traffic/shop.jsonl", 485), ("traffic/access.log", 300), ("benign/sample.jsonl", 600)]
+)
+def test_every_row_can_be_read(name: str, count: int) -> None:
+    read = list(read_requests(ROOT / "examples" / name))
+    assert [row for row in read if not isinstance(row, Request)] == []
+    assert len(read) == count
+
+
+def test_every_template_but_the_broken_one_can_be_read() -> None:
+    read = list(read_advisories([ROOT / "examples" / "templates"]))
+    assert len([each for each in read if isinstance(each, Advisory)]) >= 34
+    assert [str(each.where).rpartition("/")[2] for each in read if isinstance(each, InputError)] == [
+        "broken-indentation.yaml"
+    ]

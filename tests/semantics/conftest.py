@@ -37,24 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", CASES, ids=[f"{case.theme}-{case.id}" for case in CASES])
 
 
-@pytest.fixture(scope="session")
-def cases() -> tuple[Case, ...]:
-    """The whole table."""
-    return CASES
-
-
-@pytest.fixture
-def rule(case: Case) -> Rule:
-    """The case's tree, parsed inside a minimal document."""
+def read_rule(case: Case) -> Rule:
+    """Parse the case's tree inside a minimal document."""
     document: dict[str, Any] = {"schema": 1, "id": "RF-SEMANTICS-1", "revision": 1, "title": case.id}
     document |= {"description": case.why, "severity": "info", "author": "table", "created": "2025-01-01"}
     document |= {"event": "http.request", "when": case.when}
     return parse_rule(document | ({"classes": case.classes} if case.classes else {})).require()
 
 
-@pytest.fixture
-def sent(case: Case) -> Request:
-    """The case's request, read as a line of JSON; `target_parts` and `body_parts` ([text, times], …) spell long texts."""
+def read_request(case: Case) -> Request:
+    """Read the request as a line of JSON; `target_parts` and `body_parts` ([text, times], …) write long texts short."""
     row = dict(case.request)
     for key in ("target", "body"):
         if (parts := row.pop(f"{key}_parts", None)) is not None:
@@ -62,3 +54,27 @@ def sent(case: Case) -> Request:
     (request,) = read_jsonl(io.BytesIO(json.dumps(row).encode() + b"\n"), "table")
     assert isinstance(request, Request), request
     return request
+
+
+@pytest.fixture(scope="session")
+def cases() -> tuple[Case, ...]:
+    """The whole table."""
+    return CASES
+
+
+@pytest.fixture(scope="session")
+def table() -> tuple[tuple[Rule, Request, bool | None], ...]:
+    """The whole table, read: rule, request, expected answer."""
+    return tuple((read_rule(case), read_request(case), case.expect) for case in CASES)
+
+
+@pytest.fixture
+def rule(case: Case) -> Rule:
+    """The rule of this case."""
+    return read_rule(case)
+
+
+@pytest.fixture
+def sent(case: Case) -> Request:
+    """The request of this case."""
+    return read_request(case)

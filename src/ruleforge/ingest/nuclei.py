@@ -99,7 +99,7 @@ def _products(template: Template) -> tuple[Product, ...]:
 
 
 def _flat_matchers(block: HttpBlock) -> tuple[str, ...]:
-    """The checks of a block as words: `status:200`, `word(body):root`, `not regex(header):…`, `extractor-internal:x`."""
+    """The checks of a block as words: `status:200`, `not word(body):root`, `extractor-internal:x`."""
     words = [word for matcher in block.matchers for word in _matcher_words(matcher)]
     for extractor in block.extractors:
         kind = "extractor-internal" if extractor.internal else "extractor"

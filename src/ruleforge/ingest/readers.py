@@ -30,21 +30,29 @@ def read_advisories(paths: Sequence[Path]) -> Iterator[Advisory | InputError]:
     Folders are read in order of their names; links that lead out of a folder are not followed. Files that are
     no YAML give an InputError with code RF218 ("skipped"), so that a caller can count them apart.
     """
+    for file in list_files(paths):
+        yield read_advisory(file)
+
+
+def list_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that `paths` name, each once, in the order `read_advisories` reads them."""
     seen: set[Path] = set()
     for path in paths:
         for file in _files(path):
             identity = file.resolve()
             if identity not in seen:
                 seen.add(identity)
-                yield read_advisory(file)
+                yield file
 
 
 def read_advisory(file: Path) -> Advisory | InputError:
     """Read one file; whatever is wrong with it comes back as the error, for the rest of a batch goes on."""
     where = str(file)
     try:
+        if not file.is_file():
+            return InputError("no such file or folder", where=where, hint="check the path", code="RF217")
         if file.suffix.lower() not in _YAML:
-            return InputError("skipped: not a YAML file", where=where, hint="only .yaml and .yml are read", code=SKIPPED)
+            return InputError("skipped: not YAML", where=where, hint="only .yaml and .yml are read", code=SKIPPED)
         size = file.stat().st_size
         if size > MAX_FILE_BYTES:
             return InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
@@ -61,16 +69,15 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     root = path.resolve()
-    found = folders = 0
-    for folder, names, files in os.walk(path, followlinks=False):
+    found = 0
+    for folders, (folder, names, files) in enumerate(os.walk(path, followlinks=False)):
         names.sort()
-        folders += 1
         for name in sorted(files):
             file = Path(folder) / name
-            if _is_inside(file, root) and found < MAX_FILES:
+            if found < MAX_FILES and _is_inside(file, root):
                 found += 1
                 yield file
-        if folders >= MAX_FOLDERS:
+        if folders >= MAX_FOLDERS or found >= MAX_FILES:
             return
 
 

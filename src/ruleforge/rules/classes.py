@@ -11,7 +11,7 @@ import msgspec
 
 from ruleforge.errors import RuleError
 from ruleforge.events import decoding
-from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, compile_pattern, quote
+from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, quote
 
 MAX_FORMS = 32  # canonical forms tried of one value, itself included
 _PERCENT_ROUNDS = 3
@@ -89,7 +89,7 @@ class PayloadClass:
                 continue
             folded = form.lower()
             for pattern in self.data.patterns:
-                span = compile_pattern(pattern.regex.encode()).search(folded)
+                span = compile_alternatives((pattern.regex.encode(),)).search(folded)
                 if span is not None:
                     return Found(form, span, pattern.id)
         return None

@@ -10,6 +10,8 @@ from ruleforge.errors import RuleError
 MAX_PATTERN_BYTES = 2_000
 MAX_PROGRAM = 10_000  # RE2 instructions; the cost per byte of the worst case grows with it
 _MAX_MEMORY = 8 << 20  # bytes RE2 may use for one program and its cached states
+_SHIPPED_BYTES = 10_000  # of one pattern in data that comes with the program
+_SHIPPED_PROGRAM = 200_000
 _FLAGS = frozenset(b"ism-")
 
 
@@ -58,12 +60,15 @@ def compile_pattern(regex: bytes) -> Pattern:
 def compile_alternatives(regexes: tuple[bytes, ...]) -> Pattern:
     """Compile one pattern that is found where any of `regexes` is; each of them must be valid by itself.
 
-    Meant for data we ship (payload classes): one pass over the text instead of one per pattern.
+    Meant for data we ship (payload classes): one pass over the text instead of one per pattern, and wider bounds.
+
+    Raises:
+        RuleError: as `compile_pattern`.
     """
     for regex in regexes:
-        compile_pattern(regex)
+        _compile(regex, _SHIPPED_BYTES, _SHIPPED_PROGRAM)
     joined = b"|".join(b"(?:" + regex + b")" for regex in regexes)
-    return _compile(joined, len(joined), MAX_PROGRAM * 20)
+    return _compile(joined, len(joined), _SHIPPED_PROGRAM)
 
 
 def quote(literal: bytes) -> bytes:

@@ -11,7 +11,7 @@ from ruleforge.records.forging import CheckResult
 from ruleforge.rules.proofs import prove
 from ruleforge.rules.tree import Rule, Tree
 from ruleforge.validate import gates
-from ruleforge.validate.evidence import Case, Evidence, case, identity
+from ruleforge.cases.evidence import Case, Evidence, case, identity
 
 
 class Finding(msgspec.Struct, frozen=True):

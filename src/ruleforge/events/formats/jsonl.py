@@ -30,7 +30,7 @@ class _Row(msgspec.Struct):
     id: str | None = None
     source: str | None = None
     src_ip: str | None = None
-    ts: str | None = None
+    ts: str | int | float | None = None
     status: int | str | None = None
 
 
@@ -87,7 +87,7 @@ def _request(row: _Row, where: str, name: str) -> Request:
         source=row.source or name,
         source_address=_text(row, "src_ip", row.src_ip),
         status=_status(row.status),
-        time=row.ts or "",
+        time="" if row.ts is None else str(row.ts),
         unrecorded=_UNRECORDED.setdefault(key := frozenset(unrecorded), key),
         recorded_headers=None if row.recorded_headers is None else frozenset(_names(row)),
     )

@@ -96,7 +96,9 @@ class _Expander:
         self.problems.extend(self._template_notes())
         for number, block in enumerate(self.template.blocks):
             if not self._block(block, number):
-                self.problems.append(f"more than {MAX_REQUESTS} requests or {MAX_TOTAL_BYTES} bytes: the rest is left out")
+                self.problems.append(
+                    f"more than {MAX_REQUESTS} requests or {MAX_TOTAL_BYTES} bytes, the rest is left out"
+                )
                 break
         return Expansion(tuple(self.found), tuple(self.problems))
 

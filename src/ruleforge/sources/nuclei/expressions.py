@@ -1,14 +1,24 @@
 """Fills the `{{…}}` of a template text with values; what cannot be known becomes a stand-in."""
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 
 from ruleforge.errors import InputError
 from ruleforge.sources.nuclei.functions import FUNCTIONS
 from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins
 from ruleforge.sources.nuclei.syntax import (
-    Call, Expression, Literal, Marker, Mixed, Number, Operation, Variable, has_names, parse_text,
-)  # fmt: skip
+    Call,
+    Expression,
+    Literal,
+    Marker,
+    Mixed,
+    Number,
+    Operation,
+    Variable,
+    has_names,
+    parse_text,
+)
 from ruleforge.sources.nuclei.text import Text, glue, whole
 from ruleforge.sources.nuclei.values import Amount, Value, as_number, as_text, carries_standin, is_true, join_texts
 
@@ -26,6 +36,18 @@ _TARGET = {
     "File": Text(),
 }
 _EXPECTED = ("interactsh", "randstr", "username", "password", "http_", "response_", "code_", "javascript_", "template.")
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": operator.mod,
+    "**": math.pow,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _MAX_NOTES = 20
 _MAX_WORK = 128 * 1024 * 1024  # bytes that functions of one template may read and write
 _MAX_CHAIN = 20  # variables that refer to variables
@@ -112,7 +134,8 @@ class Scope:
         if isinstance(node, Call):
             return node.name not in FUNCTIONS or any(self._has_unknown(argument) for argument in node.arguments)
         if isinstance(node, (Operation, Mixed)):
-            return any(self._has_unknown(part) for part in (node.operands if isinstance(node, Operation) else node.parts))
+            parts = node.operands if isinstance(node, Operation) else node.parts
+            return any(self._has_unknown(part) for part in parts)
         return isinstance(node, Marker) and self._has_unknown(node.expression)
 
     def knows(self, name: str) -> bool:
@@ -181,34 +204,21 @@ class Scope:
             return Amount((as_text(left).data == as_text(right).data) == (node.operator == "=="), standin)
         return self._arithmetic(node.operator, left, right)
 
-    def _arithmetic(self, operator: str, left: Value, right: Value) -> Value:
-        if operator == "+" and not (isinstance(left, Amount) and isinstance(right, Amount)):
+    def _arithmetic(self, sign: str, left: Value, right: Value) -> Value:
+        if sign == "+" and not (isinstance(left, Amount) and isinstance(right, Amount)):
             return join_texts((left, right), Text())
         first, second = as_number(left), as_number(right)
         if first is None or second is None:
-            raise InputError(f"operator {operator!r} needs numbers", hint="check the expression", code="RF216")
-        return _calculate(operator, first, second)
+            raise InputError(f"operator {sign!r} needs numbers", hint="check the expression", code="RF216")
+        return _calculate(sign, first, second)
 
 
-def _calculate(operator: str, left: Amount, right: Amount) -> Amount:
+def _calculate(sign: str, left: Amount, right: Amount) -> Amount:
     """Two numbers and an operator; what has no answer, or too large a one, is 0."""
     a, b = left.value, right.value
     standin = left.standin or right.standin
     try:
-        if operator == "**":
-            result: float | int = math.pow(a, b)
-        else:
-            result = {
-                "+": lambda: a + b,
-                "-": lambda: a - b,
-                "*": lambda: a * b,
-                "/": lambda: a / b,
-                "%": lambda: a % b,
-                "<": lambda: a < b,
-                "<=": lambda: a <= b,
-                ">": lambda: a > b,
-                ">=": lambda: a >= b,
-            }[operator]()
+        result: float | int = _ARITHMETIC[sign](a, b)
         too_large = not math.isfinite(result) or abs(result) > 1e60
     except (ArithmeticError, ValueError):
         return Amount(0, standin)

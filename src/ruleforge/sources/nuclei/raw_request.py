@@ -6,7 +6,7 @@ import msgspec
 
 from ruleforge.events.request import Request
 from ruleforge.sources.nuclei.expressions import Scope
-from ruleforge.sources.nuclei.standins import TARGET_HOST, mark_foreign_hosts
+from ruleforge.sources.nuclei.standins import TARGET_HOST, mark_canaries
 from ruleforge.sources.nuclei.template import HttpBlock
 from ruleforge.sources.nuclei.text import Text, glue, whole
 
@@ -88,7 +88,7 @@ def draft_of_raw(block: HttpBlock, raw: str, scope: Scope) -> Draft | None:
 
 
 def _fill(scope: Scope, text: str) -> Text:
-    return mark_foreign_hosts(scope.fill(text), scope.standins)
+    return mark_canaries(scope.fill(text), scope.standins)
 
 
 def _without_annotations(raw: str) -> str:
@@ -127,8 +127,13 @@ def _head_and_body(rest: Text) -> tuple[list[tuple[Text, Text]], Text | None]:
         elif len(headers) < MAX_HEADERS:
             colon = line.data.find(b":")
             cut = len(line.data) if colon < 0 else colon
-            headers.append((line.cut(0, cut).stripped(), line.cut(min(cut + 1, len(line.data))).stripped()))
+            headers.append(_header(line.cut(0, cut).stripped(), line.cut(min(cut + 1, len(line.data))).stripped()))
     return headers, None
+
+
+def _header(name: Text, value: Text) -> tuple[Text, Text]:
+    """The header; a host whose `{{Hostname}}` is misspelt is the target all the same."""
+    return (name, _HOST) if name.data.lower() == b"host" and b"{{" in value.data else (name, value)
 
 
 def _tidy_body(headers: list[tuple[Text, Text]], body: Text | None) -> Text | None:

@@ -17,6 +17,7 @@ _FOREIGN_HOST = re.compile(
     rb"|ceye\.io|evil\.com|attacker\.com|requestbin\.net|canarytokens\.com|bxss\.me|webhook\.site)(?![a-z0-9-])",
     re.IGNORECASE,
 )
+_SCANNER = re.compile(rb"nuclei|projectdiscovery", re.IGNORECASE)
 _HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _LONGEST_HOST = 253
 
@@ -84,8 +85,21 @@ class Standins:
         return Text(data, whole(data))
 
 
-def mark_foreign_hosts(text: Text, standins: Standins) -> Text:
-    """Replace well-known callback and canary hosts, written out in a template, by stand-ins."""
+def mark_canaries(text: Text, standins: Standins) -> Text:
+    """Replace callback hosts written out in a template by stand-ins, and mark the scanner's own name."""
+    text = _replace_foreign_hosts(text, standins)
+    found = list(_SCANNER.finditer(text.data))
+    if not found:
+        return text
+    parts: list[Text] = []
+    position = 0
+    for match in found:
+        parts += [text.cut(position, match.start()), text.cut(*match.span()).marked()]
+        position = match.end()
+    return glue([*parts, text.cut(position)])
+
+
+def _replace_foreign_hosts(text: Text, standins: Standins) -> Text:
     parts: list[Text] = []
     position = 0
     for match in _FOREIGN_HOST.finditer(text.data):

@@ -122,7 +122,7 @@ class _Parser:
     def __init__(self, text: str, position: int, depth: int) -> None:
         self.text, self.position, self.depth = text, position, depth
         self.limit = min(len(text), position + MAX_EXPRESSION)
-        self.kind, self.token = "", ""
+        self.kind, self.word = "", ""
         self._advance()
 
     def marker(self) -> tuple[Expression, int]:
@@ -136,7 +136,7 @@ class _Parser:
         match = _TOKEN.match(self.text, self.position, self.limit)
         if match is None or match.lastgroup is None:
             raise _NoExpressionError
-        self.kind, self.token, self.position = match.lastgroup, match[match.lastgroup], match.end()
+        self.kind, self.word, self.position = match.lastgroup, match[match.lastgroup], match.end()
 
     def _enter(self) -> None:
         self.depth += 1
@@ -147,15 +147,15 @@ class _Parser:
         if level == len(_LEVELS):
             return self._unary()
         left = self._binary(level + 1)
-        while self.kind == "operator" and self.token in _LEVELS[level]:
-            operator = self.token
+        while self.kind == "operator" and self.word in _LEVELS[level]:
+            operator = self.word
             self._advance()
             left = Operation(operator, (left, self._binary(level + 1)))
         return left
 
     def _unary(self) -> Expression:
-        if self.kind == "operator" and self.token in {"-", "!"}:
-            operator = self.token
+        if self.kind == "operator" and self.word in {"-", "!"}:
+            operator = self.word
             self._enter()
             self._advance()
             operand = self._unary()
@@ -164,22 +164,22 @@ class _Parser:
         return self._primary()
 
     def _primary(self) -> Expression:
-        kind, token = self.kind, self.token
+        kind, word = self.kind, self.word
         if kind == "quote":
-            return self._string(token)
+            return self._string(word)
         if kind == "open":
             return self._nested()
-        if kind == "operator" and token == "(":
+        if kind == "operator" and word == "(":
             items = self._items()
             return items[0] if len(items) == 1 else Operation("list", items)
         if kind == "number":
             self._advance()
-            return Number(float(token) if "." in token else int(token, 0) if "x" in token else int(token[:40]))
+            return Number(float(word) if "." in word else int(word, 0) if "x" in word else int(word[:40]))
         if kind == "name":
             self._advance()
-            if self.kind == "operator" and self.token == "(":
-                return Call(token, self._items())
-            return Variable(token)
+            if self.kind == "operator" and self.word == "(":
+                return Call(word, self._items())
+            return Variable(word)
         raise _NoExpressionError
 
     def _nested(self) -> Expression:
@@ -200,7 +200,7 @@ class _Parser:
         self._enter()
         self._advance()
         items: list[Expression] = []
-        while not (self.kind == "operator" and self.token == ")"):
+        while not (self.kind == "operator" and self.word == ")"):
             if items:
                 self._comma()
             items.append(self._binary(0))
@@ -209,7 +209,7 @@ class _Parser:
         return tuple(items)
 
     def _comma(self) -> None:
-        if not (self.kind == "operator" and self.token == ","):
+        if not (self.kind == "operator" and self.word == ","):
             raise _NoExpressionError
         self._advance()
 

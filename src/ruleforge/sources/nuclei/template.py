@@ -112,7 +112,10 @@ def parse_template(data: bytes, where: str = "") -> Template:
     root = document.root
     if not isinstance(root, dict) or not looks_like_template(root):
         raise InputError(
-            "not a known format: a Nuclei template has `id` and `info`", where=where, hint="check the file", code="RF214"
+            "not a known format: a Nuclei template has `id` and `info`",
+            where=where,
+            hint="check the file",
+            code="RF214",
         )
     reader = _Reader(list(document.problems))
     return reader.template(root)

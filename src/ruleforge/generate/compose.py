@@ -1,0 +1,42 @@
+"""From a draft to a rule document."""
+
+from collections.abc import Iterator
+
+from ruleforge.generate.draft import Draft, draft_tree
+from ruleforge.records.advisory import Advisory
+from ruleforge.rules.classes import latest_version
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
+
+AUTHOR = "ruleforge (embedded generator)"
+
+
+def compose(draft: Draft, advisory: Advisory) -> Rule:
+    """Spell `draft` as a rule of `advisory`, with the classes it uses at their latest versions."""
+    when = draft_tree(draft)
+    return Rule(
+        id=f"RF-{advisory.id}-1",
+        when=when,
+        title=advisory.title[:200],
+        description=advisory.description[:2000],
+        cves=advisory.cves,
+        cwes=advisory.cwes,
+        attack=("T1190",),
+        products=advisory.products,
+        severity=advisory.severity,
+        references=advisory.references[:20],
+        author=AUTHOR,
+        classes=tuple((name, latest_version(name)) for name in sorted(set(classes_used(when)))),
+    )
+
+
+def classes_used(tree: Root) -> Iterator[str]:
+    """Yield the payload classes a tree asks about."""
+    if isinstance(tree, AllOf | AnyOf):
+        for part in tree.parts:
+            yield from classes_used(part)
+    elif isinstance(tree, Not):
+        yield from classes_used(tree.part)
+    elif isinstance(tree, Some):
+        yield from classes_used(tree.where)
+    elif isinstance(tree, Condition) and tree.op == "is_class" and isinstance(tree.value, bytes):
+        yield tree.value.decode()

@@ -1,0 +1,103 @@
+"""The embedded judge: two questions about how a rule could fail, answered from evidence the generator never saw.
+
+First version: interpretable terms with fixed weights, not yet calibrated on labelled rules (a later issue does that).
+The judge sees the rule and the evidence of the JUDGE family; never the author's strategy or rationale.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.engine.reference import compile_tree
+from ruleforge.records.forging import Opinion
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
+
+VERSION = "evidence judge 1"
+PRIOR_MISS, PRIOR_TRIALS = 0.15, 2.0  # what is assumed before any variant was tried
+LITERAL_VALUE_MISS = 0.06  # per condition that wants one exact value the attacker could change
+NEUTRAL_OFF = 0.6  # fires although the payload was replaced by ordinary values
+NO_PAYLOAD_OFF = 0.25  # no condition reads what the attacker controls
+NEAR_MISS_OFF = 0.8  # scaled by the share of judge near-misses it fires on
+
+
+def judge_rule(rule: Rule, evidence: Evidence) -> Opinion:
+    """Answer both questions on `rule`, each None where there is nothing to go by, with the reasons.
+
+    Args:
+        rule: the rule only; its author's rationale is withheld.
+        evidence: variants and near-misses of the JUDGE family; `siblings` are neutralised exploits here.
+    """
+    ask_view = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
+
+    def fires(case: Case) -> bool:
+        return ask_view(case.view) is True
+
+    p_miss, miss_reasons = _p_miss(rule, evidence, fires)
+    p_off, off_reasons = _p_off_target(rule, evidence, fires)
+    return Opinion(judge=VERSION, p_miss=p_miss, p_off_target=p_off, reasons=(*miss_reasons, *off_reasons))
+
+
+def _p_miss(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
+    if not evidence.variants and not evidence.exploits:
+        return None, ["p_miss: there is no exploit request to vary, so misses cannot be judged"]
+    tried = len(evidence.variants)
+    missed = Counter(case.kind for case in evidence.variants if not fires(case))
+    share = (sum(missed.values()) + PRIOR_MISS * PRIOR_TRIALS) / (tried + PRIOR_TRIALS)
+    fixed = [c for c in _conditions(rule.when) if _wants_exact_value(c)]
+    p_miss = 1 - (1 - share) * (1 - LITERAL_VALUE_MISS) ** min(len(fixed), 5)
+    reasons = [f"p_miss: misses {sum(missed.values())} of {tried} unseen variants"]
+    if missed:
+        reasons[0] += " (" + ", ".join(f"{kind} {count}" for kind, count in sorted(missed.items())) + ")"
+    if fixed:
+        reasons.append(f"p_miss: {len(fixed)} conditions want one exact value ({_name(fixed[0])} …)")
+    return round(p_miss, 4), reasons
+
+
+def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
+    terms: list[float] = []
+    reasons: list[str] = []
+    reads_payload = any(c.op in ("is_class", "regex") for c in _conditions(rule.when))
+    neutral_hits = [case for case in evidence.siblings if fires(case)]
+    if neutral_hits:
+        share = len(neutral_hits) / len(evidence.siblings)
+        terms.append(NEUTRAL_OFF * share)
+        reasons.append(f"p_off_target: still fires on {len(neutral_hits)} of {len(evidence.siblings)} exploits whose payload was replaced by ordinary values")
+    elif evidence.siblings:
+        reasons.append(f"p_off_target: silent on all {len(evidence.siblings)} exploits with the payload taken out")
+    near_hits = Counter(case.kind for case in evidence.near_misses if fires(case))
+    if near_hits:
+        terms.append(NEAR_MISS_OFF * sum(near_hits.values()) / len(evidence.near_misses))
+        kinds = ", ".join(sorted(near_hits))
+        reasons.append(f"p_off_target: fires on {sum(near_hits.values())} of {len(evidence.near_misses)} unseen near-misses ({kinds})")
+    if not reads_payload:
+        terms.append(NO_PAYLOAD_OFF)
+        reasons.append("p_off_target: no condition reads an attack payload; the rule recognises the call, not the abuse of it")
+    if not evidence.near_misses and not evidence.siblings and reads_payload:
+        return None, ["p_off_target: no near-miss can be made of these requests, so correlation cannot be judged"]
+    p_off = 0.02
+    for term in terms:
+        p_off = 1 - (1 - p_off) * (1 - term)
+    return round(p_off, 4), reasons
+
+
+def _conditions(tree: Root) -> Iterator[Condition]:
+    if isinstance(tree, AllOf | AnyOf):
+        for part in tree.parts:
+            yield from _conditions(part)
+    elif isinstance(tree, Not):
+        yield from _conditions(tree.part)
+    elif isinstance(tree, Some):
+        yield from _conditions(tree.where)
+    elif isinstance(tree, Condition):
+        yield tree
+
+
+def _wants_exact_value(condition: Condition) -> bool:
+    return condition.op in ("equals", "contains", "starts_with", "ends_with") and condition.field not in (
+        "path", "path.decoded", "method", "name",
+    )  # fmt: skip
+
+
+def _name(condition: Condition) -> str:
+    name = f" {condition.name.text.decode('latin-1')}" if condition.name else ""
+    return f"{condition.field}{name} {condition.op}"

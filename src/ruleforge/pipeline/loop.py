@@ -1,0 +1,129 @@
+"""The loop: five candidates, each checked, refined by its counterexamples up to five times; the best one is kept."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ruleforge.engine.reference import compile_tree
+from ruleforge.generate.compose import compose
+from ruleforge.generate.draft import Draft, conditions
+from ruleforge.generate.propose import Material, propose
+from ruleforge.generate.refine import Wrong, refine
+from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
+from ruleforge.rules.tree import Rule
+from ruleforge.validate import gates
+from ruleforge.validate.checks import CHECKS, Finding
+from ruleforge.cases.evidence import Case, Evidence
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A candidate with its trial, its bits of surprise, and a judge's opinion once it passed."""
+
+    candidate: Candidate
+    draft: Draft
+    trial: Trial
+    opinion: Opinion | None = None
+
+    @property
+    def survival(self) -> float:
+        """Share of variants still hit; 1.0 where none is known."""
+        for result in self.trial.results:
+            if result.check == "variants" and result.tried:
+                return 1 - result.failed / result.tried
+        return 1.0
+
+
+class LoopResult(msgspec.Struct, frozen=True):
+    """All attempts, in the order they were made; `best` is None when none passed."""
+
+    attempts: tuple[Attempt, ...]
+    best: Attempt | None
+    candidates: int
+    rounds: int
+
+
+def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopResult:
+    """Propose, check, refine; judge those that pass; keep the best by evidence, then by simplicity.
+
+    `judging` is evidence of the JUDGE family, which no generator or refinement sees.
+    """
+    attempts: list[Attempt] = []
+    passed: list[Attempt] = []
+    rounds = 0
+    drafts = propose(material)
+    for draft in drafts:
+        current: Draft | None = draft
+        best_so_far: Attempt | None = None
+        known: list[Wrong] = [
+            Wrong(c.view, missed=True, why=f"the variant {c.kind}", poc=c.poc) for c in (*evidence.exploits, *evidence.variants)
+        ]
+        while current is not None:
+            attempt, findings = _try(current, material, evidence)
+            attempts.append(attempt)
+            rounds = max(rounds, current.round)
+            if attempt.trial.passed and (best_so_far is None or attempt.survival > best_so_far.survival):
+                best_so_far = attempt
+            if current.round >= gates.ROUNDS_MOST or (attempt.trial.passed and attempt.survival == 1.0):
+                break
+            current = refine(current, _wrongs(findings), material, known)
+        if best_so_far is not None:
+            passed.append(best_so_far)
+    judged = [msgspec.structs.replace(a, opinion=judge_rule(a.candidate.rule, judging)) for a in passed]
+    best = min(judged, key=_order, default=None)
+    return LoopResult(tuple(attempts), best, len(drafts), rounds)
+
+
+def _order(attempt: Attempt) -> tuple[float, ...]:
+    """Least expected failure first, then the simplest."""
+    opinion = attempt.opinion
+    miss = opinion.p_miss if opinion and opinion.p_miss is not None else 0.5
+    off = opinion.p_off_target if opinion and opinion.p_off_target is not None else 0.5
+    tree = attempt.candidate.rule.when
+    return (round(miss + off, 2), -attempt.survival, conditions(tree))  # type: ignore[arg-type]
+
+
+def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
+    rule = compose(draft, material.advisory)
+    candidate = Candidate(rule=rule, strategy=draft.strategy, round=draft.round, changes=draft.changes, arms=len(draft.arms))
+    trial, findings = check_rule(rule, evidence)
+    surprise = _surprise(draft)
+    return Attempt(candidate, draft, msgspec.structs.replace(trial, results=(*trial.results, surprise))), findings
+
+
+def _surprise(draft: Draft) -> CheckResult:
+    least = min(arm.bits for arm in draft.arms)
+    return CheckResult(
+        check="surprise",
+        passed=least >= gates.SURPRISE_LEAST_BITS,
+        tried=len(draft.arms),
+        detail=f"the least surprising arm has {least:.1f} bits; {gates.SURPRISE_LEAST_BITS:g} are needed",
+    )
+
+
+def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
+    """Run every check on `rule`; a crash of one check is recorded as its failure and the others go on."""
+    ask_view = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
+
+    def ask(case: Case) -> bool:
+        return ask_view(case.view) is True
+
+    findings = []
+    for name, check in CHECKS.items():
+        try:
+            findings.append(check(rule, ask, evidence))
+        except Exception as problem:  # noqa: BLE001 - a process boundary of parts: recorded, never swallowed
+            result = CheckResult(check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}")
+            findings.append(Finding(result))
+    feedback = tuple(line for finding in findings for line in finding.feedback)
+    return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings
+
+
+def _wrongs(findings: Sequence[Finding]) -> list[Wrong]:
+    wrongs = []
+    for finding in findings:
+        wrongs += [Wrong(c.view, missed=True, why=f"the missed {c.kind}", poc=c.poc) for c in finding.missed]
+        wrongs += [
+            Wrong(c.view, missed=False, why=f"{finding.result.check}: {c.kind} {c.note}".strip()) for c in finding.hit
+        ]
+    return wrongs

@@ -1,0 +1,115 @@
+"""The folder of a released rule: `rule.json`, `tests.yaml`, `evidence.json`, written the same byte for byte each time."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.engine.reference import compile_tree
+from ruleforge.events.formats.jsonl import request_to_json
+from ruleforge.pipeline.forge import Forged, Ground
+from ruleforge.records.advisory import Advisory
+from ruleforge.rules.canonical import content_hash
+from ruleforge.rules.dump import render_json
+from ruleforge.rules.render import render_sentence
+from ruleforge.rules.tree import Rule
+
+TESTS_PER_KIND = 3  # variants and near-misses kept of each kind; all of them are in evidence.json as counts
+
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def write_papers(forged: Forged, ground: Ground, folder: Path) -> None:
+    """Write the three files of an accepted rule; each appears whole or not at all."""
+    assert forged.best is not None
+    assert forged.evidence is not None
+    rule = forged.best.candidate.rule
+    folder.mkdir(parents=True, exist_ok=True)
+    _put(folder / "rule.json", render_json(rule))
+    _put(folder / "tests.yaml", tests_yaml(rule, forged.evidence))
+    _put(folder / "evidence.json", json.dumps(evidence_of(forged, ground), indent=2, ensure_ascii=False) + "\n")
+
+
+def remove_papers(folder: Path) -> None:
+    """Remove a rule's files (its advisory is refused now); other files of the folder stay."""
+    for name in ("rule.json", "tests.yaml", "evidence.json"):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _put(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def tests_yaml(rule: Rule, evidence: Evidence) -> str:
+    """Spell the rule's tests: exploits and variants to match, near-misses and other steps not to match."""
+    ask = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
+    tests: list[dict[str, Any]] = []
+    for case in evidence.exploits:
+        tests.append(_test(case, "match", f"exploit {case.view.request.id}"))
+    for case in _few(evidence.variants):
+        verdict = "match" if ask(case.view) is True else "todo_match"
+        tests.append(_test(case, verdict, f"variant {case.kind} of exploit {case.poc + 1}"))
+    for case in (*evidence.siblings, *_few(evidence.near_misses)):
+        verdict = "no_match" if ask(case.view) is not True else "todo_no_match"
+        tests.append(_test(case, verdict, f"{case.kind} {case.note or case.view.request.id}".strip()))
+    text: str = yaml.dump({"rule": rule.id, "tests": tests}, Dumper=_DUMPER, sort_keys=False, allow_unicode=False, width=110)
+    return text
+
+
+def _few(cases: tuple[Case, ...]) -> list[Case]:
+    seen: dict[str, int] = {}
+    kept = []
+    for case in cases:
+        seen[case.kind] = seen.get(case.kind, 0) + 1
+        if seen[case.kind] <= TESTS_PER_KIND:
+            kept.append(case)
+    return kept
+
+
+def _test(case: Case, verdict: str, name: str) -> dict[str, Any]:
+    request = {key: value for key, value in request_to_json(case.view.request).items() if key not in ("source",)}
+    return {"name": name, "verdict": verdict, "request": request}
+
+
+def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
+    """Tell what speaks for the rule. No clock, no duration: the same run gives the same bytes."""
+    best, advisory = forged.best, forged.advisory
+    assert best is not None
+    opinion = best.opinion
+    rule = best.candidate.rule
+    return {
+        "rule": rule.id,
+        "content_hash": content_hash(rule),
+        "status": "validated",
+        "sentence": render_sentence(rule),
+        "advisory": {"id": advisory.id, "sources": [Path(source).name for source in advisory.sources], "digest": advisory.digest},
+        "generator": {
+            "strategy": best.candidate.strategy, "round": best.candidate.round, "arms": best.candidate.arms,
+            "changes": list(best.candidate.changes), "candidates": forged.outcome.candidates, "rounds": forged.outcome.rounds,
+        },
+        "checks": [
+            {"check": r.check, "passed": r.passed, "tried": r.tried, "failed": r.failed, "detail": r.detail, "examples": list(r.examples)}
+            for r in best.trial.results
+        ],
+        "judge": None if opinion is None else {
+            "judge": opinion.judge, "p_miss": opinion.p_miss, "p_off_target": opinion.p_off_target, "reasons": list(opinion.reasons),
+        },
+        "roles": _roles(advisory),
+        "against": {
+            "background": ground.background.name,
+            "corpus": None if ground.corpus is None else {"name": ground.corpus.name, "requests": len(ground.corpus)},
+            "benign": [{"name": benign.name, "requests": len(benign)} for benign in ground.benign],
+        },
+        "approximations": list(advisory.problems)[:20],
+    }  # fmt: skip
+
+
+def _roles(advisory: Advisory) -> list[dict[str, str]]:
+    return [{"request": p.request.id, "origin": p.origin, "role": p.role, "reason": p.reason} for p in advisory.requests[:200]]

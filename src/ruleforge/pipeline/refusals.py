@@ -1,0 +1,40 @@
+"""Why no rule was shipped: the code and the sentence, before generation or after the last round."""
+
+import re
+from collections import Counter
+
+from ruleforge.pipeline.loop import LoopResult
+from ruleforge.records.advisory import Advisory
+
+Refusal = tuple[str, str]  # (a key of REFUSALS, what was seen)
+
+
+def refuse_before(advisory: Advisory) -> Refusal | None:
+    """Refuse what no candidate could save; None: go on."""
+    if not advisory.requests:
+        return "no_http", "the source holds no HTTP request"
+    exploits = [poc for poc in advisory.requests if poc.role == "exploit"]
+    if exploits:
+        return None
+    checks = " ".join(matcher for poc in advisory.requests for matcher in poc.matchers)
+    if re.search(r"compare_versions|version", checks, re.IGNORECASE):
+        return "version_check", f"none of {len(advisory.requests)} requests carries an attack; a version is compared"
+    return "fingerprint_only", f"none of {len(advisory.requests)} requests carries an attack"
+
+
+def refuse_after(advisory: Advisory, loop: LoopResult) -> Refusal:
+    """Name the check that stopped the candidates."""
+    del advisory
+    if not loop.attempts:
+        return "normal_use", "no condition on these requests is distinctive; nothing could be proposed"
+    last = loop.attempts[-1]
+    failed = Counter(r.check for a in loop.attempts for r in a.trial.results if r.passed is False)
+    common = failed.most_common(1)[0][0] if failed else ""
+    detail = "; ".join(
+        f"{r.check}: {r.failed} of {r.tried} {r.detail}".strip() for r in last.trial.results if r.passed is False
+    )[:600]
+    if common in ("near_misses", "siblings", "benign_traffic", "surprise"):
+        return "normal_use", detail
+    if common == "other_products":
+        return "shared_shape", detail
+    return "no_candidate_passed", detail

@@ -1,0 +1,218 @@
+"""A whole run: read sources, index them, forge each advisory on all cores, write what came out, resume what was done."""
+
+import hashlib
+import multiprocessing
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ruleforge import __version__
+from ruleforge.background.table import Background, default_background
+from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
+from ruleforge.errors import InputError, RuleForgeError
+from ruleforge.events.formats import read_requests
+from ruleforge.events.request import Request
+from ruleforge.ingest.readers import list_files, read_advisory
+from ruleforge.ingest.roles import assign_roles
+from ruleforge.pipeline.forge import Ground, forge_advisory
+from ruleforge.pipeline.papers import remove_papers, write_papers
+from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import Outcome
+from ruleforge.store.state import State
+from ruleforge.validate.products import product_of
+
+Progress = Callable[[str, int, int], None]  # (stage, done, of)
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is given."""
+
+    out: Path
+    benign: tuple[Path, ...] = ()  # request files of normal traffic
+    background: Background | None = None  # None: the table that ships
+    jobs: int = 0  # processes; 0: one per core
+    again: bool = False  # forge unchanged sources too
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """One advisory with the place it goes to and the key of everything its outcome depends on."""
+
+    advisory: Advisory
+    folder: str
+    key: str
+
+
+# Set before the pool forks, read by its processes: indexes are shared through the page cache, never pickled.
+_SHARED: dict[str, Any] = {}
+
+
+def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
+    """Forge everything below `paths`; yield one outcome per advisory (or unreadable file), in the order of the files.
+
+    Every input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
+    """
+    jobs = options.jobs or multiprocessing.cpu_count()
+    files = list(list_files(paths))
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs) as pool:
+        read = []
+        for item in pool.imap(_read, files, chunksize=16):
+            read.append(item)
+            progress("read", len(read), len(files))
+    works = _name(read, options)
+    advisories = [work.advisory for work in works if isinstance(work, _Work)]
+    ground = _ground(advisories, options, jobs, progress)
+    state = State.beside(options.out)
+    try:
+        yield from _forge_all(works, ground, options, state, jobs, progress)
+    finally:
+        state.close()
+
+
+def _read(file: Path) -> tuple[str, Advisory | InputError]:
+    try:
+        found = read_advisory(file)
+        return str(file), assign_roles(found) if isinstance(found, Advisory) else found
+    except RecursionError:
+        return str(file), InputError("nested too deeply", where=str(file), code="RF211")
+    except Exception as problem:  # noqa: BLE001 - a reader that crashes must not lose the batch
+        return str(file), InputError(f"the reader failed: {type(problem).__name__}: {problem}"[:300], where=str(file), code="RF299")
+
+
+def _name(read: Sequence[tuple[str, Advisory | InputError]], options: RunOptions) -> list[_Work | tuple[str, InputError]]:
+    """Give each advisory a folder of its own; a second source of the same id gets a number."""
+    taken: dict[str, int] = {}
+    works: list[_Work | tuple[str, InputError]] = []
+    for source, found in read:
+        if not isinstance(found, Advisory):
+            works.append((source, found))
+            continue
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.id).strip(".-")[:100] or "unnamed"
+        taken[plain.lower()] = taken.get(plain.lower(), 0) + 1
+        if taken[plain.lower()] > 1:
+            plain = f"{plain}-{taken[plain.lower()]}"
+        works.append(_Work(msgspec.structs.replace(found, id=plain), plain, ""))
+    return works
+
+
+def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, progress: Progress) -> Ground:
+    background = options.background or default_background()
+    cache = options.out / ".ruleforge"
+    digest = hashlib.sha256("\n".join(sorted(a.id + a.digest for a in advisories)).encode()).hexdigest()[:16]
+    name = f"sources {digest} v{__version__}"
+    folder = cache / "corpus"
+    progress("index", 0, 1)
+    if not Corpus.current(folder, name):
+        build_corpus(_source_rows(advisories), folder, name=name)
+    progress("index", 1, 1)
+    benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
+    return Ground(background, Corpus(folder), tuple(benign))
+
+
+def _source_rows(advisories: Sequence[Advisory]) -> Iterator[Row]:
+    for advisory in advisories:
+        product = product_of(advisory)
+        for poc in advisory.requests:
+            yield Row(request=poc.request, kind=poc.role, owner=advisory.id, product=product)
+
+
+def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
+    """Index a file of normal traffic, or open its index from an earlier run (by content)."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    name = f"{path.name} {digest}"
+    folder = cache / f"benign-{digest}"
+    if not Corpus.current(folder, name):
+        build_corpus(_benign_rows(path, progress), folder, name=name)
+    return Corpus(folder)
+
+
+def _benign_rows(path: Path, progress: Progress) -> Iterator[Row]:
+    for number, request in enumerate(read_requests(path), 1):
+        if isinstance(request, Request):
+            if number % 1000 == 0:
+                progress(f"index {path.name}", number, 0)
+            yield Row(request=request, kind="benign")
+
+
+def _forge_all(
+    works: Sequence[_Work | tuple[str, InputError]],
+    ground: Ground,
+    options: RunOptions,
+    state: State,
+    jobs: int,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    known = {} if options.again else state.known()
+    base = _base_key(ground)
+    todo: list[_Work] = []
+    ready: dict[str, Outcome] = {}
+    for work in works:
+        if not isinstance(work, _Work):
+            continue
+        keyed = _Work(work.advisory, work.folder, hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest())
+        old = known.get(work.folder)
+        if old and old[0] == keyed.key and _papers_fit(options.out / work.folder, old[1]):
+            ready[work.folder] = msgspec.convert(old[1], Outcome)
+        else:
+            todo.append(keyed)
+    _SHARED.update(ground=ground, out=options.out)
+    context = multiprocessing.get_context("fork")
+    done = 0
+    with context.Pool(jobs) as pool:
+        results = pool.imap(_forge_one, todo, chunksize=4)
+        batch: list[tuple[str, str, dict[str, Any]]] = []
+        try:
+            for work in works:
+                if not isinstance(work, _Work):
+                    yield _unread(*work)
+                    continue
+                if work.folder in ready:
+                    outcome = msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources)
+                else:
+                    key, outcome = next(results)
+                    batch.append((work.folder, key, msgspec.to_builtins(outcome)))
+                    if len(batch) >= 50:
+                        state.put(batch)
+                        batch = []
+                done += 1
+                progress("forge", done, len(works))
+                yield outcome
+        finally:
+            state.put(batch)
+
+
+def _base_key(ground: Ground) -> str:
+    parts = [__version__, str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
+    return "|".join([*parts, *(benign.name for benign in ground.benign)])
+
+
+def _papers_fit(folder: Path, outcome: dict[str, Any]) -> bool:
+    return (folder / "rule.json").is_file() == (outcome["outcome"] == "rule")
+
+
+def _unread(source: str, problem: InputError) -> Outcome:
+    return Outcome(advisory="", sources=(source,), cves=(), outcome="failed", reason=problem.code, detail=str(problem))
+
+
+def _forge_one(work: _Work) -> tuple[str, Outcome]:
+    started = time.perf_counter()
+    ground: Ground = _SHARED["ground"]
+    folder: Path = _SHARED["out"] / work.folder
+    try:
+        forged = forge_advisory(work.advisory, ground)
+        outcome = forged.outcome
+        if outcome.outcome == "rule":
+            write_papers(forged, ground, folder)
+        else:
+            remove_papers(folder)
+    except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
+        remove_papers(folder)
+        code = problem.code if isinstance(problem, RuleForgeError) else "RF299"
+        detail = f"{type(problem).__name__}: {problem}"[:500]
+        outcome = Outcome(advisory=work.advisory.id, sources=work.advisory.sources, cves=work.advisory.cves, outcome="failed", reason=code, detail=detail)
+    return work.key, msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))

@@ -1,0 +1,191 @@
+"""A rule as one sentence in plain English, for reviewers, logs and notices; hostile bytes come out escaped."""
+
+from typing import NamedTuple
+
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root, Rule, Sequence, Some, Value
+
+MAX_SENTENCE = 2_000  # characters
+MAX_VALUE = 80  # characters shown of one literal
+MAX_LISTED = 6  # literals shown of a list
+_PER_CHARACTER = 4  # bytes
+
+# Nouns of the places; those of single values take "the", those with names "some" or the name.
+PLACE_WORDS = {
+    "method": "method",
+    "version": "protocol version",
+    "target.raw": "request target as sent",
+    "path.raw": "path as sent",
+    "path.decoded": "decoded path",
+    "path": "path",
+    "query.raw": "query as sent",
+    "body": "body",
+    "body.raw": "body as sent",
+    "response.status": "response status",
+    "source.address": "client address",
+}
+NAMED_WORDS = {
+    "query_args": "query argument",
+    "query_args.raw": "undecoded query argument",
+    "form_args": "form argument",
+    "form_args.raw": "undecoded form argument",
+    "args": "argument",
+    "args.raw": "undecoded argument",
+    "json": "JSON value",
+    "xml": "XML value",
+    "multipart": "multipart part",
+    "headers": "header",
+    "cookies": "cookie",
+}
+ELEMENT_WORDS = {
+    "name": "its name",
+    "value": "its value",
+    "filename": "its file name",
+    "content_type": "its content type",
+}
+# What is said of one value; {value} is the value of the condition.
+OPERATOR_WORDS = {
+    "equals": "is {value}",
+    "in": "is {value}",
+    "contains": "contains {value}",
+    "contains_any": "contains {value}",
+    "contains_all": "contains {value}",
+    "starts_with": "starts with {value}",
+    "ends_with": "ends with {value}",
+    "regex": "matches {value}",
+    "length_gt": "is longer than {value} bytes",
+    "length_lt": "is shorter than {value} bytes",
+    "int_gt": "is a number greater than {value}",
+    "int_lt": "is a number less than {value}",
+    "int_eq": "is the number {value}",
+    "cidr": "is an address in {value}",
+    "is_class": "looks like {value}",
+    "path_suffix": "ends with the path {value}",
+    "path_segments": "has the segments {value}",
+}
+# What is said of how many values there are; {what} is the place.
+COUNT_WORDS = {
+    "count_gt": "there are more than {value} values of {what}",
+    "present": "there is {what}",
+    "absent": "there is no {what}",
+}
+TRANSFORM_WORDS = {
+    "percent_decode": "percent-decoded",
+    "percent_decode_stable": "percent-decoded until nothing changes",
+    "percent_u_decode": "%u-decoded",
+    "plus_to_space": "with + as space",
+    "html_entity_decode": "with HTML entities decoded",
+    "unicode_escape_decode": "with Unicode escapes decoded",
+    "lower": "in lower case",
+    "normalize_path": "normalised as a path",
+    "base64_decode": "base64-decoded",
+    "hex_decode": "hex-decoded",
+    "remove_nulls": "without null bytes",
+    "compress_whitespace": "with white space compressed",
+    "trim": "trimmed",
+}
+CLASS_WORDS = {"sql_injection": "SQL injection", "xss": "cross-site scripting", "traversal": "path traversal"}
+
+
+class _Said(NamedTuple):
+    """A clause, and whether it needs brackets inside a longer one."""
+
+    text: str
+    joined: bool = False
+
+    def inside(self) -> str:
+        return f"({self.text})" if self.joined else self.text
+
+
+def render_sentence(what: Rule | Root) -> str:
+    """Say in one sentence when the rule fires, at most 2,000 characters, safe to show in a terminal or a log."""
+    text = _say(what.when if isinstance(what, Rule) else what).text
+    sentence = text[:1].upper() + text[1:]
+    return sentence + "." if len(sentence) < MAX_SENTENCE else sentence[: MAX_SENTENCE - 1] + "…"
+
+
+def render_condition(condition: Condition) -> str:
+    """Say in a clause what one condition asks, without a full stop."""
+    value = _value(condition.op, condition.value)
+    if condition.op in COUNT_WORDS:
+        what = _place(condition.field, condition.name) + _transforms(condition.transforms)
+        return COUNT_WORDS[condition.op].format(value=value, what=what)
+    transforms = _transforms(condition.transforms)
+    subject = _subject(condition) + (transforms + "," if transforms else "")
+    # The words come from our own tables, and `format` does not look into what it fills in.
+    return f"{subject} {OPERATOR_WORDS.get(condition.op, condition.op + ' {value}').format(value=value)}"
+
+
+def quote_bytes(value: bytes, limit: int = MAX_VALUE) -> str:
+    """Show bytes as text between quotes: what is not printable as an escape, what is too long cut with `…`."""
+    cut = value[: limit * _PER_CHARACTER]
+    text = cut.decode("utf-8", "backslashreplace").replace("\\", "\\\\").replace('"', '\\"')
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    if len(shown) > limit or len(cut) < len(value):
+        shown = shown[: limit - 1] + "…"
+    return f'"{shown}"'
+
+
+def _say(tree: Root) -> _Said:
+    match tree:
+        case Condition():
+            return _Said(render_condition(tree))
+        case AllOf(parts):
+            return _list(parts, " and ")
+        case AnyOf(parts):
+            return _list(parts, " or ")
+        case Not(part):
+            return _Said(f"it is not so that {_say(part).inside()}")
+        case Some(place, where):
+            return _Said(f"for some {NAMED_WORDS.get(place, place)}, {_say(where).inside()}", joined=True)
+        case Count(when, by, seconds, at_least, distinct):
+            what = f"{at_least} requests" if distinct is None else f"requests with {at_least} different {distinct}"
+            return _Said(f"at least {what} share {_words(by)} within {seconds} seconds, where {_say(when).text}")
+        case Sequence(steps, by, seconds):
+            then = ", then ".join(_say(step).inside() for step in steps)
+            return _Said(f"requests that share {_words(by)} follow each other within {seconds} seconds: {then}")
+
+
+def _list(parts: tuple[AllOf | AnyOf | Not | Some | Condition, ...], word: str) -> _Said:
+    if len(parts) == 1:
+        return _say(parts[0])
+    return _Said(word.join(_say(part).inside() for part in parts), joined=True)
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return " and ".join(PLACE_WORDS.get(name, name) for name in names)
+
+
+def _subject(condition: Condition) -> str:
+    if condition.field in ELEMENT_WORDS:
+        return ELEMENT_WORDS[condition.field]
+    if condition.field in NAMED_WORDS:
+        some = "" if condition.name is not None and condition.name.how != "regex" else "some "
+        return some + _place(condition.field, condition.name)
+    return "the " + _place(condition.field, condition.name)
+
+
+def _place(field: str, name: Name | None) -> str:
+    noun = NAMED_WORDS.get(field) or PLACE_WORDS.get(field) or ELEMENT_WORDS.get(field, field)
+    if name is None:
+        return noun
+    shown = quote_bytes(name.text)
+    if name.how == "regex":
+        return f"{noun} whose name matches {shown}"
+    return f"{noun} {shown}" + (" in any case" if name.how == "lower" else "")
+
+
+def _transforms(names: tuple[str, ...]) -> str:
+    return "".join(f", {TRANSFORM_WORDS.get(name, name)}" for name in names)
+
+
+def _value(op: str, value: Value) -> str:
+    if op == "is_class" and isinstance(value, bytes):
+        name = value.decode("ascii", "backslashreplace")
+        return CLASS_WORDS.get(name, name.replace("_", " "))
+    if isinstance(value, tuple):
+        shown = [quote_bytes(item) for item in value[:MAX_LISTED]]
+        if len(value) > MAX_LISTED:
+            shown.append(f"{len(value) - MAX_LISTED} more")
+        word = " and " if op == "contains_all" else " or "
+        return word.join(filter(None, (", ".join(shown[:-1]), shown[-1] if shown else "")))
+    return quote_bytes(value) if isinstance(value, bytes) else str(value)
