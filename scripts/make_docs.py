@@ -5,18 +5,18 @@ write (rule-language.md and the rest of docs/) are not touched.
 """
 
 import argparse
-import ast
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
 import ruleforge.cli
+from error_codes import Use, uses_below
 from ruleforge.events.formats import FORMATS
 from ruleforge.events.places import FIELDS
 from ruleforge.records.forging import REFUSALS
@@ -25,6 +25,7 @@ from ruleforge.rules.operators import OPERATORS, Example
 from ruleforge.rules.schema import rule_schema
 from ruleforge.rules.transforms import MAX_TRANSFORMS, TRANSFORMS
 from ruleforge.rules.values import VALUE_TYPES
+from ruleforge.validate.checks import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -53,6 +54,12 @@ path do to it is told in [the rule language](rule-language.md).
 
 A condition over several values holds when *some* value satisfies its operator. Operators over *values* ask how many
 there are. The examples read: this value, asked of this text.
+
+""",
+    "checks": """# Checks and gates
+
+What a rule must pass before it is kept. A check that could not tell (`passed` is null in `evidence.json`) does not fail
+a rule, and says why it could not.
 
 """,
     "formats": """# Formats of requests and logs
@@ -164,6 +171,20 @@ def formats_page() -> str:
     return INTRODUCTIONS["formats"] + table(("format", "what it is"), rows)
 
 
+def checks_page() -> str:
+    """The checks and the gates; a gate's meaning is the comment behind it in gates.py."""
+    checks = [(code(name), cell((check.__doc__ or "").partition("\n")[0])) for name, check in CHECKS.items()]
+    pattern = re.compile(r"^([A-Z_]+) = ([0-9._]+)(?:  # (.+))?$", re.MULTILINE)
+    found = pattern.findall((SOURCE / "validate" / "gates.py").read_text("utf-8"))
+    gates = [(code(name), value, cell(meaning)) for name, value, meaning in found]
+    return (
+        INTRODUCTIONS["checks"]
+        + table(("check", "passes when"), checks)
+        + "\n## Gates\n\n"
+        + table(("gate", "value", "meaning"), gates)
+    )
+
+
 def transforms_page() -> str:
     rows = [(code(name), cell(part.meaning)) for name, part in TRANSFORMS.items()]
     return INTRODUCTIONS["transforms"].format(most=MAX_TRANSFORMS) + table(("transform", "what it does"), rows)
@@ -191,73 +212,8 @@ def class_samples(data: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (("hits", data.positive), ("hits, encoded", data.evasion), ("no hits", data.negative))
 
 
-class Use(NamedTuple):
-    """One place in the source where an error code is given a message."""
-
-    code: str
-    module: str
-    message: str
-
-
-def words_of(node: ast.expr) -> str:
-    """The text of a message as far as it is known before the program runs; `…` for the rest."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(words_of(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return words_of(node.left) + words_of(node.right)
-    return "…"
-
-
-CODE = re.compile(r"RF[0-9]{3}")
-
-
-class Uses(ast.NodeVisitor):
-    """Codes given as `code="RF…"`, as an argument before the message, by a constant, or as the code of a class."""
-
-    def __init__(self, tree: ast.Module, module: str) -> None:
-        self.module = module
-        self.found: list[Use] = []
-        self.constants = {
-            target.id: line.value
-            for line in tree.body
-            if isinstance(line, ast.Assign)
-            for target in line.targets
-            if isinstance(target, ast.Name)
-        }
-        self.visit(tree)
-
-    def code_of(self, node: ast.expr | None) -> str:
-        if isinstance(node, ast.Name):
-            node = self.constants.get(node.id)
-        text = node.value if isinstance(node, ast.Constant) else None
-        return text if isinstance(text, str) and CODE.fullmatch(text) else ""
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for line in node.body:
-            if isinstance(line, ast.Assign | ast.AnnAssign) and self.code_of(line.value):
-                meaning = (ast.get_docstring(node) or "").partition("\n")[0]
-                self.found.append(Use(self.code_of(line.value), self.module, meaning))
-        self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        named = [self.code_of(word.value) for word in node.keywords if word.arg == "code"]
-        given = next(filter(None, named + [self.code_of(arg) for arg in node.args]), "")
-        texts = [words_of(arg) for arg in node.args if not self.code_of(arg)]
-        texts += [words_of(word.value) for word in node.keywords if word.arg == "what"]
-        # The message is the one that reads like a sentence; places and sources are single words.
-        message = next((text for text in texts if " " in text.strip()), "")
-        if given:
-            self.found.append(Use(given, self.module, message))
-        self.generic_visit(node)
-
-
 def errors_page() -> str:
-    uses = []
-    for file in sorted(SOURCE.rglob("*.py")):
-        module = ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
-        uses += Uses(ast.parse(file.read_bytes()), module).found
+    uses = uses_below(SOURCE)
     parts = [INTRODUCTIONS["errors"]]
     for family, title in FAMILIES.items():
         codes = sorted({use.code for use in uses if use.code[2] == family})
@@ -387,6 +343,7 @@ def index_page() -> str:
         "| [operators.md](operators.md) | the questions it can ask |\n"
         "| [transforms.md](transforms.md) | what it can do to a value first |\n"
         "| [payload-classes.md](payload-classes.md) | the kinds of attack it can name |\n"
+        "| [checks.md](checks.md) | what a rule must pass, and the thresholds |\n"
         "| [formats.md](formats.md) | the requests and logs it can read |\n"
         "| [schema.md](schema.md) | the document, as JSON Schema |\n"
         "| [errors.md](errors.md) | every error code, and the reasons for refusing |\n\n"
@@ -401,6 +358,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "fields.md": fields_page,
     "operators.md": operators_page,
     "transforms.md": transforms_page,
+    "checks.md": checks_page,
     "formats.md": formats_page,
     "payload-classes.md": classes_page,
     "schema.md": schema_page,

@@ -117,6 +117,7 @@ def test_every_relative_link_in_the_documentation_leads_somewhere() -> None:
 
 def links_of(page: Path) -> list[str]:
     prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    prose = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", prose)
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose)
     return [target for target in targets if "://" not in target and not target.startswith("mailto:")]
 

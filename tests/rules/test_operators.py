@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleforge.rules.classes import CLASSES
+from ruleforge.rules.classes import CLASSES, MAX_FORM_BYTES, MAX_FORMS, load_class
 from ruleforge.rules.operators import OPERATORS, read_decimal
 from ruleforge.rules.values import VALUE_TYPES, read_literal
 
@@ -82,3 +82,12 @@ def test_a_suffix_that_holds_also_occurs_as_segments(text: bytes, segment: bytes
     for whole in (text, text + path, path + text, text + path + b"/"):
         if suffix(path, {})(whole):
             assert segments(path, {})(whole)
+
+
+def test_the_forms_of_a_hostile_value_are_bounded() -> None:
+    loaded = load_class("sql_injection", 1)
+    small = list(loaded.forms(b"&#39;%u0027+\\u0027%2525" * 10))
+    large = list(loaded.forms(b"&#39;%u0027+\\u0027%2525" * 45_000))
+    assert len(small) == len(set(small)) <= MAX_FORMS
+    assert len(small) > 8
+    assert sum(map(len, large)) < MAX_FORM_BYTES + (1 << 20)

@@ -35,7 +35,15 @@ def test_a_whole_document_becomes_a_rule() -> None:
             "all": [
                 {"field": "path", "op": "path_suffix", "value": "/cgi-bin/run"},
                 {"any": [{"field": "args", "name": {"lower": "ID"}, "op": "is_class", "value": "sql_injection"}]},
-                {"not": {"field": "headers", "name": "X-Key", "transforms": ["trim", "lower"], "op": "equals", "value": "é"}},
+                {
+                    "not": {
+                        "field": "headers",
+                        "name": "X-Key",
+                        "transforms": ["trim", "lower"],
+                        "op": "equals",
+                        "value": "é",
+                    }
+                },
                 {"some": "args", "where": {"field": "value", "op": "in", "value": ["a", {"base64": "/w=="}]}},
             ]
         },
@@ -133,13 +141,41 @@ def test_require_names_the_source_the_place_and_how_many_problems_are_left() -> 
     with pytest.raises(RuleError) as caught:
         parse_rule(document({"any": []}, schema=3, extra=1), source="my.json").require()
     assert str(caught.value) == (
-        "[RF304] my.json extra unknown key 'extra', and 2 more problems ("
-        + caught.value.hint
-        + ")"
+        "[RF304] my.json extra unknown key 'extra', and 2 more problems (" + caught.value.hint + ")"
     )
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["all", "not", "some", "where", "field", "op", "value", "when", "schema", "id", "name", "classes", "count", "base64"]), inner, max_size=4), max_leaves=12))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "all",
+                        "not",
+                        "some",
+                        "where",
+                        "field",
+                        "op",
+                        "value",
+                        "when",
+                        "schema",
+                        "id",
+                        "name",
+                        "classes",
+                        "count",
+                        "base64",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_no_plain_data_makes_the_parser_fail(data: object) -> None:
     assert parse_rule(data).rule is None
     assert parse_rule(document(data)).source == ""
@@ -196,7 +232,12 @@ def test_a_tree_alone_reads_back_too(rule: Rule) -> None:
 
 
 def test_only_clean_text_is_written_as_text() -> None:
-    values = {b"caf\xc3\xa9": "café", b"\xff": {"base64": "/w=="}, b"a\n": {"base64": "YQo="}, b"\x7f": {"base64": "fw=="}}
+    values = {
+        b"caf\xc3\xa9": "café",
+        b"\xff": {"base64": "/w=="},
+        b"a\n": {"base64": "YQo="},
+        b"\x7f": {"base64": "fw=="},
+    }
     for value, written in values.items():
         assert dump_tree(Condition("path", "equals", value))["value"] == written
 

@@ -22,7 +22,7 @@ SCALARS = [None, True, False, 0, 1, -1, 1.0, 1.5, 2**53, "", "a", "path", "args"
 TEXTS = ["5m", "0m", "5m\n", "2026-01-31", "CVE-2021-0001\n"]
 SHAPES = [[], {}, [1], ["a"], {"base64": "YQ=="}, {"base64": "YQ"}, {"lower": "a"}, {"lower": "a", "regex": "b"}]
 NODES = [{"field": "path", "op": "present"}, {"not": {"field": "name", "op": "present"}}, ["lower"] * 17]
-JUNK = st.sampled_from([*SCALARS, *TEXTS, *SHAPES, *NODES])
+JUNK = st.sampled_from([*SCALARS, *TEXTS, *SHAPES, *NODES]).map(copy.deepcopy)  # later damage must not stay
 KEYS = st.sampled_from(
     ["extra", "name", "value", "transforms", "some", "where", "all", "field", "classes", "distinct", "event"]
 )

@@ -6,27 +6,36 @@ from pathlib import Path
 
 import msgspec
 
-from ruleforge.errors import RuleForgeError, UsageError
-from ruleforge.rules.parse import load_rule
-from ruleforge.rules.tree import Rule
+from ruleforge.errors import RuleError, UsageError
+from ruleforge.rules.canonical import content_hash
+from ruleforge.rules.parse import Parsed, load_rule
+from ruleforge.rules.tree import Count, Rule, Sequence
+
+MAX_EVIDENCE_BYTES = 16 << 20
+_GOOD = ("validated", "approved", "released")
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """Rules of a folder, in order of their ids; what would not load, with the reason; what was not validated."""
 
     rules: tuple[Rule, ...]
-    broken: tuple[RuleForgeError, ...] = ()
-    unvalidated: tuple[str, ...] = ()  # files left out because no evidence says that they passed
+    broken: tuple[RuleError, ...] = ()
+    unvalidated: tuple[str, ...] = ()  # files left out because no evidence says that this very rule passed
 
 
 def rule_files(path: Path) -> Iterator[Path]:
-    """Yield the rule documents below `path` (or the one it is), in order."""
-    if path.is_file():
+    """Yield the rule documents below `path` (or the one it is), in order.
+
+    Raises:
+        UsageError: there is no such path (RF110).
+    """
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("rule.json") if file.is_file())
+    elif path.exists():
         yield path
-    elif path.is_dir():
-        yield from sorted(path.rglob("rule.json"))
     else:
-        raise UsageError("no such rule or folder of rules", where=str(path), code="RF110")
+        hint = "rules are made with 'ruleforge forge PATH --out DIR'"
+        raise UsageError("no such rule or folder of rules", where=str(path), hint=hint, code="RF110")
 
 
 def load_rules(path: Path, *, unvalidated: bool = False) -> Loaded:
@@ -37,23 +46,63 @@ def load_rules(path: Path, *, unvalidated: bool = False) -> Loaded:
         unvalidated: load rules without evidence too.
     """
     rules: list[Rule] = []
-    broken: list[RuleForgeError] = []
+    broken: list[RuleError] = []
     left_out: list[str] = []
+    trusting = unvalidated or not path.is_dir()
     for file in rule_files(path):
-        if not unvalidated and path.is_dir() and not validated(file.parent):
-            left_out.append(str(file))
-            continue
         try:
-            rules.append(load_rule(file))
-        except RuleForgeError as problem:
-            broken.append(problem)
+            rule = load_rule(file, source=str(file)).require()
+        except RuleError as problem:
+            broken.append(problem)  # whatever its evidence says: a file that cannot be read must not pass in silence
+            continue
+        if trusting or is_validated(rule, file.parent):
+            rules.append(rule)
+        else:
+            left_out.append(str(file))
     return Loaded(tuple(sorted(rules, key=lambda rule: rule.id)), tuple(broken), tuple(left_out))
 
 
-def validated(folder: Path) -> bool:
-    """Whether the evidence beside a rule says that it passed every gate."""
+def load_one(path: Path) -> Rule:
+    """Load the one rule that `path` names: a document, or a folder that holds exactly one.
+
+    Raises:
+        UsageError: no such path (RF110), or not exactly one rule below it (RF115).
+        RuleError: it does not load.
+    """
+    return parse_one(path).require()
+
+
+def parse_one(path: Path) -> Parsed:
+    """Like `load_one`, with everything the parser has to say."""
+    files = list(rule_files(path))
+    if len(files) != 1:
+        hint = "name one rule.json, or the folder around it"
+        raise UsageError(f"{len(files)} rules there, one is needed", where=str(path), hint=hint, code="RF115")
+    return load_rule(files[0], source=str(files[0]))
+
+
+def is_validated(rule: Rule, folder: Path) -> bool:
+    """Whether the evidence beside a rule says that this rule, as it stands, passed every gate."""
+    evidence = read_evidence(folder)
+    return evidence.get("status") in _GOOD and evidence.get("content_hash") == content_hash(rule)
+
+
+def read_evidence(folder: Path) -> dict[str, object]:
+    """Return what `evidence.json` of a folder says; empty when there is none or it cannot be read."""
     try:
-        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(evidence, dict) and evidence.get("status") in ("validated", "approved", "released")
+        with (folder / "evidence.json").open("rb") as file:
+            evidence = json.loads(file.read(MAX_EVIDENCE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return evidence if isinstance(evidence, dict) else {}
+
+
+def without_correlation(loaded: Loaded) -> Loaded:
+    """Move rules that count or order events to `broken`: a scan asks each request by itself."""
+    single = tuple(rule for rule in loaded.rules if not isinstance(rule.when, Count | Sequence))
+    others = tuple(
+        RuleError("the rule counts or orders events; a scan asks single requests", where=rule.id, code="RF330")
+        for rule in loaded.rules
+        if isinstance(rule.when, Count | Sequence)
+    )
+    return Loaded(single, loaded.broken + others, loaded.unvalidated)

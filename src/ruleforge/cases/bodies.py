@@ -1,4 +1,4 @@
-"""Where the values of a JSON or multipart body stand in its bytes, so that one can change and the rest stays as sent."""
+"""Where the values of a JSON or multipart body stand in its bytes, so that one can change alone."""
 
 import re
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ READ_PAGE = re.compile(
     rb"favicon|\.css\b|\.md\b|style\.css|composer\.json|package\.json|/about\b",
     re.IGNORECASE,
 )
-VERSION_MATCH = re.compile(r"compare_versions|version", re.IGNORECASE)
+SCRIPT_INSIDE = re.compile(rb"\.(?:php|jsp|aspx?|cgi|do)/", re.IGNORECASE)  # what follows is no file of its own
 CHANGING = (b"POST", b"PUT", b"PATCH", b"DELETE", b"MOVE", b"COPY", b"MKCOL", b"PROPFIND")
 STRONG = frozenset(
     "jndi xxe serialized_object template_injection code_injection command_injection sql_injection traversal xss "
@@ -51,7 +51,8 @@ class _Traits(msgspec.Struct, frozen=True):
 
 def assign_roles(advisory: Advisory) -> Advisory:
     """Return `advisory` with a role and a reason on every request; order and number of requests stay."""
-    traits = [_traits(poc, advisory) for poc in advisory.requests]
+    chained = len({(poc.block, poc.step) for poc in advisory.requests}) > 1
+    traits = [_traits(poc, advisory, chained=chained and poc.step + poc.block > 0) for poc in advisory.requests]
     roles = _roles(traits, advisory)
     requests = tuple(
         msgspec.structs.replace(poc, role=role, reason=reason)
@@ -60,7 +61,7 @@ def assign_roles(advisory: Advisory) -> Advisory:
     return msgspec.structs.replace(advisory, requests=requests)
 
 
-def _traits(poc: PocRequest, advisory: Advisory) -> _Traits:
+def _traits(poc: PocRequest, advisory: Advisory, *, chained: bool) -> _Traits:
     anatomy = dissect(poc)
     expected = set(expected_classes(advisory))
     found = set(anatomy.path_classes)
@@ -71,6 +72,8 @@ def _traits(poc: PocRequest, advisory: Advisory) -> _Traits:
         if not (part.place == "headers" and not part.filename_classes):
             found.update(part.filename_classes)
     path = poc.request.target.split(b"?", 1)[0]
+    if "url_value" in expected and b"://" in path[1:]:
+        found.add("url_value")  # a path is no place for a URL
     names = [part.name for part in anatomy.parts]
     secrets = [p for p in anatomy.parts if LOGIN_NAME.search(p.name) and p.place in ("query_args", "form_args", "json")]
     login = bool(secrets) and (bool(LOGIN_PATH.search(path)) or len(names) <= 6)
@@ -84,8 +87,11 @@ def _traits(poc: PocRequest, advisory: Advisory) -> _Traits:
         login=login and not (found & expected & STRONG),
         changing=poc.request.method.upper() in CHANGING,
         bare=_bare(anatomy),
-        read_page=bool(READ_PAGE.search(path)) and not strong,
-        fetches_result=any(segment.standin for segment in anatomy.segments) and poc.request.method in (b"GET", b"HEAD"),
+        read_page=bool(READ_PAGE.search(path)) and not strong and not SCRIPT_INSIDE.search(path),
+        # Only a later request can fetch what an earlier one made.
+        fetches_result=chained
+        and any(segment.standin for segment in anatomy.segments)
+        and poc.request.method in (b"GET", b"HEAD"),
         odd=any(p.place == "headers" for p in anatomy.parts),
         feeds=any(matcher.startswith("extractor-internal:") for matcher in poc.matchers),
         specific=len(anatomy.segments) >= 2 or bool(re.search(rb"[?]", poc.request.target)),

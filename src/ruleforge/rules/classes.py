@@ -14,6 +14,7 @@ from ruleforge.events import decoding
 from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, quote
 
 MAX_FORMS = 32  # canonical forms tried of one value, itself included
+MAX_FORM_BYTES = 8 << 20  # of all forms together: values up to 256 KiB always get all 32
 _PERCENT_ROUNDS = 3
 _BASE64_RUNS = 4  # runs of base64 characters decoded in one value
 _BASE64_LEAST = 8  # bytes; anything shorter decodes to less than a payload
@@ -95,16 +96,17 @@ class PayloadClass:
         return None
 
     def forms(self, value: bytes) -> Iterator[bytes]:
-        """Yield the canonical forms of `value`, itself first, each once, at most 32."""
+        """Yield the canonical forms of `value`, itself first, each once, at most 32 and 8 MiB in all."""
         yield value
-        seen = [value]
+        seen, size = [value], len(value)
         for decode in self._forms:
             for form in tuple(seen):
                 for new in decode(form):
                     if new not in seen:
                         seen.append(new)
+                        size += len(new)
                         yield new
-                    if len(seen) >= MAX_FORMS:
+                    if len(seen) >= MAX_FORMS or size >= MAX_FORM_BYTES:
                         return
 
     def _is_payload(self, form: bytes) -> bool:

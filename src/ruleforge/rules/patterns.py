@@ -9,9 +9,10 @@ from ruleforge.errors import RuleError
 
 MAX_PATTERN_BYTES = 2_000
 MAX_PROGRAM = 10_000  # RE2 instructions; the cost per byte of the worst case grows with it
-_MAX_MEMORY = 8 << 20  # bytes RE2 may use for one program and its cached states
+_MEMORY = 8 << 20  # bytes RE2 may use for one program and its cached states
 _SHIPPED_BYTES = 10_000  # of one pattern in data that comes with the program
 _SHIPPED_PROGRAM = 200_000
+_SHIPPED_MEMORY = 64 << 20  # taken only as states are met; with 8 MiB a hit of the largest class costs seven times more
 _FLAGS = frozenset(b"ism-")
 
 
@@ -86,7 +87,7 @@ def _compile(regex: bytes, max_bytes: int, max_program: int) -> Pattern:
         )
     _refuse_foreign_syntax(regex)
     try:
-        compiled = re2.compile(regex, _options(_MAX_MEMORY))
+        compiled = re2.compile(regex, _options(_SHIPPED_MEMORY if max_program > MAX_PROGRAM else _MEMORY))
     except re2.error as error:
         raise _refusal(error) from None
     if compiled.programsize > max_program:

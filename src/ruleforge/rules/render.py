@@ -118,11 +118,18 @@ def render_condition(condition: Condition) -> str:
 def quote_bytes(value: bytes, limit: int = MAX_VALUE) -> str:
     """Show bytes as text between quotes: what is not printable as an escape, what is too long cut with `…`."""
     cut = value[: limit * _PER_CHARACTER]
-    text = cut.decode("utf-8", "backslashreplace").replace("\\", "\\\\").replace('"', '\\"')
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    shown = "".join(map(_shown, cut.decode("utf-8", "surrogateescape")))
     if len(shown) > limit or len(cut) < len(value):
         shown = shown[: limit - 1] + "…"
     return f'"{shown}"'
+
+
+def _shown(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    if char in '"\\':
+        return "\\" + char
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 def _say(tree: Root) -> _Said:

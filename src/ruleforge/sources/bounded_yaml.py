@@ -99,7 +99,7 @@ class _Builder:
     def take(self, event: object) -> bool:
         """Use one event; False when the first document has ended and another one begins."""
         if isinstance(event, yaml.ScalarEvent):
-            plain_null = event.style is None and event.value in _NULLS
+            plain_null = not event.style and event.value in _NULLS
             self._add(None if plain_null else event.value, 1, event.anchor, event)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             if len(self._stack) >= MAX_DEPTH:

@@ -11,7 +11,7 @@ from ruleforge.events.reading import Element, Reading
 _DOCTYPE = re.compile(
     rb"\A((?:[ \t\r\n]++|<\?(?:[^?]++|\?(?!>))*+\?>|<!--(?:[^-]++|-(?!->))*+-->)*+)"
     rb"<!DOCTYPE(?:[^\[>\"']++|\"[^\"]*+\"|'[^']*+')*+"
-    rb"(?:\[(?:[^\]\"'<]++|\"[^\"]*+\"|'[^']*+'|<!--(?:[^-]++|-(?!->))*+-->|<\?(?:[^?]++|\?(?!>))*+\?>|<)*+\]"
+    rb"(?:\[(?:[^\]\"'<]++|\"[^\"]*+\"|'[^']*+'|<!--(?:[^-]++|-(?!->))*+-->|<\?(?:[^?]++|\?(?!>))*+\?>|<(?!!--|\?))*+\]"
     rb"[ \t\r\n]*+)?>"
 )
 _DECLARATION = re.compile(rb"\A<\?xml(?=[ \t\r\n])(?:[^?]++|\?(?!>))*+\?>")
@@ -20,9 +20,9 @@ _DECLARATION = re.compile(rb"\A<\?xml(?=[ \t\r\n])(?:[^?]++|\?(?!>))*+\?>")
 def parse_xml(body: bytes) -> Reading | None:
     """Read each element's own text as `/root/child` and each attribute as `/root/child/@name`.
 
-    Names keep their prefixes, texts are trimmed. An element with children and only blanks of its own gives no value, an empty one
-    gives the empty value. References to declared or unknown entities stay in texts as they are written and are left
-    out of attributes; the document type declaration is not read.
+    Names keep their prefixes, texts are trimmed. An element with children and only blanks of its own gives no value,
+    an empty one gives the empty value. References to declared or unknown entities stay in texts as they are written
+    and are left out of attributes; the document type declaration is not read.
 
     Returns:
         None where this is not well-formed.

@@ -1,11 +1,10 @@
 """Lines and bytes of a file that may be compressed, hostile or both: every size has a bound."""
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -30,11 +29,11 @@ def open_file(path: Path) -> BinaryIO:
         OutsideError: the file cannot be opened (RF501).
     """
     try:
-        file = path.open("rb")
-        is_gzip = file.peek(2)[:2] == _GZIP_MAGIC
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP_MAGIC
+        return cast("BinaryIO", gzip.open(path)) if is_gzip else path.open("rb")
     except OSError as error:
         raise OutsideError(f"cannot read the file: {error.strerror}", where=str(path), code="RF501") from error
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if is_gzip else file  # type: ignore[type-var,unused-ignore]
 
 
 def read_lines(stream: BinaryIO, name: str, most: int = MAX_TOTAL_BYTES) -> Iterator[Line | InputError]:

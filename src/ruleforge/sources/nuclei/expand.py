@@ -143,8 +143,9 @@ class _Expander:
 
     def _finished(self, draft: Draft, origin: str, place: tuple[int, int, int]) -> SentRequest:
         block, step, row = place
-        request = draft.request()
+        request, standins = draft.request(), draft.standins()
         self.bytes_left -= len(request.target) + len(request.body or b"") + sum(len(v) for _, v in request.headers)
+        self.bytes_left -= 1_000 * len(standins)  # each costs about as much work as a page of text
         notes = (*draft.notes, *self.scope.notes)
         return SentRequest(
             request=request,
@@ -152,7 +153,7 @@ class _Expander:
             block=block,
             step=step,
             row=row,
-            standins=draft.standins(),
+            standins=standins,
             notes=notes,
         )
 

@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 
 from ruleforge.errors import InputError
+from ruleforge.sources.nuclei import artefacts  # noqa: F401  # adds its functions to the table
 from ruleforge.sources.nuclei.functions import FUNCTIONS
 from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins
 from ruleforge.sources.nuclei.syntax import (

@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import hmac
 import html
-import json
 import urllib.parse
 import zlib
 from collections.abc import Callable
@@ -28,7 +27,8 @@ _GO_DATE_PARTS = {"2006": "2031", "01": "07", "02": "19", "15": "21", "04": "43"
 _UNIX_TIME = 1_942_263_837  # an instant of the year 2031, so that no real log line has it
 
 
-def _text(arguments: Arguments, index: int) -> Text:
+def text_of(arguments: Arguments, index: int) -> Text:
+    """The argument at `index` as text; empty when there is none."""
     return as_text(arguments[index]) if index < len(arguments) else _EMPTY
 
 
@@ -43,14 +43,14 @@ def _put(names: str, function: Function) -> None:
 
 def _bytewise(names: str, change: Callable[[bytes], bytes]) -> None:
     """Register a change that works byte by byte, so that each part of the text keeps its mark."""
-    _put(names, lambda arguments, _: _text(arguments, 0).each(change))
+    _put(names, lambda arguments, _: text_of(arguments, 0).each(change))
 
 
 def _wholly(names: str, change: Callable[[bytes], bytes], *, always: bool = False) -> None:
     """Register a change of the text as a whole; `always`: the result is a stand-in even of a constant."""
 
     def function(arguments: Arguments, _: Standins) -> Value:
-        result = _text(arguments, 0).whole(change)
+        result = text_of(arguments, 0).whole(change)
         return result.marked() if always else result
 
     _put(names, function)
@@ -60,13 +60,13 @@ def _wholly(names: str, change: Callable[[bytes], bytes], *, always: bool = Fals
 
 
 def _random_letters(arguments: Arguments, standins: Standins) -> Value:
-    characters = _text(arguments, 1).data
+    characters = text_of(arguments, 1).data
     length = _count(arguments, 0, 8)
     return standins.digits(length) if characters.isdigit() else standins.letters(length)
 
 
 def _random_number(arguments: Arguments, standins: Standins) -> Value:
-    most = _text(arguments, 1).data or _text(arguments, 0).data
+    most = text_of(arguments, 1).data or text_of(arguments, 0).data
     return standins.digits(len(most))
 
 
@@ -87,7 +87,7 @@ _put("public_ip resolve", _random_address)
 # Encodings.
 
 
-def _base64(text: Text) -> Text:
+def encode_base64(text: Text) -> Text:
     """Encode; what precedes the first stand-in by whole groups of three bytes stays literal."""
     encoded = base64.b64encode(text.data)
     if not text.spans:
@@ -96,13 +96,13 @@ def _base64(text: Text) -> Text:
     return bounded(Text(encoded, ((literal, len(encoded)),)))
 
 
-_put("base64", lambda arguments, _: _base64(_text(arguments, 0)))
+_put("base64", lambda arguments, _: encode_base64(text_of(arguments, 0)))
 
 
 @FUNCTIONS.add("base64_py")
 def _base64_python(arguments: Arguments, _: Standins) -> Value:
-    encoded = base64.encodebytes(_text(arguments, 0).data)
-    return Text(encoded, whole(encoded) if _text(arguments, 0).spans else ())
+    encoded = base64.encodebytes(text_of(arguments, 0).data)
+    return Text(encoded, whole(encoded) if text_of(arguments, 0).spans else ())
 
 
 def _unbase64(data: bytes) -> bytes:
@@ -148,23 +148,24 @@ _wholly("mmh3", lambda data: str(94_000_000 + zlib.crc32(data) % 1_000_000).enco
 
 @FUNCTIONS.add("hmac")
 def _hmac(arguments: Arguments, _: Standins) -> Value:
-    name = _text(arguments, 0).data.decode("latin-1").replace("-", "").lower()
+    name = text_of(arguments, 0).data.decode("latin-1").replace("-", "").lower()
     digest = name if name in {"md5", "sha1", "sha256", "sha512"} else "sha256"
-    return Text(hmac.new(_text(arguments, 2).data, _text(arguments, 1).data, digest).hexdigest().encode()).marked()
+    return Text(hmac.new(text_of(arguments, 2).data, text_of(arguments, 1).data, digest).hexdigest().encode()).marked()
 
 
 @FUNCTIONS.add("aes_cbc")
 def _aes_cbc(arguments: Arguments, standins: Standins) -> Value:
-    return standins.data(min(len(_text(arguments, 0).data) // 16 * 16 + 16, MAX_TEXT))
+    return standins.data(min(len(text_of(arguments, 0).data) // 16 * 16 + 16, MAX_TEXT))
 
 
 _put("aes_gcm", _aes_cbc)
 
 
-# Compression and archives.
+# Compression.
 
 
-def _squeeze(data: bytes, window: int) -> bytes:
+def squeeze(data: bytes, window: int) -> bytes:
+    """Compress; `window` is 31 for gzip, 15 for zlib, -15 for bare deflate."""
     packer = zlib.compressobj(9, zlib.DEFLATED, window)
     return packer.compress(data) + packer.flush()
 
@@ -176,35 +177,12 @@ def _unsqueeze(data: bytes, window: int) -> bytes:
         return data
 
 
-_wholly("gzip", lambda data: _squeeze(data, 31))
-_wholly("zlib", lambda data: _squeeze(data, 15))
-_wholly("deflate", lambda data: _squeeze(data, -15))
+_wholly("gzip", lambda data: squeeze(data, 31))
+_wholly("zlib", lambda data: squeeze(data, 15))
+_wholly("deflate", lambda data: squeeze(data, -15))
 _wholly("gzip_decode", lambda data: _unsqueeze(data, 31))
 _wholly("zlib_decode", lambda data: _unsqueeze(data, 15))
 _wholly("inflate", lambda data: _unsqueeze(data, -15))
-
-
-@FUNCTIONS.add("zip")
-def _zip(arguments: Arguments, _: Standins) -> Value:
-    """An archive of (name, content) pairs: the names stay readable, as they do in a real one."""
-    files: list[Text] = []
-    index: list[Text] = []
-    offset = 0
-    pairs = list(zip(arguments[::2], arguments[1::2], strict=False))[:64]
-    for name, content in ((as_text(name), as_text(content)) for name, content in pairs):
-        packed = _squeeze(content.data, -15)
-        sizes = b"".join(
-            number.to_bytes(4, "little") for number in (zlib.crc32(content.data), len(packed), len(content.data))
-        )
-        common = b"\x00\x00\x08\x00\x00\x00\x00\x00" + sizes + (len(name.data) & 0xFFFF).to_bytes(2, "little") + b"\0\0"
-        entry = [Text(b"PK\x03\x04\x14\x00"), Text(common).marked(), name, Text(packed).marked()]
-        tail = b"\0" * 10 + offset.to_bytes(4, "little")
-        index += [Text(b"PK\x01\x02\x14\x00\x14\x00"), Text(common + tail).marked(), name]
-        files += entry
-        offset += sum(len(part.data) for part in entry)
-    size = sum(len(part.data) for part in index)
-    counts = len(pairs).to_bytes(2, "little") * 2 + size.to_bytes(4, "little") + offset.to_bytes(4, "little")
-    return glue([*files, *index, Text(b"PK\x05\x06\0\0\0\0"), Text(counts + b"\0\0").marked()])
 
 
 # Text.
@@ -219,12 +197,12 @@ def _concat(arguments: Arguments, _: Standins) -> Value:
 def _join(arguments: Arguments, _: Standins) -> Value:
     rest = arguments[1:]
     items = rest[0] if len(rest) == 1 and isinstance(rest[0], tuple) else rest
-    return join_texts(items, _text(arguments, 0))
+    return join_texts(items, text_of(arguments, 0))
 
 
 @FUNCTIONS.add("repeat")
 def _repeat(arguments: Arguments, _: Standins) -> Value:
-    text, times = _text(arguments, 0), _count(arguments, 1, 0)
+    text, times = text_of(arguments, 0), _count(arguments, 1, 0)
     if len(text.data) * times > MAX_TEXT or len(text.spans) * times > 10_000:
         raise InputError("repeat() makes too long a text", hint="repeat it fewer times", code="RF216")
     return Text(text.data * times) if not text.spans else glue([text] * times)
@@ -232,7 +210,7 @@ def _repeat(arguments: Arguments, _: Standins) -> Value:
 
 @FUNCTIONS.add("replace")
 def _replace(arguments: Arguments, _: Standins) -> Value:
-    text, old, new = _text(arguments, 0), _text(arguments, 1), _text(arguments, 2)
+    text, old, new = text_of(arguments, 0), text_of(arguments, 1), text_of(arguments, 2)
     if not old.data or old.data not in text.data:
         return text
     parts: list[Text] = []
@@ -246,19 +224,19 @@ def _replace(arguments: Arguments, _: Standins) -> Value:
 @FUNCTIONS.add("padding")
 def _padding(arguments: Arguments, _: Standins) -> Value:
     """padding(text, filler, length, "prefix" or "suffix")."""
-    text, filler, length = _text(arguments, 0), _text(arguments, 1), _count(arguments, 2, 0)
+    text, filler, length = text_of(arguments, 0), text_of(arguments, 1), _count(arguments, 2, 0)
     missing = min(length, MAX_TEXT) - len(text.data)
     if missing <= 0:
         return text
     filling = Text((filler.data or b" ") * (missing // (len(filler.data) or 1) + 1)).cut(0, missing)
     if text.spans or filler.spans:  # then the amount of filling is not what a real run has
         filling = filling.marked()
-    return glue([filling, text] if _text(arguments, 3).data == b"prefix" else [text, filling])
+    return glue([filling, text] if text_of(arguments, 3).data == b"prefix" else [text, filling])
 
 
 @FUNCTIONS.add("substr")
 def _substr(arguments: Arguments, _: Standins) -> Value:
-    text = _text(arguments, 0)
+    text = text_of(arguments, 0)
     return text.cut(min(_count(arguments, 1, 0), len(text.data)), _count(arguments, 2, len(text.data)))
 
 
@@ -268,21 +246,21 @@ def _strip(text: Text, characters: bytes, *, left: bool = True, right: bool = Tr
     return text.cut(start, end)
 
 
-_put("trim", lambda arguments, _: _strip(_text(arguments, 0), _text(arguments, 1).data or b" "))
-_put("trim_space trimspace", lambda arguments, _: _text(arguments, 0).stripped())
-_put("trim_left trimleft", lambda arguments, _: _strip(_text(arguments, 0), _text(arguments, 1).data, right=False))
-_put("trim_right trimright", lambda arguments, _: _strip(_text(arguments, 0), _text(arguments, 1).data, left=False))
+_put("trim", lambda arguments, _: _strip(text_of(arguments, 0), text_of(arguments, 1).data or b" "))
+_put("trim_space trimspace", lambda arguments, _: text_of(arguments, 0).stripped())
+_put("trim_left trimleft", lambda arguments, _: _strip(text_of(arguments, 0), text_of(arguments, 1).data, right=False))
+_put("trim_right trimright", lambda arguments, _: _strip(text_of(arguments, 0), text_of(arguments, 1).data, left=False))
 
 
 @FUNCTIONS.add("trim_prefix")
 def _trim_prefix(arguments: Arguments, _: Standins) -> Value:
-    text, prefix = _text(arguments, 0), _text(arguments, 1).data
+    text, prefix = text_of(arguments, 0), text_of(arguments, 1).data
     return text.cut(len(prefix)) if text.data.startswith(prefix) else text
 
 
 @FUNCTIONS.add("trim_suffix")
 def _trim_suffix(arguments: Arguments, _: Standins) -> Value:
-    text, suffix = _text(arguments, 0), _text(arguments, 1).data
+    text, suffix = text_of(arguments, 0), text_of(arguments, 1).data
     return text.cut(0, len(text.data) - len(suffix)) if suffix and text.data.endswith(suffix) else text
 
 
@@ -293,13 +271,13 @@ _put("trimsuffix", _trim_suffix)
 @FUNCTIONS.add("replace_regex")
 def _replace_regex(arguments: Arguments, standins: Standins) -> Value:
     """Never run: the pattern is the template's, and its subject a value of the response."""
-    return standins.letters(len(_text(arguments, 0).data))
+    return standins.letters(len(text_of(arguments, 0).data))
 
 
 @FUNCTIONS.add("remove_bad_chars")
 def _remove_bad_chars(arguments: Arguments, _: Standins) -> Value:
-    bad = _text(arguments, 1).data
-    return _text(arguments, 0).each(lambda data: data.translate(None, bad))
+    bad = text_of(arguments, 1).data
+    return text_of(arguments, 0).each(lambda data: data.translate(None, bad))
 
 
 @FUNCTIONS.add("index")
@@ -319,7 +297,7 @@ def _length(arguments: Arguments, _: Standins) -> Value:
     """The length; of a stand-in, a number that is easy to recognise, for the real one is not known."""
     if arguments and isinstance(arguments[0], tuple):
         return Amount(len(arguments[0]))
-    text = _text(arguments, 0)
+    text = text_of(arguments, 0)
     return Amount(7100 + len(text.data), standin=True) if text.spans else Amount(len(text.data))
 
 
@@ -328,7 +306,7 @@ def _to_number(arguments: Arguments, _: Standins) -> Value:
     return (as_number(arguments[0]) if arguments else None) or Amount(0)
 
 
-_put("to_string", lambda arguments, _: _text(arguments, 0))
+_put("to_string", lambda arguments, _: text_of(arguments, 0))
 _put("unix_time unixtime", lambda arguments, _: Amount(_UNIX_TIME + _count(arguments, 0, 0), standin=True))
 _put("to_unix_time", lambda *_: Amount(_UNIX_TIME, standin=True))
 _put("wait_for", lambda *_: Amount(value=True))
@@ -336,7 +314,7 @@ _put("wait_for", lambda *_: Amount(value=True))
 
 @FUNCTIONS.add("date_time")
 def _date_time(arguments: Arguments, _: Standins) -> Value:
-    layout = _text(arguments, 0).data.decode("latin-1")[:200] or "%Y-%M-%D"
+    layout = text_of(arguments, 0).data.decode("latin-1")[:200] or "%Y-%M-%D"
     for part, value in (_DATE_PARTS if "%" in layout else _GO_DATE_PARTS).items():
         layout = layout.replace(part, value)
     return Text(layout.encode("latin-1")).marked()
@@ -344,7 +322,7 @@ def _date_time(arguments: Arguments, _: Standins) -> Value:
 
 def _question(name: str, ask: Callable[[bytes, bytes], bool], combine: Callable[[list[bool]], bool]) -> None:
     def function(arguments: Arguments, _: Standins) -> Value:
-        text = _text(arguments, 0).data
+        text = text_of(arguments, 0).data
         answers = [ask(text, as_text(other).data) for other in arguments[1:]]
         return Amount(combine(answers), any(carries_standin(argument) for argument in arguments))
 
@@ -358,10 +336,10 @@ _question("starts_with", bytes.startswith, any)
 _question("ends_with", bytes.endswith, any)
 _question("equals_any", lambda text, other: text == other, any)
 _question("regex", lambda _, __: True, all)  # never run, see replace_regex
-_put("dec_to_hex", lambda arguments, _: _text(arguments, 0).whole(lambda data: b"%x" % as_count(Text(data))))
-_put("hex_to_dec", lambda arguments, _: _text(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 16)))
-_put("bin_to_dec", lambda arguments, _: _text(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 2)))
-_put("oct_to_dec", lambda arguments, _: _text(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 8)))
+_put("dec_to_hex", lambda arguments, _: text_of(arguments, 0).whole(lambda data: b"%x" % as_count(Text(data))))
+_put("hex_to_dec", lambda arguments, _: text_of(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 16)))
+_put("bin_to_dec", lambda arguments, _: text_of(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 2)))
+_put("oct_to_dec", lambda arguments, _: text_of(arguments, 0).whole(lambda data: b"%d" % _parsed(data, 8)))
 
 
 def _parsed(data: bytes, base: int) -> int:
@@ -369,41 +347,3 @@ def _parsed(data: bytes, base: int) -> int:
         return int(data[:64], base)
     except ValueError:
         return 0
-
-
-# Tokens and gadgets.
-
-
-def _url64(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-@FUNCTIONS.add("generate_jwt")
-def _jwt(arguments: Arguments, _: Standins) -> Value:
-    """generate_jwt(claims, algorithm, key): header and constant claims are literal, the signature never is."""
-    claims, algorithm = _text(arguments, 0), _text(arguments, 1).data.decode("latin-1").strip() or "none"
-    try:
-        payload = json.dumps(json.loads(claims.data), sort_keys=True, separators=(",", ":")).encode()
-    except (ValueError, RecursionError):
-        payload = claims.data
-    header = _url64(json.dumps({"alg": algorithm[:32], "typ": "JWT"}, separators=(",", ":")).encode())
-    body = _url64(payload)
-    signature = _url64(hmac.new(_text(arguments, 2).data, header + b"." + body, "sha256").digest())
-    parts = [Text(header + b"."), Text(body, whole(body) if claims.spans else ()), Text(b".")]
-    if algorithm.lower() != "none":
-        parts.append(Text(signature).marked())
-    return glue(parts)
-
-
-@FUNCTIONS.add("generate_java_gadget")
-def _java_gadget(arguments: Arguments, standins: Standins) -> Value:
-    """generate_java_gadget(gadget, command, encoding): only the stream header of a serialised object is literal."""
-    command = _text(arguments, 1).marked()
-    stream = glue([Text(b"\xac\xed\x00\x05sr"), Text(b"\x00\x11").marked(), standins.letters(24), command])
-    encoding = _text(arguments, 2).data.decode("latin-1").lower()
-    if encoding == "hex":
-        return stream.each(lambda data: data.hex().encode())
-    if encoding.startswith("gzip"):
-        packed = _squeeze(stream.data, 31)
-        stream = Text(packed, ((3, len(packed)),))
-    return stream if encoding in {"raw", "gzip"} else _base64(stream)

@@ -10,10 +10,9 @@ from ruleforge.sources.nuclei.standins import TARGET_HOST, mark_canaries
 from ruleforge.sources.nuclei.template import HttpBlock
 from ruleforge.sources.nuclei.text import Text, glue, whole
 
-MAX_HEADERS = 200
+MAX_HEADERS = 200  # lines
 
-_VERSION = re.compile(rb"[ \t]+(HTTP/[0-9.]{1,8})[ \t\r]*\Z")
-_ONLY_VERSION = re.compile(rb"(HTTP/[0-9.]{1,8})[ \t\r]*\Z")
+_VERSION = re.compile(rb"HTTP/[0-9.]{1,8}")
 _METHOD = re.compile(rb"[ \t]*([^\s]{1,64})[ \t\r]*")
 _AUTHORITY = re.compile(rb"https?://[^/?#\\\s]*", re.IGNORECASE)
 _UNSAFE_IN_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
@@ -101,19 +100,18 @@ def _without_annotations(raw: str) -> str:
 
 
 def _target_and_version(line: Text) -> tuple[Text, bytes]:
-    only_version = _ONLY_VERSION.match(line.data)
-    if only_version is not None:  # "GET HTTP/1.1": the path of the target itself
-        return Text(b"/"), only_version[1]
-    found = _VERSION.search(line.data)
-    if found is None:
-        return line.stripped(), b"HTTP/1.1"
-    return line.cut(0, found.start()).stripped(), found[1]
+    line = line.stripped()
+    start = max(line.data.rfind(b" "), line.data.rfind(b"\t")) + 1
+    if not _VERSION.fullmatch(line.data, start):
+        return line, b"HTTP/1.1"
+    # "GET HTTP/1.1" asks for the path of the target itself
+    return line.cut(0, start).stripped() if start else Text(b"/"), line.data[start:]
 
 
 def _head_and_body(rest: Text) -> tuple[list[tuple[Text, Text]], Text | None]:
     """Header lines up to the first empty one, and what follows it."""
     headers: list[tuple[Text, Text]] = []
-    position = 0
+    position = lines = 0
     while position < len(rest.data):
         end = rest.data.find(b"\n", position)
         stop = len(rest.data) if end < 0 else end
@@ -121,10 +119,13 @@ def _head_and_body(rest: Text) -> tuple[list[tuple[Text, Text]], Text | None]:
         position = stop + 1
         if not line.data.strip():
             return headers, rest.cut(min(position, len(rest.data)))
+        lines += 1
+        if lines > MAX_HEADERS:
+            continue
         if line.data[:1] in b" \t" and headers:  # continues the header before
             name, value = headers[-1]
             headers[-1] = (name, glue([value, Text(b" "), line.stripped()]))
-        elif len(headers) < MAX_HEADERS:
+        else:
             colon = line.data.find(b":")
             cut = len(line.data) if colon < 0 else colon
             headers.append(_header(line.cut(0, cut).stripped(), line.cut(min(cut + 1, len(line.data))).stripped()))

@@ -104,7 +104,7 @@ def _replace_foreign_hosts(text: Text, standins: Standins) -> Text:
     position = 0
     for match in _FOREIGN_HOST.finditer(text.data):
         start, end = max(_start_of_host(text.data, match.start()), position), match.end()
-        if any(left < end and right > start for left, right in text.spans):
+        if text.touches(start, end):
             continue
         parts += [text.cut(position, start), standins.named("callback:" + text.data[start:end].decode("latin-1"))]
         position = end

@@ -24,7 +24,7 @@ class Number(msgspec.Struct, frozen=True, tag=True):
 
 
 class Variable(msgspec.Struct, frozen=True, tag=True):
-    """A name to look up; `source` is the whole `{{…}}` when the name stands alone in it."""
+    """A name to look up."""
 
     name: str
 

@@ -1,5 +1,6 @@
 """Bytes that remember which of them are stand-ins, through concatenation, slicing and encoding."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -32,12 +33,17 @@ class Text(msgspec.Struct, frozen=True):
     def cut(self, start: int, end: int | None = None) -> "Text":
         """The bytes from `start` up to `end` (both within the text), with their spans."""
         stop = len(self.data) if end is None else end
-        spans = tuple(
-            (max(left, start) - start, min(right, stop) - start)
-            for left, right in self.spans
-            if left < stop and right > start
-        )
-        return Text(self.data[start:stop], spans)
+        if not self.spans:
+            return Text(self.data[start:stop])
+        first = bisect_left(self.spans, (start,))
+        if first and self.spans[first - 1][1] > start:
+            first -= 1
+        inside = self.spans[first : bisect_left(self.spans, (stop,))]
+        return Text(self.data[start:stop], tuple((max(a, start) - start, min(b, stop) - start) for a, b in inside))
+
+    def touches(self, start: int, end: int) -> bool:
+        """Whether a stand-in overlaps the bytes from `start` up to `end`."""
+        return bool(self.cut(start, end).spans)
 
     def stripped(self, characters: bytes = b" \t\r\n") -> "Text":
         """Without leading and trailing `characters`."""

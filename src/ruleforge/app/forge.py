@@ -1,0 +1,123 @@
+"""Forge rules from folders of sources, and sum up how that went."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ruleforge.background.table import load_background
+from ruleforge.errors import UsageError
+from ruleforge.ingest.readers import SKIPPED, list_files
+from ruleforge.pipeline.run import RunOptions, run
+from ruleforge.records.forging import REFUSALS, Outcome
+
+Progress = Callable[[str, int, int], None]
+Clock = Callable[[], float]
+FAILURES_KEPT = 20  # shown with their messages; all are counted
+
+
+class ForgeSummary(msgspec.Struct, kw_only=True):
+    """How a run ended; complete once its outcomes were read to the end."""
+
+    out: str = ""
+    advisories: int = 0  # without the files that were skipped
+    with_rule: int = 0
+    refused: dict[str, int] = msgspec.field(default_factory=dict)  # reason → advisories, most frequent first
+    failed: dict[str, int] = msgspec.field(default_factory=dict)  # error code → advisories
+    skipped: int = 0  # files that are no templates and need not be
+    candidates: int = 0
+    cpu_seconds: float = 0.0  # spent on the advisories, over all processes and also in earlier runs
+    seconds: float = 0.0  # of this run
+    failures: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """Share of advisories with a rule, 0 to 1."""
+        return self.with_rule / self.advisories if self.advisories else 0.0
+
+
+def forge(
+    paths: Sequence[Path],
+    out: Path,
+    summary: ForgeSummary,
+    progress: Progress = lambda *_: None,
+    *,
+    benign: Sequence[Path] = (),
+    background: Path | None = None,
+    jobs: int = 0,
+    again: bool = False,
+    clock: Clock = time.perf_counter,
+) -> Iterator[Outcome]:
+    """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
+
+    Args:
+        paths: templates and folders of them. What lies in `out` is not read, even if `out` is inside a folder given.
+        out: one folder per rule, and the state that makes the next run quick.
+        summary: filled while the outcomes are read.
+        progress: told (stage, done, of).
+        benign: request files of ordinary traffic.
+        background: a table made by `background_build`; None: the one that ships.
+        jobs: processes; 0: one per core.
+        again: forge unchanged sources, too.
+        clock: seconds, for the summary only.
+
+    Raises:
+        UsageError: a path does not exist (RF117).
+        InputError: the background table cannot be read (RF240).
+        OutsideError: a benign file cannot be opened (RF501).
+    """
+    started = clock()
+    summary.out = str(out)
+    for path in (*paths, *benign, *((background,) if background else ())):
+        if not path.exists():
+            raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
+    options = RunOptions(
+        out=out,
+        benign=tuple(benign),
+        background=None if background is None else load_background(background),
+        jobs=jobs,
+        again=again,
+    )
+    refused: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for outcome in run(_without_output(paths, out), options, progress):
+        _count(outcome, summary, refused, failed)
+        summary.seconds = clock() - started
+        yield outcome
+    summary.seconds = clock() - started
+    summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
+
+
+def refusal_sentence(reason: str) -> str:
+    """Say what a reason for refusing means, for people."""
+    return REFUSALS.get(reason, "")
+
+
+def _without_output(paths: Sequence[Path], out: Path) -> Sequence[Path]:
+    """Keep the rules of an earlier run from being read as templates."""
+    place = out.resolve()
+    if not any(place.is_relative_to(path.resolve()) for path in paths):
+        return paths
+    return [file for file in list_files(paths) if not file.resolve().is_relative_to(place)]
+
+
+def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], failed: Counter[str]) -> None:
+    if outcome.reason == SKIPPED:
+        summary.skipped += 1
+        return
+    summary.advisories += 1
+    summary.candidates += outcome.candidates
+    summary.cpu_seconds += outcome.seconds
+    if outcome.outcome == "rule":
+        summary.with_rule += 1
+    elif outcome.outcome == "refused":
+        refused[outcome.reason] += 1
+    else:
+        failed[outcome.reason] += 1
+        if len(summary.failures) < FAILURES_KEPT:
+            # The detail of a file that could not be read names the file already.
+            named = outcome.sources and outcome.sources[0] in outcome.detail
+            place = "" if named else f"{', '.join(outcome.sources)}: "
+            summary.failures.append(f"{place}{outcome.detail or outcome.reason}")

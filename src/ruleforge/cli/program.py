@@ -1,0 +1,136 @@
+"""The program `ruleforge`: its commands, its exit codes, and what happens when something goes wrong."""
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ruleforge import __version__
+from ruleforge.cli.terminal import note
+from ruleforge.errors import OutsideError, RuleForgeError
+
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 and the number of the signal, as shells do
+_DEBUG = {"on": bool(os.environ.get("RULEFORGE_DEBUG"))}
+
+
+class Guarded(TyperGroup):
+    """Commands whose failures end with a code, a place and a hint instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and translate what it raises into an exit code."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _mute()
+            raise typer.Exit(BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            note("\ninterrupted; what is done is kept, the same command goes on from there".strip())
+            raise typer.Exit(INTERRUPTED) from None
+        except RuleForgeError as problem:
+            _complain(problem)
+            raise typer.Exit(3 if isinstance(problem, OutsideError) else 2) from None
+        except OSError as problem:
+            _complain(_outside(problem))
+            raise typer.Exit(3) from None
+        return result
+
+
+def _outside(problem: OSError) -> OutsideError:
+    place = os.fsdecode(problem.filename) if isinstance(problem.filename, str | bytes) else ""
+    hint = "check space and rights"
+    return OutsideError(problem.strerror or type(problem).__name__, where=place, hint=hint, code="RF502")
+
+
+def _complain(problem: Exception) -> None:
+    if _DEBUG["on"]:
+        traceback.print_exc()
+    note(f"ruleforge: {problem}")
+
+
+def _mute() -> None:
+    """Nobody reads standard output any more: keep the interpreter from complaining about it at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - it lives as long as we do
+
+
+cli = typer.Typer(
+    name="ruleforge",
+    cls=Guarded,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 something was found, 2 wrong call or bad input, 3 something outside failed.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ruleforge {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """From the disclosure of a web vulnerability to a validated detection rule, with evidence.
+
+    \b
+    ruleforge demo --out demo-out                     see all of it on our own examples
+    ruleforge forge templates/ --out rules            make rules
+    ruleforge scan --rules rules access.log           run them over recorded requests
+    ruleforge show rules/CVE-2021-41773               read one
+    """
+    _DEBUG["on"] = debug or _DEBUG["on"]
+
+
+def main() -> None:
+    """Run the program; never returns, never shows a traceback unless asked."""
+    _watch_signals()
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")  # a narrow locale must not stop a report
+    try:
+        cli()
+    except Exception as problem:  # noqa: BLE001 - the boundary of the process: nothing above could handle it
+        _complain(_unexpected(problem))
+        sys.exit(3)
+
+
+def _unexpected(problem: Exception) -> OutsideError:
+    hint = "this is a mistake of the program; run again with --debug and report it"
+    return OutsideError(f"{type(problem).__name__}: {problem}"[:500], hint=hint, code="RF599")
+
+
+def _watch_signals() -> None:
+    """Let Ctrl-C and SIGTERM stop this process in order; its worker processes, which inherit this, stay silent."""
+    parent = os.getpid()
+
+    def interrupted(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == parent:
+            raise KeyboardInterrupt
+
+    def terminated(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == parent:
+            sys.exit(TERMINATED)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, terminated)
+
+
+from ruleforge.cli import care, forge, rules, scan  # noqa: E402, F401 - they add their commands to `cli`
