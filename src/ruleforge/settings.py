@@ -19,7 +19,7 @@ MAX_JOBS = 1_024
 class Setting(msgspec.Struct, frozen=True):
     """One value and where it came from: "default", a file, "RULEFORGE_JOBS", "flag"."""
 
-    value: Any
+    value: object
     source: str = "default"
 
 
@@ -65,7 +65,8 @@ def load_settings(
         if value is not None and value != ():
             found[name] = Setting(_checked(name, value, "flag", Path()), "flag")
     sources = {name: found[name].source if name in found else "default" for name in NAMES}
-    return Settings(**{name: setting.value for name, setting in found.items()}, sources=sources)
+    values: dict[str, Any] = {name: setting.value for name, setting in found.items()}
+    return Settings(**values, sources=sources)
 
 
 def user_settings_file() -> Path:
@@ -120,7 +121,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Setting]:
     return found
 
 
-def _checked(name: str, value: Any, where: str, base: Path) -> Any:
+def _checked(name: str, value: object, where: str, base: Path) -> object:
     """Turn `value` into the type of the setting `name`."""
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
@@ -138,7 +139,7 @@ def _checked(name: str, value: Any, where: str, base: Path) -> Any:
     raise UsageError(f"{name} is a path, found {value!r}", where=where, code="RF121")
 
 
-def _jobs(value: Any, where: str) -> int:
+def _jobs(value: object, where: str) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_JOBS:

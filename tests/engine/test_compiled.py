@@ -78,6 +78,12 @@ def test_rules_without_a_literal_are_listed_and_still_asked():
     assert 0 < compiled.cost(0) < 100
 
 
+def test_a_rule_over_one_incomplete_place_can_still_be_false():
+    tree = AllOf((Condition("args", "contains", b"wget"), Condition("args", "absent")))
+    request = Request(method=b"GET", target=b"/?a=b", unrecorded=frozenset({"body"}))
+    assert CompiledSet(rules_of(tree)).answers(request)[:2] == reference(rules_of(tree), request) == ((), ())
+
+
 def test_the_rarer_clause_is_searched_for():
     seen = {b"\x00cmd\x01": 0.0, b"wget": 0.5, b"/run": 0.4}
     compiled = CompiledSet(rules_of(PATH_AND_ARGS), rarity=lambda zone, text: seen.get(text, 1.0))

@@ -1,5 +1,8 @@
 """Clauses are necessary: whatever the reference calls true holds every one of them."""
 
+import base64
+from urllib.parse import quote, quote_from_bytes
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +13,11 @@ from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import ZONES, read_zone
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
+from ruleforge.rules.classes import CLASSES, latest_version, load_class
 from ruleforge.rules.patterns import compile_pattern
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some
+from ruleforge.rules.values import read_literal
 
 
 def texts_of(tree, classes=None):
@@ -70,11 +76,41 @@ def test_name_and_value_of_one_element_join():
     assert Literal("args", b"\x00q\x01x") in set().union(*requirements(Some("args", where)))
 
 
-def test_a_class_gives_its_triggers_and_the_signs_of_its_encodings():
-    tree = Condition("args", "is_class", b"traversal")
-    assert requirements(tree, {}) == ()
-    for clause in requirements(tree, {"traversal": 1}):
-        assert all(zone == "args" and text for zone, text in clause)
+def wrapped(value):
+    """The value, and the ways a class sees through."""
+    text = value.decode("utf-8", "replace")
+    yield value
+    yield quote_from_bytes(value, safe="").encode()
+    yield quote(quote(text, safe=""), safe="").encode()
+    yield value.replace(b" ", b"+")
+    yield b"".join(b"%%u%04x" % (ord(char) & 0xFFFF) for char in text)
+    yield b"".join(b"&#x%x;" % ord(char) for char in text)
+    yield b"".join(b"\\u%04x" % (ord(char) & 0xFFFF) for char in text)
+    yield base64.b64encode(value)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_payload_of_a_class_holds_the_clauses_in_every_encoding(name):
+    version = latest_version(name)
+    loaded = load_class(name, version)
+    clauses = requirements(Condition("args", "is_class", name.encode()), {name: version})
+    assert all(zone == "args" and text for clause in clauses for zone, text in clause)
+    payloads = [form for text in (*loaded.data.positive, *loaded.data.evasion) for form in wrapped(read_literal(text))]
+    seen = [payload for payload in payloads if loaded.matches(payload)]
+    assert len(seen) >= 10
+    for payload in seen:
+        view = HttpView(Request(method=b"GET", target=b"/?q=" + quote_from_bytes(payload, safe="").encode()))
+        texts = {"args": read_zone(view, "args").text}
+        assert all(clause_holds(clause, texts) for clause in clauses), payload
+
+
+def test_a_class_without_a_version_or_with_base64_gives_nothing():
+    assert requirements(Condition("args", "is_class", b"traversal"), {}) == ()
+    assert len(requirements(Condition("args", "is_class", b"traversal"), {"traversal": 1})) == 1
+    for name in CLASSES:
+        data = load_class(name, latest_version(name)).data
+        if any(form.startswith("base64") for form in data.forms):
+            assert requirements(Condition("args", "is_class", name.encode()), {name: data.version}) == ()
 
 
 def test_a_wide_any_keeps_few_clauses_with_an_alternative_for_every_part():

@@ -73,6 +73,10 @@ OPEN = [
     C("args", "contains", b" x", None, "trim"),
     C("args", "contains", b"%41", None, "percent_decode_stable"),
     C("path", "contains", b"?"),
+    C("path", "contains", b"//", None, "remove_nulls"),
+    C("path", "ends_with", b"/..", None, "trim"),
+    C("cookies", "starts_with", b" ", None, "plus_to_space"),
+    C("path", "contains", b";", None, "percent_decode"),
     C("path.decoded", "contains", b"//"),
     C("args", "contains", b""),
     C("args", "regex", b"x*"),
@@ -126,6 +130,25 @@ def test_what_may_hold_or_not_is_left_alone(tree):
 def test_redundant_conditions_are_warned_about(tree, path):
     (finding,) = prove(Rule(id="RF-X-1", when=tree))
     assert (finding.code, finding.path, finding.severity) == ("RF621", path, "warning")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (C("args", "int_gt", 2), C("args", "int_gt", 3)),
+        (C("args", "length_lt", 4), C("args", "length_lt", 3)),
+        (C("args", "int_eq", 3), C("args", "int_gt", 3)),
+        (C("args", "contains", b"a", b"q"), C("args", "contains", b"a", b"r")),
+        (C("args", "contains", b"a"), C("args", "contains", b"a", None, "lower")),
+        (C("path", "path_segments", b"/a/b"), C("path", "path_suffix", b"/b")),
+        (C("path", "path_segments", b"/a/bc"), C("path", "path_segments", b"/a/b")),
+        (C("args", "in", (b"a", b"b")), C("args", "equals", b"a")),
+        (C("args", "absent"), C("args", "present")),
+        (C("args", "count_gt", 1), C("args", "count_gt", 2)),
+    ],
+)
+def test_what_does_not_follow_is_not_claimed_to(one, other):
+    assert not implies(one, other, {})
 
 
 def test_the_innermost_part_is_blamed_with_its_path():

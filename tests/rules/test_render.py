@@ -31,8 +31,10 @@ def test_every_operator_transform_and_place_has_words():
         ),
         (
             AllOf((ICONS, AnyOf((SQL, Condition("body", "contains_any", (b"a", b"b", b"c")))))),
-            'The path ends with the path "/icons/run" and '
-            + '(argument "q" looks like SQL injection or the body contains "a", "b" or "c").',
+            (
+                'The path ends with the path "/icons/run" and '
+                '(argument "q" looks like SQL injection or the body contains "a", "b" or "c").'
+            ),
         ),
         (
             Some(
@@ -48,13 +50,17 @@ def test_every_operator_transform_and_place_has_words():
         (Condition("json", "int_gt", 9), "Some JSON value is a number greater than 9."),
         (
             Count(ICONS, ("source.address",), 300, 5),
-            "At least 5 requests share client address within 300 seconds, "
-            + 'where the path ends with the path "/icons/run".',
+            (
+                "At least 5 requests share client address within 300 seconds, "
+                'where the path ends with the path "/icons/run".'
+            ),
         ),
         (
             Sequence((ICONS, SQL), ("source.address",), 60),
-            "Requests that share client address follow each other within 60 seconds: the path ends with the path "
-            + '"/icons/run", then argument "q" looks like SQL injection.',
+            (
+                "Requests that share client address follow each other within 60 seconds: the path ends with the path "
+                '"/icons/run", then argument "q" looks like SQL injection.'
+            ),
         ),
     ],
 )

@@ -112,6 +112,7 @@ def _add(total: ScanReport, part: ScanReport) -> None:
         counts: dict[str, int] = getattr(total, name)
         for key, count in getattr(part, name).items():
             counts[key] = counts.get(key, 0) + count
+        setattr(total, name, dict(sorted(counts.items(), key=lambda item: -item[1])))
 
 
 def read_labels(file: Path) -> dict[str, Label]:
@@ -120,7 +121,9 @@ def read_labels(file: Path) -> dict[str, Label]:
         return {}
     rows = [json.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
     return {
-        row["id"]: Label(row["label"] == "attack", row.get("cve", ""), f"{row.get('method', '')} {row.get('target', '')}")
+        row["id"]: Label(
+            row["label"] == "attack", row.get("cve", ""), f"{row.get('method', '')} {row.get('target', '')}"
+        )
         for row in rows
         if "label" in row
     }

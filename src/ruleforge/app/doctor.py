@@ -42,7 +42,9 @@ def doctor(settings: Settings) -> Health:
     """Look at versions, optional engines, the background table and the settings."""
     findings = [
         Finding(what="ruleforge", state="ok", value=__version__),
-        Finding(what="Python", state="ok", value=f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        Finding(
+            what="Python", state="ok", value=f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+        ),
         Finding(what="cores", state="ok", value=str(os.cpu_count() or 1)),
         *[_library(name) for name in LIBRARIES],
         _matcher(),
@@ -107,7 +109,9 @@ def _background(settings: Settings) -> Finding:
 def _files(settings: Settings) -> list[Finding]:
     missing = [path for path in settings.benign if not path.is_file()]
     lost = "forging does not start; correct the setting"
-    findings = [Finding(what="benign file", state="broken", value=f"{path} is missing", consequence=lost) for path in missing]
+    findings = [
+        Finding(what="benign file", state="broken", value=f"{path} is missing", consequence=lost) for path in missing
+    ]
     if not settings.benign:
         lost = "rules are not tried on your ordinary traffic; set it, or give 'forge --benign FILE'"
         findings.append(Finding(what="benign files", state="limited", value="none", consequence=lost))

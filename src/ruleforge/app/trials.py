@@ -83,7 +83,9 @@ def read_tests(file: Path) -> Iterator[tuple[str, str, Request]]:
     root = load_yaml(file.read_bytes(), where).root
     tests = root.get("tests") if isinstance(root, dict) else None
     if not isinstance(tests, list):
-        raise InputError("the key 'tests' is no list", where=where, hint="see docs/howto/review-a-rule.md", code="RF230")
+        raise InputError(
+            "the key 'tests' is no list", where=where, hint="see docs/howto/review-a-rule.md", code="RF230"
+        )
     for number, test in enumerate(tests):
         place = f"{where} tests[{number}]"
         if not isinstance(test, dict) or test.get("verdict") not in VERDICTS:

@@ -10,7 +10,7 @@ from ruleforge.events.decoding import percent_decode
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element
 from ruleforge.records.advisory import Advisory, PocRequest
-from ruleforge.rules.classes import CLASSES, latest_version, load_class
+from ruleforge.rules.classes import classes_of as known_classes
 
 # Headers every client sends: their presence says nothing, only a payload inside them does.
 ORDINARY_HEADERS = frozenset(
@@ -102,19 +102,15 @@ def expected_classes(advisory: Advisory) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def classes_of(value: bytes) -> tuple[str, ...]:
     """Return the payload classes that `value` satisfies, most specific first."""
-    if len(value) < 2:
-        return ()
-    return tuple(name for name in _class_names() if load_class(name, latest_version(name)).matches(value))
+    found = known_classes(value)
+    return tuple(sorted(found, key=_specificity)) if len(found) > 1 else found
 
 
-@lru_cache(maxsize=1)
-def _class_names() -> tuple[str, ...]:
-    known = set(CLASSES)
-    ordered = [name for name in SPECIFICITY if name in known]
-    return tuple(ordered + sorted(known - set(ordered)))
+def _specificity(name: str) -> int:
+    return SPECIFICITY.index(name) if name in SPECIFICITY else len(SPECIFICITY)
 
 
 def rank_classes(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:

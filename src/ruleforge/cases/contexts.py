@@ -8,16 +8,16 @@ import re
 _CONTEXTS: dict[str, tuple[tuple[str, str], ...]] = {
     "traversal": (
         ("wrapper", r"(?i)\A(?P<head>)(?:file:|php://filter)[^\s]*(?P<tail>)\Z"),
-        ("relative_windows", r"(?i)\A(?P<head>[^.\\]{0,100})(?:\.\.\\+){2,}(?:windows|winnt|boot\.ini)[^\x00%?#;]*(?P<tail>.*)\Z"),
-        ("relative", r"(?i)\A(?P<head>[^.]{0,100})(?:\.\./+){2,}(?:etc|proc|windows|winnt|boot\.ini)\b[^\x00%?#;]*(?P<tail>.*)\Z"),
-        ("absolute", r"(?i)\A(?P<head>)/+(?:etc|proc)/[^\x00%?#;]*(?P<tail>.*)\Z"),
-        ("absolute_windows", r"(?i)\A(?P<head>)[a-z]:[/\\]+(?:windows|winnt|boot\.ini)[^\x00%?#;]*(?P<tail>.*)\Z"),
+        ("relative_windows", r"(?i)\A(?P<head>[^.\\]{0,100})(?:\.\.\\+){2,}(?:windows|winnt|boot\.ini)[^\x00%?#;&\[\"'\s]*(?P<tail>.*)\Z"),
+        ("relative", r"(?i)\A(?P<head>[^.]{0,100})(?:\.\./+){2,}(?:etc|proc|windows|winnt|boot\.ini)\b[^\x00%?#;&\[\"'\s]*(?P<tail>.*)\Z"),
+        ("absolute", r"(?i)\A(?P<head>)/+(?:etc|proc)/[^\x00%?#;&\[\"'\s]*(?P<tail>.*)\Z"),
+        ("absolute_windows", r"(?i)\A(?P<head>)[a-z]:[/\\]+(?:windows|winnt|boot\.ini)[^\x00%?#;&\[\"'\s]*(?P<tail>.*)\Z"),
     ),
     "sql_injection": (
         ("statement", r"(?i)\A(?P<head>)\s*(?:select|insert|update|delete|exec|declare|with)\b.*(?P<tail>)\Z"),
         ("expression", r"(?i)\A(?P<head>)\s*(?:\(\s*select|if\s*\(|\(?case\b|sleep\s*\(|updatexml|extractvalue|\(?benchmark).*(?P<tail>)\Z"),
         ("string", r"(?i)\A(?P<head>[^'\"]{0,200}['\"](?:\s*\)){0,3})(?:[\s+/*;|&,)]|and|or|union).*(?P<tail>)\Z"),
-        ("number", r"(?i)\A(?P<head>-?[\w.]{1,40}(?:\s*\)){0,3})[\s/*+;,].*(?P<tail>)\Z"),
+        ("number", r"(?i)\A(?P<head>-?[\d.]{1,20}(?:\s*\)){0,3})[\s/*+;,].*(?P<tail>)\Z"),
     ),
     "xss": (
         ("tag", r"(?i)\A(?P<head>[^<]*(?:</[a-z]{1,20}\s*>|-->)*)<[a-z!/].*(?P<tail>)\Z"),
@@ -27,7 +27,8 @@ _CONTEXTS: dict[str, tuple[tuple[str, str], ...]] = {
     "command_injection": (
         ("shellshock", r"\A(?P<head>\(\)\s*\{[^}]*\}\s*;\s*)\S.*(?P<tail>)\Z"),
         ("substitution", r"\A(?P<head>[^`$;|&\n]*)(?:\$\([^)]*\)|`[^`]*`)(?P<tail>[^`$]*)\Z"),
-        ("separator", r"\A(?P<head>[^;|&\n`$]*)(?:;|\|\|?|&&?|\r?\n)[^\"'#]*(?P<tail>(?:[\"'#].*)?)\Z"),
+        ("separator", r"\A(?P<head>[^;|&\n`$'\"]*(?P<q>[\"'])[^;|&\n`$'\"]*)(?:;|\|\|?|&&?|\r?\n).*?(?P<tail>[;#&|\s]{0,4}(?:(?P=q)[^'\"]{0,80})?)\Z"),
+        ("separator", r"\A(?P<head>[^;|&\n`$'\"]*)(?:;|\|\|?|&&?|\r?\n).*(?P<tail>)\Z"),
         ("whole", r"\A(?P<head>)(?:cat|id|whoami|uname|ls|ping|curl|wget|nslookup|echo|ifconfig|sleep)\b[^;|&`$]*(?P<tail>)\Z"),
     ),
     "code_injection": (

@@ -69,7 +69,7 @@ def _draw(mark: bytes, seed: int, counted: bool) -> bytes:
 
 
 def _step(seed: int, index: int) -> int:
-    return (seed * 1_103 + (index + 1) * 12_289 + seed * index * 769) // 7
+    return ((seed + 17) * (index + 29) * 2_654_435_761 >> 16) & 0xFFFF
 
 
 def _letters(seed: int, length: int) -> bytes:

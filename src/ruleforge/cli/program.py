@@ -1,9 +1,12 @@
 """The program `ruleforge`: its commands, its exit codes, and what happens when something goes wrong."""
 
+# ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
+
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Any
 
@@ -11,6 +14,10 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.forge import forge
+from ruleforge.cli.rules import explain, lint, show, test
+from ruleforge.cli.scan import scan
 from ruleforge.cli.terminal import note
 from ruleforge.errors import OutsideError, RuleForgeError
 
@@ -21,7 +28,7 @@ _DEBUG = {"on": bool(os.environ.get("RULEFORGE_DEBUG"))}
 class Guarded(TyperGroup):
     """Commands whose failures end with a code, a place and a hint instead of a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the class of contexts differs between versions of typer
         """Run the command and translate what it raises into an exit code."""
         try:
             result = super().invoke(ctx)
@@ -96,6 +103,21 @@ def program(
     _DEBUG["on"] = debug or _DEBUG["on"]
 
 
+_COMMANDS: dict[Callable[..., None], str] = {
+    forge: "Templates in, validated rules out.",
+    scan: "Recorded requests against rules.",
+    test: "Run the tests that lie beside rules.",
+    lint: "What is wrong with rules, without any traffic.",
+    explain: "Why a rule holds for a request, or does not.",
+    show: "One rule with its evidence and tests.",
+    doctor: "What is installed, what is missing, what is set.",
+    demo: "All of it on our own examples.",
+}
+for command, short in _COMMANDS.items():
+    cli.command(short_help=short)(command)
+cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
+
+
 def main() -> None:
     """Run the program; never returns, never shows a traceback unless asked."""
     _watch_signals()
@@ -131,6 +153,3 @@ def _watch_signals() -> None:
 
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, terminated)
-
-
-from ruleforge.cli import care, forge, rules, scan  # noqa: E402, F401 - they add their commands to `cli`

@@ -28,7 +28,7 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def out_json(data: Any, *, indent: int | None = None) -> None:
+def out_json(data: object, *, indent: int | None = None) -> None:
     """Write JSON in ASCII, so that nothing in it can act on a terminal."""
     out(json.dumps(data, ensure_ascii=True, indent=indent))
 
@@ -80,7 +80,7 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ", right: Iterabl
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [cell.rjust(w) if at in numbers else cell.ljust(w) for at, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [cell.rjust(widths[at]) if at in numbers else cell.ljust(widths[at]) for at, cell in enumerate(row)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return lines
 
@@ -138,7 +138,8 @@ def _bars() -> Iterator[Progress]:
             return Text(f"{int(task.completed):,}{whole}")
 
     stages: dict[str, Any] = {}
-    parts = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(28), Counted(), Speed(), TimeRemainingColumn())
+    words = TextColumn("{task.description}")
+    parts = (SpinnerColumn(), words, BarColumn(28), Counted(), Speed(), TimeRemainingColumn())
     with Progress(*parts, console=Console(stderr=True), transient=True) as bars:
 
         def show(stage: str, done: int, of: int) -> None:

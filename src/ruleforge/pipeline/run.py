@@ -107,7 +107,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     folder = cache / "corpus"
     progress("index", 0, 1)
     if not Corpus.current(folder, name):
-        build_corpus(_source_rows(advisories), folder, name=name)
+        build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
     return Ground(background, Corpus(folder), tuple(benign))
@@ -127,7 +127,7 @@ def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress) -> Cor
     name = f"{path.name} {digest}"
     folder = cache / f"benign-{digest}"
     if not Corpus.current(folder, name):
-        build_corpus(_benign_rows(path, progress), folder, name=name)
+        build_corpus(_benign_rows(path, progress), folder, name=name, jobs=jobs)
     return Corpus(folder)
 
 

@@ -34,7 +34,8 @@ GENERIC_SEGMENTS = frozenset(
     b"login.aspx login.cgi login.do login.html login.jsp login.php logout main main.php manage manager ping php portal "
     b"post proxy public query register reports reset rest save search search.php server service services session "
     b"settings setup shell sign-in signin signup soap static status submit swagger system test test.php token update "
-    b"upload upload.php uploads user users v1 v2 v3 view web webhook wp-admin wp-content wp-login.php xmlrpc.php".split()
+    b"upload upload.php uploads user users v1 v2 v3 view web webhook wp-admin wp-content wp-login.php "
+    b"xmlrpc.php".split()
 )
 _ADDRESS_FIELDS = frozenset({"source.address"})
 _ADDRESS_HEADER = re.compile(rb"(?i)forwarded|client-?ip|real-?ip|remote|host|via|origin|address|-ip\Z")

@@ -1,0 +1,173 @@
+"""`ruleforge forge`: sources in, validated rules out."""
+
+# ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ruleforge.cli import terminal as term
+
+if TYPE_CHECKING:
+    from ruleforge.app.forge import ForgeSummary
+    from ruleforge.records.forging import Outcome
+
+LINE_KEYS = ("advisory", "sources", "cves", "outcome", "reason", "detail", "rules", "candidates", "rounds", "seconds")
+
+
+class Format(StrEnum):
+    """What `forge` prints."""
+
+    text = "text"
+    json = "json"
+    ndjson = "ndjson"
+    md = "md"
+
+
+def forge(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Templates, and folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the rules, one folder each.", show_default=False)] = None,
+    benign: Annotated[
+        list[Path] | None, typer.Option(help="Ordinary traffic a rule must be silent on; may be repeated.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
+    again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
+    background: Annotated[
+        Path | None, typer.Option(help="Table made by 'background build' instead of the one that ships.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
+) -> None:
+    """Make a validated rule from each template, or say why there is none.
+
+    Unchanged templates are not forged again, so the same command resumes a run that was interrupted.
+    Exit code 1: some source could not be read or some advisory failed.
+
+    \b
+    ruleforge forge templates/ --out rules
+    ruleforge forge templates/ --out rules --benign day.jsonl.gz
+    ruleforge forge CVE-2021-41773.yaml --out rules --format ndjson
+    """
+    from ruleforge.app.forge import ForgeSummary
+    from ruleforge.app.forge import forge as run
+    from ruleforge.errors import UsageError
+    from ruleforge.settings import load_settings
+
+    settings = load_settings({"out": out, "benign": tuple(benign or ()), "jobs": jobs, "background": background})
+    if settings.out is None:
+        raise UsageError("no folder for the rules", hint="give one with --out, or set 'out'", code="RF112")
+    summary = ForgeSummary()
+    quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
+    with term.progress(quiet=quiet) as progress:
+        outcomes = run(
+            paths, settings.out, summary, progress,
+            benign=settings.benign, background=settings.background, jobs=settings.jobs, again=again,
+        )  # fmt: skip
+        kept = _show_lines(outcomes) if format is Format.ndjson else list(outcomes)
+    if format is Format.json:
+        term.out_json({"outcomes": [line(outcome) for outcome in kept], "summary": summary_dict(summary)}, indent=2)
+    elif format is Format.md:
+        term.out("\n".join(markdown(kept, summary)))
+    elif format is Format.text:
+        term.out("\n".join(summary_text(summary)))
+    else:
+        term.note("\n".join(summary_line(summary)))
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+def _show_lines(outcomes: "Iterator[Outcome]") -> "list[Outcome]":
+    for outcome in outcomes:
+        term.out_json(line(outcome))
+    return []
+
+
+def line(outcome: "Outcome") -> dict[str, Any]:
+    """One line of the machine contract: fields may be added, never removed."""
+    import msgspec
+
+    data: dict[str, Any] = msgspec.to_builtins(outcome)
+    return {key: data[key] for key in LINE_KEYS}
+
+
+def summary_dict(summary: "ForgeSummary") -> dict[str, Any]:
+    """The summary as plain data."""
+    import msgspec
+
+    data: dict[str, Any] = msgspec.to_builtins(summary)
+    return data | {"seconds": round(summary.seconds, 3), "cpu_seconds": round(summary.cpu_seconds, 3)}
+
+
+def summary_line(summary: "ForgeSummary") -> list[str]:
+    """The counts in one line."""
+    refused, failed = sum(summary.refused.values()), sum(summary.failed.values())
+    advisories = term.plural(summary.advisories, "advisory")
+    counts = (
+        f"{term.plural(summary.with_rule, 'rule')}, {refused:,} refused, {failed:,} failed, {summary.skipped:,} skipped"
+    )
+    return [f"{advisories}: {counts}, in {summary.seconds:.1f} s"]
+
+
+def summary_text(summary: "ForgeSummary") -> list[str]:
+    """The table at the end of a run."""
+    from ruleforge.app.forge import refusal_sentence
+
+    refused, failed = sum(summary.refused.values()), sum(summary.failed.values())
+    rate = f"{summary.advisories / summary.seconds:,.1f} advisories a second" if summary.seconds else ""
+    head = term.plural(summary.advisories, "advisory")
+    lines = [term.paint(f"{head} in {summary.seconds:.1f} s", "bold") + (f"  ({rate})" if rate else ""), ""]
+    rows = [
+        ("rule", f"{summary.with_rule:,}", term.percent(summary.with_rule, summary.advisories), "passed every check")
+    ]
+    rows.append(("refused", f"{refused:,}", term.percent(refused, summary.advisories), "no safe rule can be made"))
+    rows += [(f"  {reason}", f"{n:,}", "", refusal_sentence(reason)) for reason, n in summary.refused.items()]
+    rows.append(
+        ("failed", f"{failed:,}", term.percent(failed, summary.advisories), "could not be read" if failed else "")
+    )
+    rows += [(f"  {code}", f"{n:,}", "", "") for code, n in summary.failed.items()]
+    if summary.skipped:
+        rows.append(("skipped", f"{summary.skipped:,}", "", "files that are no YAML"))
+    lines += [_coloured(text) for text in term.columns(rows, right=(1, 2))]
+    if summary.failures:
+        lines += ["", "What failed:"]
+        lines += [f"  {term.visible(term.shorten(text, 300))}" for text in summary.failures]
+        more = failed - len(summary.failures)
+        lines += [f"  and {more:,} more; '--format ndjson' lists all"] if more > 0 else []
+    return [
+        *lines,
+        "",
+        f"Rules are in {term.visible(summary.out)}: rule.json, tests.yaml and evidence.json, one folder each.",
+    ]
+
+
+def _coloured(text: str) -> str:
+    for word, style in (("  rule", "green"), ("  refused", "yellow"), ("  failed", "red")):
+        if text.startswith(word + " "):
+            return term.paint(text, style)
+    return text
+
+
+def markdown(outcomes: "list[Outcome]", summary: "ForgeSummary") -> list[str]:
+    """The report for a page: counts, then every advisory."""
+    from ruleforge.app.forge import refusal_sentence
+
+    lines = ["# Forged rules", "", *summary_line(summary), "", "| outcome | advisories | meaning |", "|---|--:|---|"]
+    lines.append(f"| rule | {summary.with_rule:,} | passed every check |")
+    lines += [f"| refused: {reason} | {n:,} | {refusal_sentence(reason)} |" for reason, n in summary.refused.items()]
+    lines += [f"| failed: {code} | {n:,} | |" for code, n in summary.failed.items()]
+    lines += ["", "| advisory | outcome | rules or reason | detail |", "|---|---|---|---|"]
+    for outcome in outcomes:
+        name = outcome.advisory or ", ".join(outcome.sources)
+        what = ", ".join(outcome.rules) or outcome.reason
+        lines.append(f"| {' | '.join(map(cell, (name, outcome.outcome, what, outcome.detail)))} |")
+    return lines
+
+
+def cell(text: str) -> str:
+    """Text inside a Markdown table: nothing in it can end the cell, begin markup or act on a terminal."""
+    shown = term.visible(term.shorten(text, 300)).replace("\\", "\\\\")
+    for mark in "|`*_[]<>&":
+        shown = shown.replace(mark, f"\\{mark}" if mark not in "<>&" else f"&#{ord(mark)};")
+    return shown
