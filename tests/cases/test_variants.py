@@ -20,8 +20,17 @@ from ruleforge.records.advisory import PocRequest
 
 ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "mutators.json").read_text())
 PAYLOAD_CHANGING = frozenset(
-    "other_payload foreign_payload climb_further reroll_standins other_ids sql_blanks sql_comments word_case"
-    " encoded_twice".split()
+    [
+        "other_payload",
+        "foreign_payload",
+        "climb_further",
+        "reroll_standins",
+        "other_ids",
+        "sql_blanks",
+        "sql_comments",
+        "word_case",
+        "encoded_twice",
+    ]
 )
 CLASS_PAYLOADS = {
     "CWE-22": "../../../../etc/passwd",
@@ -39,7 +48,9 @@ def test_every_mutator_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["mutator"])
-def test_a_mutator_makes_exactly_the_expected_change(row: dict[str, Any], make_anatomy: Any, make_advisory: Any) -> None:
+def test_a_mutator_makes_exactly_the_expected_change(
+    row: dict[str, Any], make_anatomy: Any, make_advisory: Any
+) -> None:
     mutator, anatomy, advisory = VARIANTS[row["mutator"]], make_anatomy(row["request"]), make_advisory(row["request"])
     assert mutator.valid(anatomy, advisory) == ""
     made = mutator.make(anatomy, advisory)[0]
@@ -108,7 +119,7 @@ def test_another_payload_keeps_what_stands_around_it(
 def test_a_payload_encoded_twice_stays_encoded_twice() -> None:
     made = replacements(b"..%2f..%2f..%2fetc%2fpasswd", "traversal", "feedback")
     assert made
-    assert all(b"%2f" in text and b"/" not in text and b"etc/" in percent_decode(text) for text in made)
+    assert all(b"%2f" in text and b"/" not in text and b"../.." in percent_decode(text) for text in made)
 
 
 def test_an_unknown_payload_is_not_exchanged() -> None:
@@ -133,7 +144,11 @@ def test_a_variant_keeps_the_class_and_mostly_the_value(
     payload = CLASS_PAYLOADS[cwe]
     coded = "".join(f"%{byte:02x}" if not chr(byte).isalnum() else chr(byte) for byte in payload.encode())
     if place == "json":
-        data = {"target": path, "body": json.dumps({"a": 1, "jam": payload}), "headers": [["Content-Type", "application/json"]]}
+        data = {
+            "target": path,
+            "body": json.dumps({"a": 1, "jam": payload}),
+            "headers": [["Content-Type", "application/json"]],
+        }
     elif place == "form":
         kind = ["Content-Type", "application/x-www-form-urlencoded"]
         data = {"target": path, "body": f"a=1&jam={coded}", "headers": [kind]}
@@ -204,7 +219,9 @@ def test_it_is_known_which_attacks_work_on_any_path(
 def test_a_broken_request_gives_variants_without_an_error(make_request: Any, make_advisory: Any) -> None:
     for target in ("", "*", "//", "?", "/%", "/a?%&=&&", "http://x", "/a?b=%ff%00"):
         for body in (None, "", "{", "--x", "<a", "a=%"):
-            request = make_request({"target": target, "body": body, "headers": [["Content-Type", "multipart/form-data"]]})
+            request = make_request(
+                {"target": target, "body": body, "headers": [["Content-Type", "multipart/form-data"]]}
+            )
             anatomy = dissect(PocRequest(request=request, standins=(b"b%",)))
             for family in ("feedback", "judge"):
                 assert len(variants(anatomy, make_advisory({}), family)) <= MAX_VARIANTS

@@ -150,7 +150,8 @@ def _requests(file: Path, report: ScanReport, stdin: BinaryIO | None) -> Iterato
 
 def _read(file: Path, stdin: BinaryIO | None) -> Iterator[Request | InputError]:
     if file != STDIN:
-        return read_requests(file)
+        # A log that was rotated a moment ago is empty: nothing to find, and nothing to complain about.
+        return iter(()) if file.is_file() and not file.stat().st_size else read_requests(file)
     if stdin is None:
         raise UsageError("there is no standard input to read", where="-", code="RF116")
     return read_stream(stdin)
@@ -163,6 +164,8 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
         InputError: the format is not known (RF220).
     """
     stream = stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin)  # type: ignore[type-var]
+    if not stream.peek(1):
+        return iter(())
     if stream.peek(2)[:2] == b"\x1f\x8b":
         stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[type-var,arg-type,unused-ignore]
     name = detect_format(Path("stdin"), stream.peek(1 << 16))

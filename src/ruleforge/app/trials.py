@@ -17,6 +17,7 @@ from ruleforge.rules.parse import load_rule
 from ruleforge.sources.bounded_yaml import Node, load_yaml
 
 VERDICTS = ("match", "no_match", "todo_match", "todo_no_match")
+_STATES = {(False, True): "passed", (False, False): "failed", (True, True): "now_passes", (True, False): "todo"}
 _WORDS = {True: "true", False: "false", None: "unknown"}
 
 
@@ -65,11 +66,8 @@ def _whole(rule: str, file: Path, state: str, detail: str) -> TestResult:
 
 def _result(rule: str, file: Path, name: str, verdict: str, ask: Ask, request: Request) -> TestResult:
     answer = ask(HttpView(request))
-    good = (answer is True) == verdict.endswith("match") if "no_" not in verdict else answer is not True
-    if verdict.startswith("todo_"):
-        state = "now_passes" if good else "todo"
-    else:
-        state = "passed" if good else "failed"
+    good = (answer is True) == (not verdict.endswith("no_match"))
+    state = _STATES[verdict.startswith("todo_"), good]
     return TestResult(rule=rule, file=str(file), name=name, verdict=verdict, answer=_WORDS[answer], state=state)
 
 

@@ -29,6 +29,7 @@ _NAME_UNSAFE = re.compile(rb"[^A-Za-z0-9_.~!$'()*,;:@/?\[\]-]")
 _HEADER_BREAKS = re.compile(rb"[\r\n\x00]")
 _FILENAME = re.compile(rb'(;\s*filename\s*=\s*)("(?:[^"\\]++|\\.)*+"?|[^;\r\n]*)', re.IGNORECASE)
 _FIELD_NAME = re.compile(rb'(;\s*name\s*=\s*)("(?:[^"\\]++|\\.)*+"?|[^;\r\n]*)', re.IGNORECASE)
+MAX_EDITED_BODY = 128 * 1024  # each edit reads the body once
 FORM = b"application/x-www-form-urlencoded"
 
 
@@ -123,8 +124,8 @@ def decode_argument(raw: bytes) -> bytes:
 
 
 def plain_body(request: Request) -> bytes | None:
-    """The body, where it is sent as it is: not chunked, compressed or in a wide character set."""
-    if request.body is None or "body" in request.unrecorded:
+    """The body, where it is sent as it is (not chunked, compressed or in a wide character set) and 128 KiB at most."""
+    if request.body is None or "body" in request.unrecorded or len(request.body) > MAX_EDITED_BODY:
         return None
     return request.body if HttpView(request).decoded_body().content == request.body else None
 

@@ -37,7 +37,8 @@ def group_lines(group: RuleHits) -> list[str]:
     sample = group.sample
     style = term.SEVERITY_STYLES.get(sample.severity, "dim")
     head = f"{', '.join(sample.cves) or sample.rule}  {term.shorten(term.visible(sample.title), term.width() - 45)}"
-    first = f"{term.paint(sample.severity.upper().ljust(8), style)}  {term.paint(head, 'bold')}  {term.plural(group.count, 'hit')}"
+    severity = term.paint(sample.severity.upper().ljust(8), style)
+    first = f"{severity}  {term.paint(head, 'bold')}  {term.plural(group.count, 'hit')}"
     rows = [("rule", sample.rule), ("from", counted(group.sources, SOURCES_SHOWN))]
     if set(group.statuses) != {"no status"}:
         rows.append(("answers", counted(group.statuses, SOURCES_SHOWN)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 import unicodedata
@@ -59,12 +60,7 @@ def colourful() -> bool:
 
 def width() -> int:
     """Columns of text; 100 where standard output is no terminal."""
-    if not sys.stdout.isatty():
-        return 100
-    try:
-        return max(60, os.get_terminal_size(sys.stdout.fileno()).columns)
-    except (OSError, ValueError):
-        return 100
+    return max(60, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
 
 
 def shorten(text: str, most: int) -> str:
