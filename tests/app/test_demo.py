@@ -32,7 +32,14 @@ def test_attacks_are_found_and_ordinary_requests_left_alone(report: DemoReport) 
 
 def test_the_report_tells_refusals_rules_hits_and_misses(report: DemoReport) -> None:
     text = "\n".join(demo_lines(report))
-    for part in ("rules made", "Not made into rules", "RF212", "Rules, read aloud", "Hits by vulnerability", "access.log"):
+    for part in (
+        "rules made",
+        "Not made into rules",
+        "RF212",
+        "Rules, read aloud",
+        "Hits by vulnerability",
+        "access.log",
+    ):
         assert part in text
     assert f"{report.verdicts.caught} of {report.verdicts.attacks}" in text
     assert "\x1b" not in text  # standard output is no terminal here

@@ -21,7 +21,9 @@ def found(rules: Path, *files: Path, **more: Any) -> tuple[list[ScanHit], ScanRe
     return list(scan(rules, files, report, **more)), report
 
 
-def test_a_hit_names_request_file_rule_and_the_bytes_that_matched(put_rule: Put, put_requests: Put, attack: str) -> None:
+def test_a_hit_names_request_file_rule_and_the_bytes_that_matched(
+    put_rule: Put, put_requests: Put, attack: str
+) -> None:
     rules, file = put_rule().parent, put_requests("/ordinary", {"target": attack, "src_ip": "192.0.2.7", "status": 404})
     (hit,), report = found(rules, file)
     assert (hit.request, hit.file, hit.rule, hit.cves) == ("r2", str(file), "RF-CVE-2099-0001-1", ("CVE-2099-0001",))

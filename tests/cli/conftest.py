@@ -90,6 +90,23 @@ http:
           - "root:.*:0:0:"
 """
 
+PROBE = """\
+id: fruit-press-detect
+info:
+  name: Fruit Press - Panel
+  author: ruleforge
+  severity: info
+  tags: tech,panel
+http:
+  - method: GET
+    path:
+      - "{{BaseURL}}/"
+    matchers:
+      - type: word
+        words:
+          - "<title>Fruit Press</title>"
+"""
+
 
 @pytest.fixture
 def put_templates(tmp_path: Path) -> Path:
@@ -97,8 +114,7 @@ def put_templates(tmp_path: Path) -> Path:
     folder = tmp_path / "templates"
     folder.mkdir()
     (folder / "CVE-2099-0101.yaml").write_text(TEMPLATE.format(id="CVE-2099-0101", argument="crate"))
-    probe = TEMPLATE.format(id="CVE-2099-0102", argument="x").replace("?x=../../../../../../etc/passwd", "")
-    (folder / "CVE-2099-0102.yaml").write_text(probe)
+    (folder / "fruit-press-detect.yaml").write_text(PROBE)
     (folder / "broken.yaml").write_text("id: x\n  y: [\n")
     (folder / "README.md").write_text("# ours\n")
     return folder

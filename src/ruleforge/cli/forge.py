@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LINE_KEYS = ("advisory", "sources", "cves", "outcome", "reason", "detail", "rules", "candidates", "rounds", "seconds")
 
 
+_MARKDOWN = {ord(mark): f"\\{mark}" for mark in "\\|`*_[]"} | {ord(mark): f"&#{ord(mark)};" for mark in "<>&"}
+
+
 class Format(StrEnum):
     """What `forge` prints."""
 
@@ -75,6 +78,8 @@ def forge(
         term.out("\n".join(summary_text(summary)))
     else:
         term.note("\n".join(summary_line(summary)))
+    if not summary.advisories:
+        term.note("ruleforge: there is no template in what was given")
     raise typer.Exit(1 if summary.failed else 0)
 
 
@@ -167,7 +172,4 @@ def markdown(outcomes: "list[Outcome]", summary: "ForgeSummary") -> list[str]:
 
 def cell(text: str) -> str:
     """Text inside a Markdown table: nothing in it can end the cell, begin markup or act on a terminal."""
-    shown = term.visible(term.shorten(text, 300)).replace("\\", "\\\\")
-    for mark in "|`*_[]<>&":
-        shown = shown.replace(mark, f"\\{mark}" if mark not in "<>&" else f"&#{ord(mark)};")
-    return shown
+    return term.visible(term.shorten(text, 300)).translate(_MARKDOWN)

@@ -1,5 +1,6 @@
 """From a draft to a rule document."""
 
+import re
 from collections.abc import Iterator
 
 from ruleforge.generate.draft import Draft, draft_tree
@@ -7,6 +8,7 @@ from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import latest_version
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
 
+CWE = re.compile(r"CWE-[0-9]{1,6}")  # sources also write placeholders such as NVD-CWE-noinfo
 AUTHOR = "ruleforge (embedded generator)"
 
 
@@ -19,7 +21,7 @@ def compose(draft: Draft, advisory: Advisory) -> Rule:
         title=advisory.title[:200],
         description=advisory.description[:2000],
         cves=advisory.cves,
-        cwes=advisory.cwes,
+        cwes=tuple(cwe for cwe in advisory.cwes if CWE.fullmatch(cwe)),
         attack=("T1190",),
         products=advisory.products,
         severity=advisory.severity,

@@ -25,9 +25,11 @@ class Arm(msgspec.Struct, frozen=True):
         return total
 
     def with_facet(self, facet: Facet) -> "Arm":
-        """Add `facet`, replacing another endpoint where it is one."""
+        """Add `facet`, replacing another endpoint where it is one, and what it implies."""
         kept = tuple(f for f in self.facets if not (facet.kind == "endpoint" == f.kind) and f.tree != facet.tree)
-        return Arm(self.poc, (*kept, facet))
+        if facet.kind == "payload":
+            kept = tuple(f for f in kept if f.kind != "anywhere")  # says less about the same payload
+        return Arm(self.poc, without_implied((*kept, facet)))
 
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
@@ -41,6 +43,32 @@ class Draft(msgspec.Struct, frozen=True):
     arms: tuple[Arm, ...]
     round: int = 0
     changes: tuple[str, ...] = ()
+
+
+def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
+    """Drop `present` of a parameter that another facet reads, and pieces of a value that one wants whole."""
+    read = {_place(facet.tree) for facet in facets if facet.kind != "present"} - {None}
+    whole = {_place(facet.tree) for facet in facets if isinstance(facet.tree, Condition) and facet.tree.op == "equals"}
+    kept = []
+    for facet in facets:
+        place = _place(facet.tree)
+        if isinstance(facet.tree, Condition) and place is not None:
+            if facet.tree.op == "present" and (place in read or facet.kind != "present" and place in whole):
+                continue
+            if facet.tree.op == "contains" and place in whole:
+                continue
+        kept.append(facet)
+    return tuple(kept)
+
+
+def _place(tree: Tree) -> tuple[str, bytes] | None:
+    """The one named value a facet reads; None for whole places."""
+    match tree:
+        case Condition(field=field, name=name) if name is not None:
+            return field, name.text
+        case Some(place, AllOf((Condition(field="name", op="equals", value=bytes(name)), _))):
+            return place, name
+    return None
 
 
 def ordered(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 import msgspec
 
 from ruleforge.background.table import Background
-from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part, Segment, expected_classes, rank_classes
+from ruleforge.cases.anatomy import (
+    ORDINARY_HEADERS,
+    Anatomy,
+    Part,
+    Segment,
+    classes_of,
+    expected_classes,
+    rank_classes,
+)
+from ruleforge.cases.significance import is_selector
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.records.advisory import Advisory
@@ -30,11 +39,6 @@ GENERIC = frozenset(
     b" plugins themes modules components includes content".split()
 )
 IGNORE_CASE = (b".asp", b".aspx", b".ashx", b".asmx", b".axd", b".cfm", b".cfml", b".dll", b".asa")
-SELECTORS = frozenset(
-    b"action do op method func function fn task option view controller c m a act mod module page route r rest_route"
-    b" cmd command type mode operation service api q_action tab section p s event _method __viewmodel namespace"
-    b" form_id ajax_action requesttype pagename class ctrl".split()
-)
 CANARIES = re.compile(
     rb"interact\.?sh|oast\.|burpcollab|dnslog|ceye\.|nuclei|projectdiscovery|evil\.|example\.|attacker|hacker|"
     rb"pwned|etc/passwd|win\.ini|document\.domain|alert\(|confirm\(|prompt\(|webkitformboundary|[0-9a-f]{32}|"
@@ -50,6 +54,16 @@ CLASS_BITS = {
     "command_injection": 11.0, "sql_injection": 11.0, "traversal": 11.0, "xss": 11.0, "crlf_injection": 11.0,
     "ldap_nosql_injection": 11.0, "upload_name": 8.0, "url_value": 3.0,
 }  # fmt: skip
+
+
+# Classes that reach the same kind of flaw: an attacker who can use one can use the others.
+FAMILIES: tuple[tuple[str, ...], ...] = (
+    ("code_injection", "command_injection", "template_injection"),
+    ("traversal", "url_value"),  # only where the exploit is a traversal: a file name that may be remote
+)
+SENSITIVE_PATH = re.compile(
+    rb"/(?:etc/|proc/|windows/|winnt/|boot\.ini|win\.ini|WEB-INF/|META-INF/|c:|[a-z]:[/\\])", re.IGNORECASE
+)
 
 
 class Facet(msgspec.Struct, frozen=True):
@@ -163,7 +177,10 @@ def _path_is_payload(anatomy: Anatomy) -> bool:
 def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     """Where the path itself is the payload: what stands before and after it."""
     run: list[bytes] = []
-    for segment in anatomy.segments:
+    raw = b"/" + b"/".join(segment.raw for segment in anatomy.segments)
+    payload = SENSITIVE_PATH.search(raw)
+    most = raw[: payload.start()].count(b"/") if payload else len(anatomy.segments)
+    for segment in anatomy.segments[:most]:
         if segment.classes or _odd(segment) or _variable(segment.text, anatomy.poc.standins):
             break
         run.append(segment.text)
@@ -173,6 +190,11 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
         text = b"/" + b"/".join(part) + b"/"
         yield Facet("endpoint", Condition("path.decoded", "contains", text), _bits(part, background),
                     f"path holds {text.decode('latin-1')}", depth)  # fmt: skip
+    if len(run) >= 2:
+        # Another file or folder beside the one the source used.
+        text = b"/" + b"/".join(run[:-1]) + b"/"
+        yield Facet("endpoint", Condition("path.decoded", "contains", text), _bits(run[:-1], background) - 0.5,
+                    f"path holds {text.decode('latin-1')}", len(run) - 1)  # fmt: skip
     if run:
         # The payload may follow its segment without a slash: /name;x, /name%0a
         text = b"/" + b"/".join(run)
@@ -185,7 +207,7 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
         after.insert(0, segment.text)
     if after and len(after) < len(anatomy.segments):
         text = b"/" + b"/".join(after)
-        if not CANARIES.search(text):
+        if not CANARIES.search(text) and not SENSITIVE_PATH.search(text + b"/"):
             yield Facet("endpoint", Condition("path.decoded", "ends_with", text), _bits(after, background),
                         f"path ends with {text.decode('latin-1')}", len(after))  # fmt: skip
 
@@ -206,6 +228,11 @@ def path_payload_facets(anatomy: Anatomy, advisory: Advisory, background: Backgr
     if not anatomy.path_classes:
         return
     raw = b"".join(element.value for element in HttpView(anatomy.poc.request).read("path.raw").elements)
+    start = re.match(rb"/[/\\.%;0-9a-fA-F]{2,40}", raw)
+    if start and re.search(rb"%|\.\.|;|\\|//", start[0]):
+        head = lower(start[0][:9])
+        yield Facet("literal", Condition("path.raw", "starts_with", head, transforms=("lower",)),
+                    2.0 * len(head), f"raw path starts with {head.decode('latin-1')}")  # fmt: skip
     for piece in _odd_pieces(raw, anatomy.poc.standins):
         yield Facet("literal", Condition("path.raw", "contains", lower(piece), transforms=("lower",)),
                     min(20.0, 2.5 * len(piece)), f"raw path contains {piece.decode('latin-1')}")  # fmt: skip
@@ -241,19 +268,56 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     order = {name: place for place, name in enumerate(expected)}
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
-        fixed = [part for part in parts if not part.name_standin]
-        names = tuple(dict.fromkeys(part.name for part in fixed))
-        bits = CLASS_BITS.get(name, 8.0)
-        if place == "body":
-            yield Facet("payload", Condition("body", "is_class", name.encode()), bits - 1, f"body is {name}")
+        yield from _class_facets(place, name, parts, background)
+    yield from _name_payload_facets(anatomy)
+
+
+def _class_facets(place: str, name: str, parts: list[Part], background: Background) -> Iterator[Facet]:
+    """One class in one place: in these parameters, in each of them, in any parameter."""
+    names = tuple(dict.fromkeys(part.name for part in parts if not part.name_standin))
+    bits = CLASS_BITS.get(name, 8.0)
+    family = _family(name)
+    said = " or ".join(family)
+    if place == "body":
+        yield Facet("payload", _asks("body", family), bits - 1, f"body is {said}")
+        return
+    if 1 < len(names):
+        listed = ", ".join(map(_text, names[:12]))
+        yield Facet("payload", _any_name(place, names[:12], family), bits + 2, f"one of {place} {listed} is {said}")
+    for part_name in names[:6]:
+        named_bits = bits + _name_bits(place, part_name, background) / 2
+        tree: Tree = _any_name(place, (part_name,), family) if len(family) > 1 else (
+            _named(place, part_name, "is_class", name.encode())
+        )  # fmt: skip
+        if place == "multipart":  # a handler that reads form parts reads plain forms as well
+            tree = AnyOf((_named("args", part_name, "is_class", name.encode()), tree))
+        yield Facet("payload", tree, named_bits, f"{place} {_text(part_name)} is {said}")
+    yield Facet("anywhere", _asks(place, family), bits, f"some {place} is {said}")
+
+
+def _family(name: str) -> tuple[str, ...]:
+    """The class with its family, itself first."""
+    for family in FAMILIES:
+        if name in family and name != "url_value":
+            return (name, *(other for other in family if other != name))
+    return (name,)
+
+
+def _asks(place: str, classes: tuple[str, ...]) -> Tree:
+    trees = tuple(Condition(place, "is_class", name.encode()) for name in classes if name != "url_value")
+    return trees[0] if len(trees) == 1 else AnyOf(trees)
+
+
+def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
+    """Payloads that stand in the name of a parameter (Struts `method:`, class-loader chains are names too)."""
+    for part in anatomy.parts:
+        if part.place not in ("query_args", "form_args"):
             continue
-        if names and len(names) > 1:
-            yield Facet("payload", _any_name(place, names[:12], name), bits + 2, f"one of {place} "
-                        f"{', '.join(map(_text, names[:12]))} is {name}")  # fmt: skip
-        for part_name in names[:6]:
-            yield Facet("payload", _named(place, part_name, "is_class", name.encode()),
-                        bits + _name_bits(place, part_name, background) / 2, f"{place} {_text(part_name)} is {name}")  # fmt: skip
-        yield Facet("anywhere", Condition(place, "is_class", name.encode()), bits, f"some {place} is {name}")
+        for name in classes_of(part.name):
+            if name not in ("upload_name", "url_value"):
+                tree = Some("args", Condition("name", "is_class", name.encode()))
+                yield Facet("payload", tree, CLASS_BITS.get(name, 8.0), f"name of some argument is {name}")
+                break
 
 
 def _pick(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
@@ -266,11 +330,19 @@ def _field(place: str) -> str:
     return "args" if place in ("query_args", "form_args") else place
 
 
-def _any_name(place: str, names: tuple[bytes, ...], payload_class: str) -> Tree:
-    if place in ("args", "headers", "cookies", "multipart"):
-        inner = AllOf((Condition("name", "in", names), Condition("value", "is_class", payload_class.encode())))
-        return Some(place, inner)
-    return AnyOf(tuple(_named(place, name, "is_class", payload_class.encode()) for name in names))
+def _any_name(place: str, names: tuple[bytes, ...], classes: tuple[str, ...]) -> Tree:
+    if place in ("args", "headers", "cookies", "multipart") and not any(re.search(rb"\[\d+\]", n) for n in names):
+        which = Condition("name", "in", names) if len(names) > 1 else Condition("name", "equals", names[0])
+        return Some(place, AllOf((which, _any_class("value", classes))))
+    return _any_of([_named(place, name, "is_class", each.encode()) for name in names for each in classes])
+
+
+def _any_class(field: str, classes: tuple[str, ...]) -> Tree:
+    return _any_of([Condition(field, "is_class", name.encode()) for name in classes])
+
+
+def _any_of(trees: list[Tree]) -> Tree:
+    return trees[0] if len(trees) == 1 else AnyOf(tuple(trees))
 
 
 def _named(place: str, name: bytes, op: str, value: bytes | None) -> Tree:
@@ -282,11 +354,20 @@ def _named(place: str, name: bytes, op: str, value: bytes | None) -> Tree:
 def _name(place: str, name: bytes) -> Name:
     """Exact name; array positions of JSON and numbered arguments are not significant."""
     if place == "json":
-        return Name(re.sub(rb"(?<=/)\d+(?=/|\Z)", b"*", name))
+        return _json_name(name)
     if place != "headers" and re.search(rb"\[\d+\]", name):
         pattern = re.sub(rb"\\\[\d+\\\]", rb"\\[[0-9]*\\]", re.escape(name))
         return Name(rb"\A" + pattern + rb"\z", "regex")
     return Name(name)
+
+
+def _json_name(pointer: bytes) -> Name:
+    """The last key wherever it stands, when it says something by itself; array positions never matter."""
+    keys = [key for key in pointer.split(b"/") if key]
+    fixed = [key for key in keys if not key.isdigit()]
+    if len(keys) > 1 and fixed and fixed[-1] == keys[-1] and len(keys[-1]) >= 4:
+        return Name(b"(?:\\A|/)" + re.escape(keys[-1]) + b"\\z", "regex")
+    return Name(re.sub(rb"(?<=/)\d+(?=/|\Z)", b"*", pointer))
 
 
 def _name_bits(place: str, name: bytes, background: Background) -> float:
@@ -313,13 +394,12 @@ def _named_parts(anatomy: Anatomy) -> Iterator[Part]:
 def selector_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     """Parameters that choose the function: `action=…`, `option=com_…`, a JSON `method`."""
     for part in _named_parts(anatomy):
-        leaf = part.name.rsplit(b"/", 1)[-1].lower()
         if part.standin or part.classes or any(mark in part.value for mark in anatomy.poc.standins):
             continue
         identifier = re.fullmatch(rb"[A-Za-z_/][\w./:-]{2,80}", part.value)
         if not identifier or part.value.lower() in ORDINARY_VALUES or CANARIES.search(part.value):
             continue
-        known = leaf in SELECTORS
+        known = is_selector(part)
         bits = background.bits("value", part.value) if known else background.bits("value", part.value) - 3
         if not known and len(part.value) < 6:
             continue

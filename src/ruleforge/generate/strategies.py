@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ruleforge._registry import Registry
-from ruleforge.generate.draft import ENOUGH_BITS, Arm
+from ruleforge.generate.draft import ENOUGH_BITS, Arm, without_implied
 from ruleforge.generate.facets import Facet
 from ruleforge.rules.tree import AnyOf, Condition, Tree
 
@@ -37,9 +37,10 @@ def endpoint(facets: tuple[Facet, ...], *, full: bool = False) -> Facet | None:
 def _strengthen(chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...]) -> tuple[Facet, ...]:
     """Add facets of `kinds`, most surprising first, until the arm is surprising enough."""
     pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
-    while Arm(0, tuple(chosen)).bits < ENOUGH_BITS and pool:
-        chosen.append(pool.pop(0))
-    return tuple(chosen)
+    arm = Arm(0, without_implied(tuple(chosen)))
+    while arm.bits < ENOUGH_BITS and pool:
+        arm = arm.with_facet(pool.pop(0))
+    return arm.facets
 
 
 @GENERATORS.add("endpoint_payload")
@@ -76,6 +77,20 @@ def _class_of(tree: Tree) -> bytes | None:
         if found:
             return found
     return None
+
+
+@GENERATORS.add("parameter_anywhere")
+def parameter_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Parameters so unusual that the endpoint does not matter: for flaws in what every endpoint passes on."""
+    names = sorted(of_kind(facets, "present", "selector"), key=lambda facet: -facet.bits)
+    payloads = of_kind(facets, "payload")
+    if not names or (names[0].bits < 15.0 and not endpoint_free):
+        return None
+    arm = Arm(0, without_implied((*names[:1], *payloads[:1])))
+    pool = [*names[1:3], *of_kind(facets, "method")]
+    while arm.bits < ENOUGH_BITS and pool:
+        arm = arm.with_facet(pool.pop(0))
+    return arm.facets if arm.bits >= ENOUGH_BITS else None
 
 
 @GENERATORS.add("endpoint_any_parameter")

@@ -7,7 +7,9 @@ The judge sees the rule and the evidence of the JUDGE family; never the author's
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from ruleforge.cases.anatomy import Part
 from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.cases.significance import is_selector
 from ruleforge.engine.reference import compile_tree
 from ruleforge.records.forging import Opinion
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
@@ -93,9 +95,12 @@ def _conditions(tree: Root) -> Iterator[Condition]:
 
 
 def _wants_exact_value(condition: Condition) -> bool:
-    return condition.op in ("equals", "contains", "starts_with", "ends_with") and condition.field not in (
-        "path", "path.decoded", "method", "name",
-    )  # fmt: skip
+    if condition.op not in ("equals", "contains", "starts_with", "ends_with"):
+        return False
+    if condition.field in ("path", "path.decoded", "method", "name"):
+        return False
+    # What chooses the function belongs to the endpoint: the attacker cannot change it.
+    return not (condition.name and is_selector(Part(condition.field, condition.name.text, b"")))
 
 
 def _name(condition: Condition) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from ruleforge.engine.reference import compile_tree
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import Draft, conditions
+from ruleforge.generate.draft import ENOUGH_BITS, Draft, conditions
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.judge.evidence_judge import judge_rule
@@ -68,10 +68,30 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
                 break
             current = refine(current, _wrongs(findings), material, known)
         if best_so_far is not None:
-            passed.append(best_so_far)
+            passed.append(_simplify(best_so_far, material, evidence))
     judged = [msgspec.structs.replace(a, opinion=judge_rule(a.candidate.rule, judging)) for a in passed]
     best = min(judged, key=_order, default=None)
     return LoopResult(tuple(attempts), best, len(drafts), rounds)
+
+
+def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attempt:
+    """Leave out one condition after the other as long as every gate still passes and nothing more is missed.
+
+    What the payload and the endpoint say stays: a rule must name what it protects.
+    """
+    for index, arm in enumerate(attempt.draft.arms):
+        for facet in sorted(arm.facets, key=lambda facet: facet.bits):
+            now = attempt.draft.arms[index]
+            if facet.kind in ("payload", "anywhere", "endpoint") or facet not in now.facets or len(now.facets) < 2:
+                continue
+            shorter = now.without(facet)
+            if shorter.bits < ENOUGH_BITS:
+                continue
+            arms = (*attempt.draft.arms[:index], shorter, *attempt.draft.arms[index + 1 :])
+            tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
+            if tried.trial.passed and tried.survival >= attempt.survival:
+                attempt = tried
+    return attempt
 
 
 def _order(attempt: Attempt) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ import json
 import re
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from ruleforge.records.advisory import Advisory
 
@@ -12,14 +13,11 @@ def product_of(advisory: Advisory) -> str:
     """Return "vendor/product" in canonical spelling, or "" where the source names none (unnamed counts as other)."""
     for product in advisory.products:
         if product.product or product.vendor:
-            name = f"{_plain(product.vendor)}/{_plain(product.product)}"
-            return _aliases().get(name, name)
+            vendor, name = _plain(product.vendor), _plain(product.product).removesuffix("_firmware")
+            if vendor in _families():
+                return f"{vendor}/*"
+            return _aliases().get(f"{vendor}/{name}", f"{vendor}/{name}")
     return ""
-
-
-def related(left: str, right: str) -> bool:
-    """Whether two canonical products are the same for the cross-product check."""
-    return bool(left) and left == right
 
 
 def _plain(text: str) -> str:
@@ -27,7 +25,18 @@ def _plain(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
+def _reviewed() -> dict[str, Any]:
+    text = resources.files("ruleforge.validate").joinpath("aliases.json").read_text(encoding="utf-8")
+    read: dict[str, Any] = json.loads(text)
+    return read
+
+
+@lru_cache(maxsize=1)
 def _aliases() -> dict[str, str]:
-    """Read the reviewed alias file: canonical name to the other spellings of it."""
-    text = resources.files("ruleforge.validate").joinpath("aliases.json").read_text()
-    return {other: name for name, others in json.loads(text)["aliases"].items() for other in others}
+    """Other spelling → canonical name."""
+    return {other: name for name, entry in _reviewed()["aliases"].items() for other in entry["names"]}
+
+
+@lru_cache(maxsize=1)
+def _families() -> frozenset[str]:
+    return frozenset(_reviewed()["families"])
