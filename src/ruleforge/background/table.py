@@ -48,13 +48,14 @@ class Background(msgspec.Struct, frozen=True):
         return 0 if power is None else 1 << power
 
     def bits(self, kind: str, token: bytes) -> float:
-        """Return how surprising `token` is in normal traffic, in bits (0: always there; about 17: never seen)."""
+        """Return how surprising `token` is in normal traffic, in bits (0: always there; 17 to 23: never seen)."""
         seen = self.count(kind, token)
         rows = max(self.file.rows, 1)
         if seen:
             return max(0.0, math.log2(rows / seen))
-        # A short token that was not seen is still likely to occur elsewhere: about 3 bits a character.
-        return min(math.log2(rows * 2), 3.0 * len(token))
+        # A short token that was not seen is still likely to occur elsewhere: about 3 bits a character. What was never
+        # seen together has at most 1/rows; one particular long token has a small part of that.
+        return min(math.log2(rows * 2) + min(6.0, max(0.0, (len(token) - 8) / 2)), 3.0 * len(token))
 
 
 def token_hash(kind: str, token: bytes) -> int:

@@ -47,11 +47,11 @@ class Draft(msgspec.Struct, frozen=True):
 
 def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     """Drop `present` of a parameter that another facet reads, and pieces of a value that one wants whole."""
-    read = {_place(facet.tree) for facet in facets if facet.kind != "present"} - {None}
-    whole = {_place(facet.tree) for facet in facets if isinstance(facet.tree, Condition) and facet.tree.op == "equals"}
+    read = {place_of(facet.tree) for facet in facets if facet.kind != "present"} - {None}
+    whole = {place_of(facet.tree) for facet in facets if isinstance(facet.tree, Condition) and facet.tree.op == "equals"}
     kept = []
     for facet in facets:
-        place = _place(facet.tree)
+        place = place_of(facet.tree)
         if isinstance(facet.tree, Condition) and place is not None:
             if facet.tree.op == "present" and (place in read or facet.kind != "present" and place in whole):
                 continue
@@ -61,8 +61,8 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     return tuple(kept)
 
 
-def _place(tree: Tree) -> tuple[str, bytes] | None:
-    """The one named value a facet reads; None for whole places."""
+def place_of(tree: Tree) -> tuple[str, bytes] | None:
+    """Return the one named value a facet reads; None for whole places."""
     match tree:
         case Condition(field=field, name=name) if name is not None:
             return field, name.text

@@ -61,6 +61,7 @@ FAMILIES: tuple[tuple[str, ...], ...] = (
     ("code_injection", "command_injection", "template_injection"),
     ("traversal", "url_value"),  # only where the exploit is a traversal: a file name that may be remote
 )
+STATIC_FOLDERS = frozenset(b"css images image img icons js static assets resources fonts themes skins media".split())
 SENSITIVE_PATH = re.compile(
     rb"/(?:etc/|proc/|windows/|winnt/|boot\.ini|win\.ini|WEB-INF/|META-INF/|c:|[a-z]:[/\\])", re.IGNORECASE
 )
@@ -185,6 +186,8 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
             break
         run.append(segment.text)
     run = _below_root(run)
+    if len(run) >= 2 and run[-1].lower() in STATIC_FOLDERS:
+        run = run[:-1]  # any folder that is served would do
     for depth in range(len(run), 0, -1):
         part = run[-depth:]
         text = b"/" + b"/".join(part) + b"/"
@@ -240,12 +243,13 @@ def path_payload_facets(anatomy: Anatomy, advisory: Advisory, background: Backgr
 
 def _odd_pieces(raw: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
     """The encoded or dotted runs of a raw path, without canaries: what a normal path never shows."""
-    runs: list[bytes] = re.findall(rb"[/\\.%;:0-9a-fA-F$@{}()!~|'\"<>*]{3,}", raw[:4096])
+    runs: list[bytes] = re.findall(rb"[/\\.%;:0-9a-fA-F]{3,}", raw[:4096])
     keep = [
         run.rstrip(b"abcdefABCDEF0123456789") if b"%" not in run[-3:] else run
         for run in runs
         if re.search(rb"%|\.\.|;|\\|//", run)
     ]
+    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%00|%25", run.lower())]
     keep = [run for run in keep if 3 <= len(run) <= 60 and not any(mark in run for mark in standins)]
     return sorted(dict.fromkeys(keep), key=len, reverse=True)[:3]
 
@@ -265,11 +269,11 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
                         f"uploaded file name of {_text(part.name)} is {name}")  # fmt: skip
             yield Facet("anywhere", Some("multipart", Condition("filename", "is_class", name.encode())),
                         CLASS_BITS.get(name, 8.0), f"an uploaded file name is {name}")  # fmt: skip
+    yield from _name_payload_facets(anatomy)
     order = {name: place for place, name in enumerate(expected)}
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
         yield from _class_facets(place, name, parts, background)
-    yield from _name_payload_facets(anatomy)
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background) -> Iterator[Facet]:
@@ -285,7 +289,7 @@ def _class_facets(place: str, name: str, parts: list[Part], background: Backgrou
         listed = ", ".join(map(_text, names[:12]))
         yield Facet("payload", _any_name(place, names[:12], family), bits + 2, f"one of {place} {listed} is {said}")
     for part_name in names[:6]:
-        named_bits = bits + _name_bits(place, part_name, background) / 2
+        named_bits = bits + _name_bits(place, part_name, background) * 0.75
         tree: Tree = _any_name(place, (part_name,), family) if len(family) > 1 else (
             _named(place, part_name, "is_class", name.encode())
         )  # fmt: skip

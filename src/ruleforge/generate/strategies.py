@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ruleforge._registry import Registry
-from ruleforge.generate.draft import ENOUGH_BITS, Arm, without_implied
+from ruleforge.generate.draft import ENOUGH_BITS, Arm, place_of, without_implied
 from ruleforge.generate.facets import Facet
 from ruleforge.rules.tree import AnyOf, Condition, Tree
 
@@ -39,7 +39,10 @@ def _strengthen(chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str
     pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
     arm = Arm(0, without_implied(tuple(chosen)))
     while arm.bits < ENOUGH_BITS and pool:
-        arm = arm.with_facet(pool.pop(0))
+        facet = pool.pop(0)
+        read = {place_of(f.tree) for f in arm.facets} - {None}
+        if place_of(facet.tree) not in read:  # a value wanted twice makes the rule narrow, not sure
+            arm = arm.with_facet(facet)
     return arm.facets
 
 
@@ -84,7 +87,7 @@ def parameter_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[
     """Parameters so unusual that the endpoint does not matter: for flaws in what every endpoint passes on."""
     names = sorted(of_kind(facets, "present", "selector"), key=lambda facet: -facet.bits)
     payloads = of_kind(facets, "payload")
-    if not names or (names[0].bits < 15.0 and not endpoint_free):
+    if not names or not endpoint_free:
         return None
     arm = Arm(0, without_implied((*names[:1], *payloads[:1])))
     pool = [*names[1:3], *of_kind(facets, "method")]

@@ -20,6 +20,8 @@ from ruleforge.validate.products import product_of
 
 EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
 
+SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpoint
+
 
 class Ground(msgspec.Struct, frozen=True):
     """What every advisory of a run is checked against."""
@@ -52,7 +54,8 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     classes = {name: latest_version(name) for name in CLASSES}
     evidence = gather_evidence(advisory, exploits, ground, classes)
     judging = judge_evidence(advisory, exploits, classes, evidence.product)
-    free = [endpoint_free(anatomy, advisory) for anatomy in exploits]
+    sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
+    free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     loop = run_loop(gather(advisory, exploits, free, ground.background, classes), evidence, judging)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)

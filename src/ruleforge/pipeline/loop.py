@@ -8,6 +8,7 @@ from ruleforge.engine.reference import compile_tree
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import ENOUGH_BITS, Draft, conditions
 from ruleforge.generate.propose import Material, propose
+from ruleforge.generate.strategies import GENERATORS
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.judge.evidence_judge import judge_rule
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
@@ -62,9 +63,9 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
             attempt, findings = _try(current, material, evidence)
             attempts.append(attempt)
             rounds = max(rounds, current.round)
-            if attempt.trial.passed and (best_so_far is None or attempt.survival > best_so_far.survival):
+            if attempt.trial.passed and (best_so_far is None or _grade(attempt) > _grade(best_so_far)):
                 best_so_far = attempt
-            if current.round >= gates.ROUNDS_MOST or (attempt.trial.passed and attempt.survival == 1.0):
+            if current.round >= gates.ROUNDS_MOST or (attempt.trial.passed and _grade(attempt) == (0, 1.0)):
                 break
             current = refine(current, _wrongs(findings), material, known)
         if best_so_far is not None:
@@ -72,6 +73,11 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
     judged = [msgspec.structs.replace(a, opinion=judge_rule(a.candidate.rule, judging)) for a in passed]
     best = min(judged, key=_order, default=None)
     return LoopResult(tuple(attempts), best, len(drafts), rounds)
+
+
+def _grade(attempt: Attempt) -> tuple[int, float]:
+    """Fewest hits on other sources, then most variants survived."""
+    return -sum(r.failed for r in attempt.trial.results if r.check == "other_products"), attempt.survival
 
 
 def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attempt:
@@ -89,7 +95,7 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
                 continue
             arms = (*attempt.draft.arms[:index], shorter, *attempt.draft.arms[index + 1 :])
             tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
-            if tried.trial.passed and tried.survival >= attempt.survival:
+            if tried.trial.passed and _grade(tried) >= _grade(attempt):
                 attempt = tried
     return attempt
 
@@ -100,7 +106,8 @@ def _order(attempt: Attempt) -> tuple[float, ...]:
     miss = opinion.p_miss if opinion and opinion.p_miss is not None else 0.5
     off = opinion.p_off_target if opinion and opinion.p_off_target is not None else 0.5
     tree = attempt.candidate.rule.when
-    return (round(miss + off, 2), -attempt.survival, conditions(tree))  # type: ignore[arg-type]
+    strategy = GENERATORS.names().index(attempt.candidate.strategy)
+    return (-_grade(attempt)[0], round(miss + off, 1), strategy, -attempt.survival, conditions(tree))  # type: ignore[arg-type]
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:

@@ -122,7 +122,12 @@ def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     strangers = [corpus.row(number) for number in rows]
     hit = tuple(case(row.request, "other_product", note=f"{row.owner} ({row.product or 'unnamed'})") for row in strangers)
     owners = sorted({row.owner for row in strangers})
-    result = CheckResult(check="other_products", passed=len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST, tried=len(corpus), failed=len(hit), detail=", ".join(owners[:10]), examples=_ids(hit))
+    passed: bool | None = len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST
+    shared = len(owners) <= gates.SHARED_SOURCES_MOST and all(row.kind == "exploit" for row in strangers)
+    detail = ", ".join(owners[:10])
+    if not passed and shared:
+        passed, detail = None, f"cannot be told from the exploits of {detail}"
+    result = CheckResult(check="other_products", passed=passed, tried=len(corpus), failed=len(hit), detail=detail, examples=_ids(hit))
     return Finding(result, hit=hit, feedback=tuple(f"fires on {owner}, another product" for owner in owners[:5]))
 
 
