@@ -27,7 +27,7 @@ CWE_CLASSES: dict[str, tuple[str, ...]] = {
     "CWE-22": ("traversal",), "CWE-23": ("traversal",), "CWE-24": ("traversal",), "CWE-25": ("traversal",),
     "CWE-35": ("traversal",), "CWE-36": ("traversal",), "CWE-73": ("traversal",), "CWE-98": ("traversal", "url_value"),
     "CWE-552": ("traversal",), "CWE-89": ("sql_injection",), "CWE-564": ("sql_injection",), "CWE-79": ("xss",),
-    "CWE-80": ("xss",), "CWE-78": ("command_injection",), "CWE-77": ("command_injection",),
+    "CWE-80": ("xss",), "CWE-78": ("shellshock", "command_injection"), "CWE-77": ("command_injection",),
     "CWE-88": ("command_injection",), "CWE-94": ("code_injection", "template_injection", "command_injection"),
     "CWE-95": ("code_injection", "template_injection"), "CWE-96": ("code_injection",),
     "CWE-917": ("template_injection", "jndi"), "CWE-1336": ("template_injection",), "CWE-918": ("url_value",),
@@ -38,7 +38,7 @@ CWE_CLASSES: dict[str, tuple[str, ...]] = {
 TAG_CLASSES: dict[str, tuple[str, ...]] = {
     "lfi": ("traversal",), "traversal": ("traversal",), "lfr": ("traversal",), "sqli": ("sql_injection",),
     "xss": ("xss",), "rce": ("command_injection", "code_injection", "template_injection"),
-    "cmdi": ("command_injection",), "ssrf": ("url_value",), "redirect": ("url_value",), "rfi": ("url_value",),
+    "cmdi": ("command_injection",), "shellshock": ("shellshock",), "ssrf": ("url_value",), "redirect": ("url_value",), "rfi": ("url_value",),
     "open-redirect": ("url_value",), "xxe": ("xxe",), "deserialization": ("serialized_object",),
     "fileupload": ("upload_name", "code_injection"), "file-upload": ("upload_name",), "ssti": ("template_injection",),
     "jndi": ("jndi",), "log4j": ("jndi",), "crlf": ("crlf_injection",), "ognl": ("template_injection",),
@@ -46,7 +46,7 @@ TAG_CLASSES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # From the most telling to the least: which class names a value that several claim and nothing else decides.
 SPECIFICITY = (
-    "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection", "sql_injection",
+    "shellshock", "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection", "sql_injection",
     "traversal", "xss", "crlf_injection", "ldap_nosql_injection", "upload_name", "url_value",
 )  # fmt: skip
 
@@ -114,8 +114,9 @@ def _specificity(name: str) -> int:
 
 
 def rank_classes(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
-    """Order `classes`: those the advisory speaks of first, then by how telling they are."""
-    return tuple(name for name in expected if name in classes) + tuple(name for name in classes if name not in expected)
+    """Order `classes`: those the advisory speaks of first, each group by how telling its members are."""
+    wanted = sorted((name for name in classes if name in expected), key=_specificity)
+    return (*wanted, *(name for name in classes if name not in expected))
 
 
 def is_standin(value: bytes, standins: tuple[bytes, ...]) -> bool:

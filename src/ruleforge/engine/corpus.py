@@ -30,7 +30,7 @@ BUCKET_BITS = 20
 MAX_ZONE_BYTES = 64 * 1024  # of one row; a longer text is cut and its row stays a candidate for ever
 CLASS_FIELDS = ("path.raw", "args", "headers", "cookies", "json", "multipart", "xml", "body")
 CHUNK_ROWS = 1000
-FORMAT = 4  # raise when zones, folding or files change: cached folders are then rebuilt
+FORMAT = 5  # raise when zones, folding or files change: cached folders are then rebuilt
 
 Rows = npt.NDArray[np.uint32]
 

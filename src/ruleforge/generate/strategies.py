@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ruleforge._registry import Registry
-from ruleforge.generate.draft import ENOUGH_BITS, Arm, place_of, without_implied
-from ruleforge.generate.facets import Facet
+from ruleforge.cases.anatomy import SPECIFICITY
+from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, place_of, without_implied
+from ruleforge.generate.facets import CLASS_BITS, Facet
 from ruleforge.rules.tree import AnyOf, Condition, Tree
 
 Strategy: TypeAlias = Callable[[tuple[Facet, ...], bool], tuple[Facet, ...] | None]
@@ -34,11 +35,13 @@ def endpoint(facets: tuple[Facet, ...], *, full: bool = False) -> Facet | None:
     return options[0]
 
 
-def _strengthen(chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...]) -> tuple[Facet, ...]:
+def _strengthen(
+    chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...], enough: float = ENOUGH_BITS
+) -> tuple[Facet, ...]:
     """Add facets of `kinds`, most surprising first, until the arm is surprising enough."""
     pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
     arm = Arm(0, without_implied(tuple(chosen)))
-    while arm.bits < ENOUGH_BITS and pool:
+    while arm.bits < enough and pool:
         facet = pool.pop(0)
         read = {place_of(f.tree) for f in arm.facets} - {None}
         if place_of(facet.tree) not in read:  # a value wanted twice makes the rule narrow, not sure
@@ -55,7 +58,8 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     place = endpoint(facets)
     chosen = [*([place] if place else []), *of_kind(facets, "selector")[:1 if not place or place.bits < 14 else 0]]
     chosen.append(payloads[0])
-    return _strengthen(chosen, facets, ("selector", "present", "header", "literal", "method"))
+    enough = ENOUGH_FREE_BITS if endpoint_free else ENOUGH_BITS
+    return _strengthen(chosen, facets, ("selector", "payload", "present", "header", "literal", "method"), enough)
 
 
 @GENERATORS.add("payload_anywhere")
@@ -67,9 +71,10 @@ def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     telling = [name for name in names if name]
     if not telling:
         return None
-    trees = tuple(Condition(place, "is_class", telling[0]) for place in ANYWHERE_PLACES)
-    label = f"some place is {telling[0].decode()}"
-    return (Facet("anywhere", AnyOf(trees), 16.0, label),)
+    best = min(telling, key=lambda name: SPECIFICITY.index(name.decode()))
+    trees = tuple(Condition(place, "is_class", best) for place in ANYWHERE_PLACES)
+    label = f"some place is {best.decode()}"
+    return (Facet("anywhere", AnyOf(trees), CLASS_BITS[best.decode()], label),)
 
 
 def _class_of(tree: Tree) -> bytes | None:

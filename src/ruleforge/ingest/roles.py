@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ruleforge.cases.anatomy import Anatomy, dissect, expected_classes
+from ruleforge.cases.significance import name_classes
 from ruleforge.records.advisory import Advisory, PocRequest
 
 LOGIN_PATH = re.compile(
@@ -66,9 +67,8 @@ def _traits(poc: PocRequest, advisory: Advisory, *, chained: bool) -> _Traits:
     expected = set(expected_classes(advisory))
     found = set(anatomy.path_classes)
     for part in anatomy.parts:
-        if part.standin and "url_value" not in part.classes:
-            continue
         found.update(part.classes)
+        found.update(name_classes(part))
         if not (part.place == "headers" and not part.filename_classes):
             found.update(part.filename_classes)
     path = poc.request.target.split(b"?", 1)[0]

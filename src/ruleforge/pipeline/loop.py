@@ -6,10 +6,10 @@ import msgspec
 
 from ruleforge.engine.reference import compile_tree
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import ENOUGH_BITS, Draft, conditions
+from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, Draft, conditions
 from ruleforge.generate.propose import Material, propose
-from ruleforge.generate.strategies import GENERATORS
 from ruleforge.generate.refine import Wrong, refine
+from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
 from ruleforge.judge.evidence_judge import judge_rule
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Rule
@@ -75,6 +75,10 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
     return LoopResult(tuple(attempts), best, len(drafts), rounds)
 
 
+def _endpoint_bits(arm: Arm) -> float:
+    return max((facet.bits for facet in arm.facets if facet.kind == "endpoint"), default=0.0)
+
+
 def _grade(attempt: Attempt) -> tuple[int, float]:
     """Fewest hits on other sources, then most variants survived."""
     return -sum(r.failed for r in attempt.trial.results if r.check == "other_products"), attempt.survival
@@ -90,8 +94,10 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             now = attempt.draft.arms[index]
             if facet.kind in ("payload", "anywhere", "endpoint") or facet not in now.facets or len(now.facets) < 2:
                 continue
+            if facet.kind == "selector" and _endpoint_bits(now) < ENDPOINT_BITS:
+                continue  # there the selector is the endpoint
             shorter = now.without(facet)
-            if shorter.bits < ENOUGH_BITS:
+            if shorter.bits < (ENOUGH_FREE_BITS if material.free[now.poc] else ENOUGH_BITS):
                 continue
             arms = (*attempt.draft.arms[:index], shorter, *attempt.draft.arms[index + 1 :])
             tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
