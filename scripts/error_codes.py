@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,26 +23,41 @@ def words_of(node: ast.expr) -> str:
         return "".join(words_of(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return words_of(node.left) + words_of(node.right)
+    if isinstance(node, ast.IfExp):
+        return f"{words_of(node.body)} · {words_of(node.orelse)}"
+    if isinstance(node, ast.Subscript):  # a message that is cut
+        return words_of(node.value)
     return "…"
+
+
+def assigned(lines: Sequence[ast.AST]) -> dict[str, ast.expr]:
+    """What each name was given last."""
+    return {
+        target.id: line.value
+        for line in lines
+        if isinstance(line, ast.Assign)
+        for target in line.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 CODE = re.compile(r"RF[0-9]{3}")
 
 
 class Uses(ast.NodeVisitor):
-    """Codes given as `code="RF…"`, as an argument before the message, by a constant, or as the code of a class."""
+    """Codes given as `code="RF…"`, as an argument before the message, by a constant, in a table, or by a class."""
 
     def __init__(self, tree: ast.Module, module: str) -> None:
         self.module = module
         self.found: list[Use] = []
-        self.constants = {
-            target.id: line.value
-            for line in tree.body
-            if isinstance(line, ast.Assign)
-            for target in line.targets
-            if isinstance(target, ast.Name)
-        }
+        self.constants = assigned(tree.body)
+        self.locals: dict[str, ast.expr] = {}
         self.visit(tree)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        outer, self.locals = self.locals, assigned(list(ast.walk(node)))
+        self.generic_visit(node)
+        self.locals = outer
 
     def code_of(self, node: ast.expr | None) -> str:
         if isinstance(node, ast.Name):
@@ -56,11 +72,18 @@ class Uses(ast.NodeVisitor):
                 self.found.append(Use(self.code_of(line.value), self.module, meaning))
         self.generic_visit(node)
 
+    def visit_Dict(self, node: ast.Dict) -> None:
+        for key, value in zip(node.keys, node.values, strict=True):
+            if self.code_of(key):
+                self.found.append(Use(self.code_of(key), self.module, words_of(value)))
+        self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> None:
         named = [self.code_of(word.value) for word in node.keywords if word.arg == "code"]
         given = next(filter(None, named + [self.code_of(arg) for arg in node.args]), "")
-        texts = [words_of(arg) for arg in node.args if not self.code_of(arg)]
-        texts += [words_of(word.value) for word in node.keywords if word.arg == "what"]
+        said = [arg for arg in node.args if not self.code_of(arg)]
+        said += [word.value for word in node.keywords if word.arg == "what"]
+        texts = [words_of(self.locals.get(arg.id, arg) if isinstance(arg, ast.Name) else arg) for arg in said]
         # The message is the one that reads like a sentence; places and sources are single words.
         message = next((text for text in texts if " " in text.strip()), "")
         if given:

@@ -129,8 +129,12 @@ def endpoint_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]
     run = _below_root(segments[tail:])
     for depth in range(len(run), 0, -1):
         yield _suffix(run[-depth:], background)
+    if run[:1] and run[0].lower() in ROOTS and len(run) > 1:
+        text = b"/" + run[0]
+        yield Facet("endpoint", Condition("path", "path_segments", text), 4.0, f"path contains {_text(text)}", 0)
     if tail:
-        head, best = 0, []
+        head = 0
+        best: list[bytes] = []
         for index in range(tail + 1):
             if index == tail or not fixed[index]:
                 best = max(best, segments[head:index], key=len)
@@ -292,7 +296,8 @@ def _class_facets(place: str, name: str, parts: list[Part], background: Backgrou
         listed = ", ".join(map(_text, names[:12]))
         yield Facet("payload", _any_name(place, names[:12], family), bits + 2, f"one of {place} {listed} is {said}")
     for part_name in names[:6]:
-        named_bits = bits + _name_bits(place, part_name, background) * 0.75
+        share = 0.25 if name in WEAK_CLASSES else 0.75  # ordinary values of `url` are URLs
+        named_bits = bits + _name_bits(place, part_name, background) * share
         tree: Tree = _any_name(place, (part_name,), family) if len(family) > 1 else (
             _named(place, part_name, "is_class", name.encode())
         )  # fmt: skip

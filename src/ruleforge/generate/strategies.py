@@ -13,6 +13,8 @@ Strategy: TypeAlias = Callable[[tuple[Facet, ...], bool], tuple[Facet, ...] | No
 
 GENERATORS: Registry[Strategy] = Registry("generator")
 ENDPOINT_BITS = 12.0  # a path suffix this surprising is an endpoint by itself
+SURE_ENDPOINT_BITS = 14.0  # below this a parameter that selects the function belongs to the endpoint
+WEAK_BITS = 9.0  # a class that ordinary values satisfy this often says nothing without its parameter
 ANYWHERE_PLACES = ("args", "headers", "cookies", "path.raw", "json", "body")
 
 
@@ -49,6 +51,18 @@ def _strengthen(
     return arm.facets
 
 
+@GENERATORS.add("endpoint_any_parameter")
+def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """Where the vulnerability is, and a payload in any of its parameters: other authors use its other parameters."""
+    strong = [facet for facet in of_kind(facets, "anywhere") if facet.bits > WEAK_BITS]
+    place = endpoint(facets)
+    selectors = of_kind(facets, "selector")
+    if not strong or not place or (place.bits < ENDPOINT_BITS and not selectors):
+        return None
+    chosen = [place, *(selectors[:1] if place.bits < SURE_ENDPOINT_BITS else []), strong[0]]
+    return _strengthen(chosen, facets, ("selector", "present", "header", "method"))
+
+
 @GENERATORS.add("endpoint_payload")
 def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
     """Where the vulnerability is and what reaches it: path suffix, parameter, payload class of its value."""
@@ -56,8 +70,8 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     if not payloads:
         return None
     place = endpoint(facets)
-    chosen = [*([place] if place else []), *of_kind(facets, "selector")[:1 if not place or place.bits < 14 else 0]]
-    chosen.append(payloads[0])
+    unsure = not place or place.bits < SURE_ENDPOINT_BITS
+    chosen = [*([place] if place else []), *of_kind(facets, "selector")[: int(unsure)], payloads[0]]
     enough = ENOUGH_FREE_BITS if endpoint_free else ENOUGH_BITS
     return _strengthen(chosen, facets, ("selector", "payload", "present", "header", "literal", "method"), enough)
 
@@ -95,20 +109,10 @@ def parameter_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[
     if not names or not endpoint_free:
         return None
     arm = Arm(0, without_implied((*names[:1], *payloads[:1])))
-    pool = [*names[1:3], *of_kind(facets, "method")]
-    while arm.bits < ENOUGH_BITS and pool:
+    pool = [*names[1:3], *of_kind(facets, "method"), *of_kind(facets, "endpoint")[-1:]]
+    while arm.bits < ENOUGH_FREE_BITS and pool:
         arm = arm.with_facet(pool.pop(0))
-    return arm.facets if arm.bits >= ENOUGH_BITS else None
-
-
-@GENERATORS.add("endpoint_any_parameter")
-def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
-    """Endpoint and a payload in any of its parameters: for handlers that pass everything on."""
-    anywhere = of_kind(facets, "anywhere")
-    place = endpoint(facets, full=True)
-    if not anywhere or not place:
-        return None
-    return _strengthen([place, anywhere[0]], facets, ("selector", "present", "method"))
+    return arm.facets if arm.bits >= ENOUGH_FREE_BITS else None
 
 
 @GENERATORS.add("magic_parameter")

@@ -5,7 +5,7 @@ comes with its reason.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -22,6 +22,11 @@ LOGIN_NAME = re.compile(rb"pass(?:word|wd)?\b|^pwd$|^log$|^psd$|_pass$|password"
 READ_PAGE = re.compile(
     rb"readme|changelog|release[_-]?notes|license\.txt|/version\b|version\.(?:txt|json|js|xml|php)|robots\.txt|"
     rb"favicon|\.css\b|\.md\b|style\.css|composer\.json|package\.json|/about\b",
+    re.IGNORECASE,
+)
+PAGE = re.compile(
+    rb"^/*(?:[\w-]{1,30}/){0,3}(?:log-?_?in|sign-?_?in|logon|users/sign_in|index|home|default|main|start|welcome|about|help)"
+    rb"(?:\.(?:php|html?|jsp|aspx?|do|action|cgi))?/?$",
     re.IGNORECASE,
 )
 SCRIPT_INSIDE = re.compile(rb"\.(?:php|jsp|aspx?|cgi|do)/", re.IGNORECASE)  # what follows is no file of its own
@@ -47,6 +52,7 @@ class _Traits(msgspec.Struct, frozen=True):
     fetches_result: bool  # its path holds a stand-in: what an earlier request made
     odd: bool  # something else an ordinary client does not send
     feeds: bool  # its response is read for values that later requests use
+    page: bool  # an ordinary look at a start, log-in or information page
     specific: bool  # a path of its own, deeper than a start page
 
 
@@ -94,6 +100,7 @@ def _traits(poc: PocRequest, advisory: Advisory, *, chained: bool) -> _Traits:
         and poc.request.method in (b"GET", b"HEAD"),
         odd=any(p.place == "headers" for p in anatomy.parts),
         feeds=any(matcher.startswith("extractor-internal:") for matcher in poc.matchers),
+        page=_bare(anatomy) and bool(PAGE.search(path)),
         specific=len(anatomy.segments) >= 2 or bool(re.search(rb"[?]", poc.request.target)),
     )
 
@@ -126,14 +133,14 @@ def _harmless(t: _Traits) -> bool:
 
 def _without_payload(traits: Sequence[_Traits]) -> list[bool]:
     """No request carries a payload class: take the calls that change something, else those that are not plain pages."""
-    tests = (
+    tests: tuple[Callable[[_Traits], bool], ...] = (
         lambda t: t.upload and not t.login,
         lambda t: t.changing and not t.login and not t.feeds,
         lambda t: t.changing and not t.login,
         lambda t: t.weak and not t.login,
         lambda t: not t.bare and not t.login and not t.read_page and not t.fetches_result and not t.feeds,
-        lambda t: t.specific and not t.login and not t.read_page and not t.fetches_result and not t.feeds,
-        lambda t: not t.read_page and not t.login and bool(t.anatomy.segments) and not t.fetches_result,
+        lambda t: t.specific and not _looks(t) and not t.feeds,
+        lambda t: bool(t.anatomy.segments) and not _looks(t),
         lambda t: t.login,
     )
     for test in tests:
@@ -141,6 +148,10 @@ def _without_payload(traits: Sequence[_Traits]) -> list[bool]:
         if any(chosen):
             return chosen
     return [False] * len(traits)
+
+
+def _looks(t: _Traits) -> bool:
+    return t.login or t.read_page or t.page or t.fetches_result
 
 
 def _spread(traits: Sequence[_Traits], chosen: Sequence[bool], why: str) -> list[tuple[str, str]]:

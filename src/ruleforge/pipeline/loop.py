@@ -1,6 +1,6 @@
 """The loop: five candidates, each checked, refined by its counterexamples up to five times; the best one is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence as Items
 
 import msgspec
 
@@ -12,9 +12,9 @@ from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
 from ruleforge.judge.evidence_judge import judge_rule
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.tree import Count, Rule, Sequence
 from ruleforge.validate import gates
-from ruleforge.validate.checks import CHECKS, Finding
+from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
 from ruleforge.cases.evidence import Case, Evidence
 
 
@@ -71,7 +71,7 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
         if best_so_far is not None:
             passed.append(_simplify(best_so_far, material, evidence))
     judged = [msgspec.structs.replace(a, opinion=judge_rule(a.candidate.rule, judging)) for a in passed]
-    best = min(judged, key=_order, default=None)
+    best = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
     return LoopResult(tuple(attempts), best, len(drafts), rounds)
 
 
@@ -106,14 +106,17 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
     return attempt
 
 
-def _order(attempt: Attempt) -> tuple[float, ...]:
-    """Least expected failure first, then the simplest."""
-    opinion = attempt.opinion
-    miss = opinion.p_miss if opinion and opinion.p_miss is not None else 0.5
-    off = opinion.p_off_target if opinion and opinion.p_off_target is not None else 0.5
-    tree = attempt.candidate.rule.when
+def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
+    """Least hits on other sources, then least expected failure, then the strategy that generalises best."""
+    opinion, rule = attempt.opinion, attempt.candidate.rule
+    # Where the judge could not tell, the candidates of one advisory are equal in it.
+    miss = (opinion.p_miss if opinion else None) or 0.0
+    off = (opinion.p_off_target if opinion else None) or 0.0
+    family = sibling_sources(rule, evidence)
     strategy = GENERATORS.names().index(attempt.candidate.strategy)
-    return (-_grade(attempt)[0], round(miss + off, 1), strategy, -attempt.survival, conditions(tree))  # type: ignore[arg-type]
+    tree = rule.when
+    size = conditions(tree) if not isinstance(tree, Count | Sequence) else 0
+    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, size)
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
@@ -152,7 +155,7 @@ def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
     return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings
 
 
-def _wrongs(findings: Sequence[Finding]) -> list[Wrong]:
+def _wrongs(findings: Items[Finding]) -> list[Wrong]:
     wrongs = []
     for finding in findings:
         wrongs += [Wrong(c.view, missed=True, why=f"the missed {c.kind}", poc=c.poc) for c in finding.missed]

@@ -110,6 +110,19 @@ def hits_strangers(row: Row, evidence: Evidence, own: set[tuple[bytes, bytes, by
     return identity(row.request) not in own
 
 
+def sibling_sources(rule: Rule, evidence: Evidence) -> int:
+    """Count the other vulnerabilities of the same product whose exploits the rule fires on: fewer tells them apart."""
+    if evidence.corpus is None or not evidence.product:
+        return 0
+    corpus = evidence.corpus
+
+    def foreign(row: Row) -> bool:
+        return row.kind != "exploit" or row.product != evidence.product or row.owner == evidence.advisory
+
+    rows = corpus.hits(_tree(rule), evidence.classes, limit=200, skip=foreign)
+    return len({corpus.row(number).owner for number in rows})
+
+
 @CHECKS.add("other_products")
 def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     """Silent on the requests of every other product's source in the run."""
