@@ -30,6 +30,7 @@ from ruleforge.validate.checks import CHECKS
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "ruleforge"
+RATES = ROOT / "bench" / "class_rates.json"  # made by bench/bench_classes.py
 MADE = "<!-- Written by scripts/make_docs.py (`make docs`). Change the program, not this page. -->\n\n"
 FAMILIES = {
     "0": "Base of all errors",
@@ -38,6 +39,14 @@ FAMILIES = {
     "3": "Rules: a rule is refused, or lint has something to say about it (exit 2)",
     "4": "Policy: a rule of the house forbids the step",
     "5": "Outside: disk, network or another program failed (exit 3)",
+    "6": "Proofs and lint: what `lint` says about a rule that loads",
+}
+# Messages that are made far from where the code stands.
+SAID = {
+    "RF301": "cannot read the file: … · the document is larger than … bytes · not a JSON document: …",
+    "RF213": "the YAML is beyond the bounds (depth, number of nodes, aliases): …, line …",
+    "RF502": "what the operating system says about a file: no space left, no permission …",
+    "RF599": "a mistake of the program: its type and its words",
 }
 
 
@@ -76,18 +85,27 @@ Applied from left to right before the operator asks, each from one value to one 
     "classes": """# Payload classes
 
 A class says what one kind of attack looks like. A value satisfies it when any of its canonical forms does. A version is
-never edited: a change makes a new version, and released rules keep theirs. Patterns are asked about the form in lower
-case.
+never edited once rules with it were released: a change makes a new version, and rules keep theirs. Patterns are asked
+about the form in lower case. *Examples*: texts that must hit, that must hit although encoded, and that must not.
+
+""",
+    "class_rates": """
+## How often ordinary values are hits
+
+Counted with `bench/bench_classes.py` over ordinary traffic of development, which is not part of the project: {fit_args}
+argument values and {fit_headers} header values of sites that could be looked at while the classes were written (*fit*),
+{hold_args} and {hold_headers} of sites that were only counted (*hold*). No hit in *n* values bounds the rate at 3/*n*. A
+class that ordinary values satisfy this often is no evidence by itself: rules ask it of a named parameter.
+
 """,
     "errors": """# Errors
 
 Every error has a code that never changes its meaning, the place it is about, and the next step. `…` stands for what is
 known only when it happens. A rule that fails validation is no error: it is a result, with its reasons.
 """,
-    "refusals": """
-## Reasons for refusing a template
+    "refusals": """# Reasons for refusing a template
 
-The outcome "no safe rule" is a result and has one of these reasons.
+The outcome "no safe rule" is a result, not an error, and has one of these reasons. `forge` prints it with what was seen.
 
 """,
     "schema": """# JSON Schema of a rule
@@ -191,21 +209,55 @@ def transforms_page() -> str:
 
 
 def classes_page() -> str:
-    parts = [INTRODUCTIONS["classes"]]
-    for name, versions in CLASSES.items():
-        data = load_class(name, versions[-1]).data
-        older = f" Older versions: {', '.join(map(str, versions[:-1]))}." if versions[:-1] else ""
-        about = [f"Forms: {', '.join(map(code, data.forms))}."]
-        if data.cwes:
-            about.append(f"Weaknesses: {', '.join(data.cwes)}.")
-        samples = [(kind, [text for text in texts if text][:3]) for kind, texts in class_samples(data)]
-        lines = [f"- {kind}: {', '.join(map(code, texts))}\n" for kind, texts in samples if texts]
-        patterns = [(code(p.id), code(p.regex), cell(p.why)) for p in data.patterns]
-        parts.append(
-            f"\n## {name}\n\n{cell(data.title)}, version {data.version}.{older} {cell(data.description)}\n\n"
-            f"{' '.join(about)}\n\n{''.join(lines)}\n" + table(("pattern", "regular expression", "why"), patterns)
+    data = {name: load_class(name, versions[-1]).data for name, versions in CLASSES.items()}
+    heads = ("class", "what", "weaknesses", "forms", "versions", "examples: hits / encoded / no hits")
+    rows = [
+        (
+            f"[{code(name)}](#{name})",
+            cell(each.title),
+            ", ".join(each.cwes),
+            str(len(each.forms)),
+            ", ".join(map(str, CLASSES[name])),
+            f"{len(each.positive)} / {len(each.evasion)} / {len(each.negative)}",
         )
-    return "".join(parts)
+        for name, each in data.items()
+    ]
+    return (
+        INTRODUCTIONS["classes"] + table(heads, rows) + rates_part() + "".join(class_part(each) for each in data.values())
+    )
+
+
+def rates_part() -> str:
+    """How often each class holds for ordinary values, as far as it was counted for its latest version."""
+    counted = json.loads(RATES.read_text("utf-8"))
+    keys = ("fit args", "hold args", "fit headers", "hold headers")
+    totals = {key.replace(" ", "_"): f"{counted['values'][key]:,}" for key in keys}
+    rows = []
+    for name, versions in CLASSES.items():
+        known = counted["versions"].get(name) == versions[-1]
+        hits = [counted["hits"][name].get(key, 0) if known else None for key in keys]
+        rows.append((code(name), *(share(hit, counted["values"][key]) for hit, key in zip(hits, keys, strict=True))))
+    heads = ("class", "arguments, fit", "arguments, hold", "headers, fit", "headers, hold")
+    return INTRODUCTIONS["class_rates"].format(**totals) + table(heads, rows)
+
+
+def share(hits: int | None, values: int) -> str:
+    if hits is None:
+        return "not counted"
+    return f"{hits:,} ({hits / values:.1%})" if hits / values >= 0.0005 else f"{hits:,}"
+
+
+def class_part(data: Any) -> str:
+    samples = [(kind, [text for text in texts if text][:3]) for kind, texts in class_samples(data)]
+    lines = [f"- {kind}: {', '.join(map(code, texts))}\n" for kind, texts in samples if texts]
+    patterns = [(code(p.id), code(p.regex), cell(p.why)) for p in data.patterns]
+    return (
+        f"\n## {data.name}\n\n{cell(data.title)}, version {data.version}. {cell(data.description)}\n\n"
+        f"Forms: {', '.join(map(code, data.forms))}.\n\n"
+        + "".join(lines)
+        + "\n"
+        + table(("pattern", "regular expression", "why"), patterns)
+    )
 
 
 def class_samples(data: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -220,13 +272,20 @@ def errors_page() -> str:
         if codes:
             rows = [(code(each), meanings(each, uses), modules(each, uses)) for each in codes]
             parts.append(f"\n## {title}\n\n" + table(("code", "what it says", "raised in"), rows))
-    refusals = [(code(reason), cell(meaning)) for reason, meaning in REFUSALS.items()]
-    parts.append(INTRODUCTIONS["refusals"] + table(("reason", "meaning"), refusals))
     return "".join(parts)
 
 
+def refusals_page() -> str:
+    rows = [(code(reason), cell(meaning)) for reason, meaning in REFUSALS.items()]
+    return INTRODUCTIONS["refusals"] + table(("reason", "meaning"), rows)
+
+
 def meanings(wanted: str, uses: list[Use]) -> str:
-    said = dict.fromkeys(use.message for use in uses if use.code == wanted and use.message)
+    if wanted in SAID:
+        return cell(SAID[wanted])
+    said = list(dict.fromkeys(use.message for use in uses if use.code == wanted and use.message))
+    if wanted[2] == "6":
+        said = said[:1]  # its title; the other messages name what was found
     return " · ".join(cell(text) for text in said) or "see the message"
 
 
@@ -243,7 +302,7 @@ def command_page() -> str:
             ("exit", "meaning"),
             (
                 ("0", "done, nothing to report"),
-                ("1", "done, and something was found: `scan` had hits"),
+                ("1", "done, and something was found; each command says what"),
                 ("2", "the call or the input was wrong"),
                 ("3", "something outside failed: disk, network, another program"),
             ),
@@ -269,9 +328,16 @@ def section(words: tuple[str, ...], command: Any) -> str:
         usage += " COMMAND"
     rows = [(code(argument_words(each)), cell(getattr(each, "help", "") or "")) for each in arguments]
     rows += [(code(", ".join(each.opts + each.secondary_opts)), option_words(each)) for each in options]
-    text = "\n\n".join(" ".join(block.split()) for block in (command.help or "").replace("\b", "").split("\n\n"))
     title = "#" * min(len(words) + 1, 4) + " " + " ".join(words)
-    return f"\n{title}\n\n{text}\n\n```text\n{usage}\n```\n" + ("\n" + table(("", "meaning"), rows) if rows else "")
+    text = "\n\n".join(map(help_block, (command.help or "").split("\n\n")))
+    return f"\n{title}\n\n```text\n{usage}\n```\n\n{text}\n" + ("\n" + table(("", "meaning"), rows) if rows else "")
+
+
+def help_block(block: str) -> str:
+    """A paragraph of help; after a backspace, examples that keep their lines."""
+    if block.startswith("\b\n"):
+        return f"```sh\n{block[2:].rstrip()}\n```"
+    return " ".join(block.split())
 
 
 def argument_words(argument: Any) -> str:
@@ -346,7 +412,8 @@ def index_page() -> str:
         "| [checks.md](checks.md) | what a rule must pass, and the thresholds |\n"
         "| [formats.md](formats.md) | the requests and logs it can read |\n"
         "| [schema.md](schema.md) | the document, as JSON Schema |\n"
-        "| [errors.md](errors.md) | every error code, and the reasons for refusing |\n\n"
+        "| [errors.md](errors.md) | every code of an error, a proof or lint |\n"
+        "| [refusals.md](refusals.md) | the reasons for making no rule |\n\n"
         "All but rule-language.md are written by `make docs`.\n"
     )
 
@@ -355,6 +422,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "README.md": index_page,
     "cli.md": command_page,
     "errors.md": errors_page,
+    "refusals.md": refusals_page,
     "fields.md": fields_page,
     "operators.md": operators_page,
     "transforms.md": transforms_page,

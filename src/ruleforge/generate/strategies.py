@@ -7,7 +7,7 @@ from ruleforge._registry import Registry
 from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, place_of, without_implied
 from ruleforge.generate.facets import CLASS_BITS, Facet
-from ruleforge.rules.tree import AnyOf, Condition, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 Strategy: TypeAlias = Callable[[tuple[Facet, ...], bool], tuple[Facet, ...] | None]
 
@@ -55,11 +55,17 @@ def _strengthen(
 def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
     """Where the vulnerability is, and a payload in any of its parameters: other authors use its other parameters."""
     strong = [facet for facet in of_kind(facets, "anywhere") if facet.bits > WEAK_BITS]
+    payloads = of_kind(facets, "payload")
+    if not strong or not payloads or not _reads_values(payloads[0].tree):
+        return None
     place = endpoint(facets)
     selectors = of_kind(facets, "selector")
-    if not strong or not place or (place.bits < ENDPOINT_BITS and not selectors):
+    if not place or (place.bits < ENDPOINT_BITS and not selectors):
         return None
-    chosen = [place, *(selectors[:1] if place.bits < SURE_ENDPOINT_BITS else []), strong[0]]
+    payload = strong[0]
+    if _asks_for(payloads[0].tree, b"url_value"):  # a remote address is an attack in this parameter only
+        payload = Facet("payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}")
+    chosen = [place, *(selectors[:1] if place.bits < SURE_ENDPOINT_BITS else []), payload]
     return _strengthen(chosen, facets, ("selector", "present", "header", "method"))
 
 
@@ -89,6 +95,29 @@ def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     trees = tuple(Condition(place, "is_class", best) for place in ANYWHERE_PLACES)
     label = f"some place is {best.decode()}"
     return (Facet("anywhere", AnyOf(trees), CLASS_BITS[best.decode()], label),)
+
+
+def _reads_values(tree: Tree) -> bool:
+    """Whether a payload stands in a parameter's value (not in its name, nor in the path)."""
+    match tree:
+        case AnyOf(parts):
+            return all(_reads_values(part) for part in parts)
+        case Some(_, Condition(field="name")):
+            return False
+        case Condition(field=field):
+            return field != "path.raw"
+    return True
+
+
+def _asks_for(tree: Tree, name: bytes) -> bool:
+    match tree:
+        case AllOf(parts) | AnyOf(parts):
+            return any(_asks_for(part, name) for part in parts)
+        case Some(_, where):
+            return _asks_for(where, name)
+        case Condition(op="is_class", value=value):
+            return value == name
+    return False
 
 
 def _class_of(tree: Tree) -> bytes | None:

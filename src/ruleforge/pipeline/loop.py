@@ -112,7 +112,9 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     # Where the judge could not tell, the candidates of one advisory are equal in it.
     miss = (opinion.p_miss if opinion else None) or 0.0
     off = (opinion.p_off_target if opinion else None) or 0.0
-    family = sibling_sources(rule, evidence)
+    # Any parameter of an endpoint is too wide where the product has other flaws at it: they stay apart by parameter.
+    wide = attempt.candidate.strategy == "endpoint_any_parameter"
+    family = sibling_sources(rule, evidence) if wide else 0
     strategy = GENERATORS.names().index(attempt.candidate.strategy)
     tree = rule.when
     size = conditions(tree) if not isinstance(tree, Count | Sequence) else 0
