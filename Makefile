@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
+RULES ?=
 PYTEST_FLAGS ?=
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 
@@ -34,9 +35,9 @@ type: $(VENV)/.dev ## mypy --strict
 imports: $(VENV)/.dev ## the layers of docs/explanation/architecture.md
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## every benchmark, one named number with a unit each
-	@for file in bench/bench_*.py; do [ -e "$$file" ] || { echo "bench: no benchmark yet"; break; }; \
-	echo "== $$file"; $(BIN)/python "$$file" || exit $$?; done
+bench: $(VENV)/.dev ## speed and memory, one named number with a unit a line; RULES=folder: the rules to scan with
+	@$(BIN)/python bench/bench_forge.py
+	@$(BIN)/python bench/bench_scan.py $(RULES)
 
 docs: $(VENV)/.dev ## write docs/reference from the registries and --help
 	@$(BIN)/python scripts/make_docs.py

@@ -27,7 +27,8 @@ REPEAT = 3
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules", type=Path, nargs="?")
-    parser.add_argument("file", type=Path, nargs="?", default=DATA if DATA.exists() else EXAMPLES / "traffic/shop.jsonl")
+    traffic = DATA if DATA.exists() else EXAMPLES / "traffic/shop.jsonl"
+    parser.add_argument("file", type=Path, nargs="?", default=traffic)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = options.rules or Path(made)
@@ -55,7 +56,7 @@ def main() -> int:
         print(f"scan: no requests in {options.file}", file=sys.stderr)
         return 2
     print(f"scan.rules {len(rules)} rules")
-    print(f"scan.rules_without_literal {len(compiled.slow_rules())} rules")
+    print(f"scan.rules_without_literal {len(compiled.slow_rules)} rules")
     print(f"scan.requests {size} requests of {options.file.name}")
     print(f"scan.hits {hits} hits")
     print(f"scan.compile_ms {compiling * 1e3:.0f} ms")

@@ -92,10 +92,10 @@ about the form in lower case. *Examples*: texts that must hit, that must hit alt
     "class_rates": """
 ## How often ordinary values are hits
 
-Counted with `bench/bench_classes.py` over ordinary traffic of development, which is not part of the project: {fit_args}
-argument values and {fit_headers} header values of sites that could be looked at while the classes were written (*fit*),
-{hold_args} and {hold_headers} of sites that were only counted (*hold*). No hit in *n* values bounds the rate at 3/*n*. A
-class that ordinary values satisfy this often is no evidence by itself: rules ask it of a named parameter.
+Counted with `bench/bench_classes.py` over ordinary traffic that is not part of the project: {fit_args} argument values
+and {fit_headers} header values of sites that could be looked at while the classes were written (*fit*), {hold_args} and
+{hold_headers} of sites that were only counted (*hold*). No hit in *n* values bounds the rate at 3/*n*. A value counts
+as often as it was sent. `url_value` holds for every URL by definition: rules ask it of a named parameter, never alone.
 
 """,
     "errors": """# Errors
@@ -105,7 +105,8 @@ known only when it happens. A rule that fails validation is no error: it is a re
 """,
     "refusals": """# Reasons for refusing a template
 
-The outcome "no safe rule" is a result, not an error, and has one of these reasons. `forge` prints it with what was seen.
+The outcome "no safe rule" is a result, not an error, and has one of these reasons. `forge --format ndjson` says for
+each template which it was, and what was seen.
 
 """,
     "schema": """# JSON Schema of a rule
@@ -222,9 +223,8 @@ def classes_page() -> str:
         )
         for name, each in data.items()
     ]
-    return (
-        INTRODUCTIONS["classes"] + table(heads, rows) + rates_part() + "".join(class_part(each) for each in data.values())
-    )
+    pages = "".join(class_part(each) for each in data.values())
+    return INTRODUCTIONS["classes"] + table(heads, rows) + rates_part() + pages
 
 
 def rates_part() -> str:

@@ -75,11 +75,8 @@ def test_folders_of_tests_mirror_the_packages() -> None:
     folders = {file.relative_to(ROOT / "tests").parts[0] for file in (ROOT / "tests").rglob("test_*.py")}
     folders = {name for name in folders if not name.endswith(".py")}
     packages = {folder.name for folder in SOURCE.iterdir() if folder.is_dir()}
-    packages |= {
-        "scripts",
-        "bench",
-        "semantics",
-    }  # semantics: cases of the rule language, one table for all who evaluate
+    # semantics: cases of the rule language, one table for all who evaluate
+    packages |= {"scripts", "bench", "semantics"}
     assert folders
     assert folders <= packages
 

@@ -8,6 +8,7 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = '''
 LIMIT = "RF299"
+TITLES = {"RF601": "a condition that can never hold"}
 
 class Trouble(Error):
     """Something is wrong.
@@ -22,6 +23,11 @@ def check(self, name):
     self.problem("RF202", "when.all", "the list " + "is empty", "add one")
     Trouble("it is larger than allowed", code=LIMIT)
     plain("RFC 3986 is no code")
+
+def other(name):
+    what = f"no request {name}" if name else "no request there"
+    raise Trouble(what, code="RF203")
+    raise Trouble(f"the reader failed: {name}"[:300], code="RF204")
 '''
 
 
@@ -37,10 +43,13 @@ def script() -> ModuleType:
 def test_codes_are_found_however_they_are_given() -> None:
     found = script().Uses(ast.parse(SAMPLE), "sample").found
     assert [(use.code, use.message) for use in found] == [
+        ("RF601", "a condition that can never hold"),
         ("RF200", "Something is wrong."),
         ("RF201", "unknown part …"),
         ("RF202", "the list is empty"),
         ("RF299", "it is larger than allowed"),
+        ("RF203", "no request … · no request there"),
+        ("RF204", "the reader failed: …"),
     ]
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ruleforge.engine.reference import compile_element, compile_name, compile_question, element_value
+from ruleforge.engine.cut import compile_certain
+from ruleforge.engine.reference import compile_cut_element, compile_holds, compile_name, compile_question, element_value
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element, Reading
@@ -108,7 +109,7 @@ class _Explainer:
 
     def some(self, place: str, where: Tree) -> Step:
         reading = self.view.read(place)
-        ask = compile_element(where, self.classes)
+        ask = compile_holds(where, self.classes)
         hit = next((element for element in reading.elements if ask(element)), None)
         answer = True if hit is not None else (False if reading.complete else None)
         others = [element for element in reading.elements[: MAX_VALUES + 1] if element is not hit]
@@ -127,8 +128,12 @@ class _Explainer:
             place = condition.field
         else:
             value = element_value(condition.field, element)
-            reading = Reading(() if value is None else (Element(value, element.name),))
-        answer = compile_question(condition, self.classes)(reading)
+            cut = element.cut and condition.field == "value"
+            reading = Reading(() if value is None else (Element(value, element.name, cut=cut),), complete=not cut)
+        if element is not None and element.cut:
+            answer = compile_cut_element(condition, self.classes)(element)
+        else:
+            answer = compile_question(condition, self.classes)(reading)
         seen = self.values(condition, reading, place)
         reason = self.reason(place, condition.name, reading, answer)
         return Step(answer, label(condition), reason, tuple(seen), len(reading.elements) - len(seen))
@@ -138,6 +143,7 @@ class _Explainer:
         apply = compile_transforms(condition.transforms)
         operator = OPERATORS[condition.op]
         locate = operator.locate(condition.value, self.classes) if operator.locate is not None else None
+        certain = compile_certain(condition, self.classes)
         hits: list[Seen] = []
         others: list[Seen] = []
         for element in reading.elements:
@@ -149,6 +155,10 @@ class _Explainer:
                     others.append(_seen(element, element.value if value is None else value, note=note))
                 continue
             assert value is not None
+            if element.cut and not certain(element.value):
+                if len(others) < MAX_VALUES:
+                    others.append(_seen(element, value, note="holds for the part that is known"))
+                continue
             spot = _spot(self.request, place, value[span.start : span.end])
             note = self.payload_note(condition, value)
             hits.append(_seen(element, value, satisfies=True, span=span, spot=spot, note=note))

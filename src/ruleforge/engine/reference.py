@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
+from ruleforge.engine.cut import compile_certain, keeps_every_value
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element, Reading
@@ -17,8 +18,11 @@ from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root
 
 Ask: TypeAlias = Callable[[HttpView], bool | None]
 AskElement: TypeAlias = Callable[[Element], bool]
+AskCut: TypeAlias = Callable[[Element], bool | None]
 Read: TypeAlias = Callable[[HttpView], Reading]
 AskReading: TypeAlias = Callable[[Reading], bool | None]
+
+_Asked = TypeVar("_Asked")
 
 _CONDITIONS = 65_536  # compiled conditions kept, so that rules share them
 _MISSING = object()
@@ -27,11 +31,11 @@ _MISSING = object()
 class SharedView(HttpView):
     """A view that remembers the answers to costly conditions, for asking many rules that share them."""
 
-    __slots__ = ("memo",)
+    __slots__ = ()
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        self.memo: dict[object, bool | None] = {}
+        self.memo = {}
 
 
 class CompiledRule(msgspec.Struct, frozen=True):
@@ -73,7 +77,7 @@ def compile_tree(tree: Root, classes: Mapping[str, int]) -> Ask:
         case Not(part):
             return _not(compile_tree(part, classes))
         case Some(place, where):
-            return _some(place, compile_element(where, classes))
+            return _some(place, compile_holds(where, classes))
         case Count() | Sequence():
             raise RuleError(
                 "the rule counts or orders events; one request cannot answer it",
@@ -82,8 +86,30 @@ def compile_tree(tree: Root, classes: Mapping[str, int]) -> Ask:
             )
 
 
+def compile_holds(where: Tree, classes: Mapping[str, int]) -> AskElement:
+    """Compile the inside of a `some`: whether an element satisfies it, also where its value is cut off."""
+    ask, ask_cut = compile_element(where, classes), compile_cut_element(where, classes)
+    # What is certain of a beginning holds of it, too: the second question is asked only where the first says yes.
+    return lambda element: ask(element) and (not element.cut or ask_cut(element) is True)
+
+
+def compile_cut_element(tree: Tree, classes: Mapping[str, int]) -> AskCut:
+    """Compile the inside of a `some` for an element of whose value only the beginning is known."""
+    match tree:
+        case Condition():
+            return _cut_condition(tree, classes)
+        case AllOf(parts):
+            return _all(tuple(compile_cut_element(part, classes) for part in parts))
+        case AnyOf(parts):
+            return _any(tuple(compile_cut_element(part, classes) for part in parts))
+        case Not(part):
+            return _not(compile_cut_element(part, classes))
+        case Some():
+            raise RuleError("some inside some", code="RF316")
+
+
 def compile_element(tree: Tree, classes: Mapping[str, int]) -> AskElement:
-    """Compile the inside of a `some`: a question about one element, which is always known."""
+    """Compile the inside of a `some` for an element that is known as a whole."""
     match tree:
         case Condition():
             return _element_condition(tree, classes)
@@ -127,11 +153,11 @@ def element_value(field: str, element: Element) -> bytes | None:
 # --- combinations, by Kleene's logic ------------------------------------------------------------------------
 
 
-def _all(asks: tuple[Ask, ...]) -> Ask:
-    def ask_all(view: HttpView) -> bool | None:
+def _all(asks: tuple[Callable[[_Asked], bool | None], ...]) -> Callable[[_Asked], bool | None]:
+    def ask_all(asked: _Asked) -> bool | None:
         answer: bool | None = True
         for ask in asks:
-            part = ask(view)
+            part = ask(asked)
             if part is False:
                 return False
             if part is None:
@@ -141,11 +167,11 @@ def _all(asks: tuple[Ask, ...]) -> Ask:
     return ask_all
 
 
-def _any(asks: tuple[Ask, ...]) -> Ask:
-    def ask_any(view: HttpView) -> bool | None:
+def _any(asks: tuple[Callable[[_Asked], bool | None], ...]) -> Callable[[_Asked], bool | None]:
+    def ask_any(asked: _Asked) -> bool | None:
         answer: bool | None = False
         for ask in asks:
-            part = ask(view)
+            part = ask(asked)
             if part:
                 return True
             if part is None:
@@ -155,9 +181,9 @@ def _any(asks: tuple[Ask, ...]) -> Ask:
     return ask_any
 
 
-def _not(ask: Ask) -> Ask:
-    def ask_not(view: HttpView) -> bool | None:
-        answer = ask(view)
+def _not(ask: Callable[[_Asked], bool | None]) -> Callable[[_Asked], bool | None]:
+    def ask_not(asked: _Asked) -> bool | None:
+        answer = ask(asked)
         return None if answer is None else not answer
 
     return ask_not
@@ -201,7 +227,7 @@ def _compile_shared(condition: Condition, version: int) -> Ask:
     key = object()
 
     def ask_once(view: HttpView) -> bool | None:
-        memo: dict[object, bool | None] | None = getattr(view, "memo", None)
+        memo = view.memo
         if memo is None:
             return about(read(view))
         answer = memo.get(key, _MISSING)
@@ -220,17 +246,18 @@ def compile_question(condition: Condition, classes: Mapping[str, int]) -> AskRea
         return _ask_count(operator, condition, apply)
     assert operator.compile is not None
     ask = operator.compile(condition.value, classes)
+    certain = compile_certain(condition, classes)
 
     def ask_plain(reading: Reading) -> bool | None:
         for element in reading.elements:
-            if ask(element.value):
+            if ask(element.value) and (not element.cut or certain(element.value)):
                 return True
         return False if reading.complete else None
 
     def ask_transformed(reading: Reading) -> bool | None:
         for element in reading.elements:
             value = apply(element.value)  # type: ignore[misc]
-            if value is not None and ask(value):
+            if value is not None and ask(value) and (not element.cut or certain(element.value)):
                 return True
         return False if reading.complete else None
 
@@ -242,17 +269,30 @@ def _ask_count(operator: Operator, condition: Condition, apply: Apply | None) ->
     ask = operator.compile_count(condition.value)
     # Values that were not recorded can only add to the count: one answer stays true when more turn up.
     settled = operator.name != "absent"
+    keeps = keeps_every_value(condition.transforms)
 
     def ask_count(reading: Reading) -> bool | None:
-        count = len(reading.elements) if apply is None else _count_transformed(reading, apply)
+        count = len(reading.elements) if apply is None else _count_transformed(reading, apply, keeps)
         answer = ask(count)
         return answer if reading.complete or answer is settled else None
 
     return ask_count
 
 
-def _count_transformed(reading: Reading, apply: Apply) -> int:
-    return sum(apply(element.value) is not None for element in reading.elements)
+def _count_transformed(reading: Reading, apply: Apply, keeps: bool) -> int:
+    """Count what is left; a value that was cut off counts where the transforms refuse nothing."""
+    return sum((keeps or not one.cut) and apply(one.value) is not None for one in reading.elements)
+
+
+def _cut_condition(condition: Condition, classes: Mapping[str, int]) -> AskCut:
+    if condition.field != "value":
+        return _element_condition(condition, classes)
+    if OPERATORS[condition.op].compile_count is not None:  # there is one value, whatever it is
+        known = keeps_every_value(condition.transforms)
+        ask = _element_condition(condition, classes)
+        return lambda element: ask(element) if known else None
+    certain = compile_certain(condition, classes)
+    return lambda element: certain(element.value) or None
 
 
 def _element_condition(condition: Condition, classes: Mapping[str, int]) -> AskElement:

@@ -10,24 +10,17 @@ that literals behind `percent_decode` occur as well.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 
 from ruleforge.events.decoding import MAX_ROUNDS, percent_decode
-from ruleforge.events.reading import Element, Reading
+from ruleforge.events.places import HttpView, knows_header
+from ruleforge.events.reading import NOTHING, Element, Reading
 
 NAME_EDGE = b"\x00"  # before a name, after a value
 VALUE_EDGE = b"\x01"  # between a name and its value
 DECODE_ROUNDS = MAX_ROUNDS
-
-
-class View(Protocol):
-    """What is needed of a parsed request; `ruleforge.events.places.HttpView` is one."""
-
-    def read(self, field: str) -> Reading:
-        """Return the values of `field`."""
-        ...
 
 
 class Zone(msgspec.Struct, frozen=True):

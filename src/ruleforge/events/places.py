@@ -1,7 +1,7 @@
 """The places of an HTTP request that rules can ask about, each computed once and only when asked for."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -21,13 +21,15 @@ _NOT_DECODABLE = DecodedBody(None, complete=False)
 class HttpView:
     """One request, seen through its places. Cheap to make; keep it for as long as rules ask about the request."""
 
-    __slots__ = ("_body", "_parsed", "_readings", "_split", "_tables", "request")
+    __slots__ = ("_body", "_header_values", "_parsed", "_readings", "_split", "_tables", "memo", "request")
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.memo: dict[object, bool | None] | None = None  # answers to costly questions, for who shares them
         self._readings: dict[str, Reading] = {}
         self._tables: dict[str, dict[bytes, Reading]] = {}
         self._split: tuple[bytes, bytes | None] | None = None
+        self._header_values: dict[bytes, list[bytes]] | None = None
         self._body: DecodedBody | None = None
         self._parsed: ParsedBody | None = None
 
@@ -53,27 +55,44 @@ class HttpView:
         return reading
 
     def _read_named(self, field: str, name: bytes) -> Reading:
+        if field == "headers":
+            return self._read_header(name.lower())
         table = self._tables.get(field)
         if table is None:
             table = self._tables[field] = self._tabulate(field)
-        if field == "headers":
-            name = name.lower()
         found = table.get(name)
         if found is not None:
             return found
-        return NOTHING if self._knows(field, name) else NOT_RECORDED
+        return NOTHING if self.read(field).complete else NOT_RECORDED
 
     def _tabulate(self, field: str) -> dict[bytes, Reading]:
+        reading = self.read(field)
         groups: dict[bytes, list[Element]] = {}
-        for element in self.read(field).elements:
+        for element in reading.elements:
             groups.setdefault(element.name, []).append(element)
-        return {name: Reading(tuple(group), self._knows(field, name)) for name, group in groups.items()}
+        return {name: Reading(tuple(group), reading.complete) for name, group in groups.items()}
 
-    def _knows(self, field: str, name: bytes) -> bool:
-        """Whether all elements of this name are known."""
-        if field == "headers":
-            return knows_header(self.request, name)
-        return self.read(field).complete
+    def _read_header(self, name: bytes) -> Reading:
+        table = self._tables.setdefault("headers", {})
+        found = table.get(name)
+        if found is None:
+            elements = tuple([Element(value, name) for value in self.header_values(name)])
+            found = table[name] = Reading(elements, knows_header(self.request, name))
+        return found
+
+    def header_values(self, name: bytes) -> Sequence[bytes]:
+        """The values of every header of this lower-case name; none where headers are not recorded."""
+        values = self._header_values
+        if values is None:
+            values = self._header_values = {}
+            if "headers" not in self.request.unrecorded:
+                for sent, value in self.request.headers:
+                    values.setdefault(sent.lower(), []).append(value)
+        return values.get(name, ())
+
+    def has_no_body(self) -> bool:
+        """Whether it is known that no body was sent, not even an empty one: no body place has a value then."""
+        return self.request.body is None and "body" not in self.request.unrecorded
 
     def split_target(self) -> tuple[bytes, bytes | None]:
         """Path and query as sent; no query without a `?`. `#` is an ordinary byte, as it is to a server."""
@@ -90,9 +109,9 @@ class HttpView:
         if self._body is None:
             self._body = decode_body(
                 self.request.body or b"",
-                transfer=self._header(b"transfer-encoding"),
-                content=self._header(b"content-encoding"),
-                media_type=b"".join(self._header(b"content-type")[:1]),
+                transfer=self.header_values(b"transfer-encoding"),
+                content=self.header_values(b"content-encoding"),
+                media_type=b"".join(self.header_values(b"content-type")[:1]),
             )
         return self._body
 
@@ -103,14 +122,9 @@ class HttpView:
                 body = _NOT_DECODABLE
             else:
                 body = DecodedBody(b"") if self.request.body is None else self.decoded_body()
-            declared = b"".join(self._header(b"content-type")[:1])
+            declared = b"".join(self.header_values(b"content-type")[:1])
             self._parsed = parse_body(body.content or b"", declared, complete=body.complete)
         return self._parsed
-
-    def _header(self, name: bytes) -> list[bytes]:
-        if "headers" in self.request.unrecorded:
-            return []
-        return [value for key, value in self.request.headers if len(key) == len(name) and key.lower() == name]
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -231,10 +245,13 @@ def _headers(view: HttpView) -> Reading:
 
 
 def _cookies(view: HttpView) -> Reading:
-    sent = view.read("headers", b"cookie")
+    complete = knows_header(view.request, b"cookie")
+    sent = view.header_values(b"cookie")
+    if not sent:
+        return NOTHING if complete else NOT_RECORDED
     elements: list[Element] = []
-    for header in sent.elements:
-        for piece in header.value.split(b";"):
+    for header in sent:
+        for piece in header.split(b";"):
             piece = piece.strip()
             if not piece:
                 continue
@@ -242,7 +259,7 @@ def _cookies(view: HttpView) -> Reading:
                 return Reading(tuple(elements), complete=False)
             name, _, value = piece.partition(b"=")
             elements.append(Element(value, name))
-    return Reading(tuple(elements), sent.complete)
+    return Reading(tuple(elements), complete)
 
 
 def _body(view: HttpView) -> Reading:
@@ -252,7 +269,7 @@ def _body(view: HttpView) -> Reading:
     if request.body is None:
         return NOTHING
     body = view.decoded_body()
-    return NOT_RECORDED if body.content is None else Reading((Element(body.content),), body.complete)
+    return NOT_RECORDED if body.content is None else _text(body.content, body.complete)
 
 
 def _body_raw(view: HttpView) -> Reading:
@@ -261,7 +278,11 @@ def _body_raw(view: HttpView) -> Reading:
         return NOT_RECORDED
     if request.body is None:
         return NOTHING
-    return Reading((Element(request.body[:MAX_BODY_BYTES]),), len(request.body) <= MAX_BODY_BYTES)
+    return _text(request.body[:MAX_BODY_BYTES], len(request.body) <= MAX_BODY_BYTES)
+
+
+def _text(value: bytes, complete: bool) -> Reading:
+    return Reading((Element(value, cut=not complete),), complete)
 
 
 def _status(view: HttpView) -> Reading:

@@ -10,6 +10,7 @@ class Element(msgspec.Struct, frozen=True):
     name: bytes = b""  # argument, header, cookie or part name; JSON pointer; b"" for places without names
     filename: bytes | None = None  # multipart only
     content_type: bytes | None = None  # multipart only
+    cut: bool = False  # a bound cut `value` off: it is the beginning of the real one (only in incomplete readings)
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -48,18 +48,19 @@ class Draft(msgspec.Struct, frozen=True):
 
 def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     """Drop `present` of a parameter that another facet reads, and pieces of a value that one wants whole."""
-    read = {place_of(facet.tree) for facet in facets if facet.kind != "present"} - {None}
-    whole = {place_of(facet.tree) for facet in facets if isinstance(facet.tree, Condition) and facet.tree.op == "equals"}
+    asked = {place_of(facet.tree) for facet in facets if _op(facet.tree) != "present"}
+    whole = {place_of(facet.tree) for facet in facets if _op(facet.tree) == "equals"}
     kept = []
     for facet in facets:
-        place = place_of(facet.tree)
-        if isinstance(facet.tree, Condition) and place is not None:
-            if facet.tree.op == "present" and (place in read or facet.kind != "present" and place in whole):
-                continue
-            if facet.tree.op == "contains" and place in whole:
-                continue
-        kept.append(facet)
+        place, op = place_of(facet.tree), _op(facet.tree)
+        implied = (op == "present" and place in asked) or (op == "contains" and place in whole)
+        if place is None or not implied:
+            kept.append(facet)
     return tuple(kept)
+
+
+def _op(tree: Tree) -> str:
+    return tree.op if isinstance(tree, Condition) else ""
 
 
 def place_of(tree: Tree) -> tuple[str, bytes] | None:

@@ -38,11 +38,12 @@ def endpoint(facets: tuple[Facet, ...], *, full: bool = False) -> Facet | None:
 
 
 def _strengthen(
-    chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...], enough: float = ENOUGH_BITS
+    chosen: list[Facet], facets: tuple[Facet, ...], kinds: tuple[str, ...], endpoint_free: bool
 ) -> tuple[Facet, ...]:
     """Add facets of `kinds`, most surprising first, until the arm is surprising enough."""
     pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
     arm = Arm(0, without_implied(tuple(chosen)))
+    enough = ENOUGH_FREE_BITS if endpoint_free else ENOUGH_BITS
     while arm.bits < enough and pool:
         facet = pool.pop(0)
         read = {place_of(f.tree) for f in arm.facets} - {None}
@@ -66,7 +67,7 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
     if _asks_for(payloads[0].tree, b"url_value"):  # a remote address is an attack in this parameter only
         payload = Facet("payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}")
     chosen = [place, *(selectors[:1] if place.bits < SURE_ENDPOINT_BITS else []), payload]
-    return _strengthen(chosen, facets, ("selector", "present", "header", "method"))
+    return _strengthen(chosen, facets, ("selector", "present", "header", "method"), endpoint_free)
 
 
 @GENERATORS.add("endpoint_payload")
@@ -78,8 +79,8 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     place = endpoint(facets)
     unsure = not place or place.bits < SURE_ENDPOINT_BITS
     chosen = [*([place] if place else []), *of_kind(facets, "selector")[: int(unsure)], payloads[0]]
-    enough = ENOUGH_FREE_BITS if endpoint_free else ENOUGH_BITS
-    return _strengthen(chosen, facets, ("selector", "payload", "present", "header", "literal", "method"), enough)
+    kinds = ("selector", "payload", "present", "header", "literal", "method")
+    return _strengthen(chosen, facets, kinds, endpoint_free)
 
 
 @GENERATORS.add("payload_anywhere")
@@ -154,7 +155,7 @@ def magic_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fac
     chosen = [*([place] if place else []), *of_kind(facets, "method"), *selectors[:2]]
     if not selectors:
         chosen.append(present[0])
-    return _strengthen(chosen, facets, ("selector", "present", "header", "literal", "payload"))
+    return _strengthen(chosen, facets, ("selector", "present", "header", "literal", "payload"), endpoint_free)
 
 
 @GENERATORS.add("endpoint_literal")
@@ -165,7 +166,7 @@ def endpoint_literal(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
         return None
     place = endpoint(facets)
     chosen = [*([place] if place else []), literals[0]]
-    return _strengthen(chosen, facets, ("literal", "selector", "present", "header", "method"))
+    return _strengthen(chosen, facets, ("literal", "selector", "present", "header", "method"), endpoint_free)
 
 
 @GENERATORS.add("endpoint_structure")
@@ -175,4 +176,4 @@ def endpoint_structure(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[
     chosen = [*([place] if place else []), *of_kind(facets, "method"), *of_kind(facets, "header")[:1]]
     if not chosen or (not place and not of_kind(facets, "header", "present")):
         return None
-    return _strengthen(chosen, facets, ("present", "selector", "header", "literal"))
+    return _strengthen(chosen, facets, ("present", "selector", "header", "literal"), endpoint_free)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 
 from ruleforge.errors import RuleError
 from ruleforge.events import decoding
-from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, quote
+from ruleforge.rules.patterns import Pattern, Span, compile_alternatives, quote, reads_ahead
 
 MAX_FORMS = 32  # canonical forms tried of one value, itself included
 MAX_FORM_BYTES = 8 << 20  # of all forms together: values up to 256 KiB always get all 32
@@ -60,8 +60,6 @@ class Found(msgspec.Struct, frozen=True):
 class PayloadClass:
     """A compiled payload class. `matches` asks, `find` also tells why; both try the cheap forms first."""
 
-    __slots__ = ("_decodes", "_every", "_forms", "_triggered", "data")
-
     def __init__(self, data: ClassData) -> None:
         unknown = [form for form in data.forms if form not in FORMS]
         if unknown:
@@ -87,6 +85,21 @@ class PayloadClass:
         forms = self.forms(value)
         next(forms)  # the value itself
         return any(self._is_payload(form) for form in forms)
+
+    def surely_matches(self, beginning: bytes) -> bool:
+        """Say whether every value that begins so is a payload: the match does not depend on what follows."""
+        for form in self.forms(beginning):
+            folded = form.lower()
+            span = self._every.search(folded) if self._triggered(folded) else None
+            if span is not None and (span.end < len(form) or self._open_ended.test(folded)):
+                return True
+        return False
+
+    @cached_property
+    def _open_ended(self) -> Pattern:
+        """The patterns that do not look at what follows; one that finds nothing where there are none."""
+        regexes = tuple(pattern.regex.encode() for pattern in self.data.patterns)
+        return compile_alternatives(tuple(regex for regex in regexes if not reads_ahead(regex)) or (rb"[^\x00-\xff]",))
 
     def find(self, value: bytes) -> Found | None:
         """Return the first form that is a payload, the place in it and the pattern; None when there is none."""

@@ -1,5 +1,6 @@
 """The one place that compiles patterns which come from data: RE2 over bytes, linear time, bounded size."""
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ _SHIPPED_BYTES = 10_000  # of one pattern in data that comes with the program
 _SHIPPED_PROGRAM = 200_000
 _SHIPPED_MEMORY = 64 << 20  # taken only as states are met; with 8 MiB a hit of the largest class costs seven times more
 _FLAGS = frozenset(b"ism-")
+_ESCAPED = re.compile(rb"\\Q(?:[^\\]|\\(?!E))*+(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text is passed over
 
 
 class Span(NamedTuple):
@@ -70,6 +72,11 @@ def compile_alternatives(regexes: tuple[bytes, ...]) -> Pattern:
         _compile(regex, _SHIPPED_BYTES, _SHIPPED_PROGRAM)
     joined = b"|".join(b"(?:" + regex + b")" for regex in regexes)
     return _compile(joined, len(joined), _SHIPPED_PROGRAM)
+
+
+def reads_ahead(regex: bytes) -> bool:
+    r"""Say whether a match may depend on the bytes after it, or on there being none: `\z`, `\b` and `\B`."""
+    return any(found[1] in (b"z", b"b", b"B") for found in _ESCAPED.finditer(regex))
 
 
 def quote(literal: bytes) -> bytes:

@@ -17,9 +17,9 @@ def product_of(advisory: Advisory) -> str:
             if vendor in _families():
                 return f"{vendor}/*"
             return _aliases().get(f"{vendor}/{name}", f"{vendor}/{name}")
-    # A source without metadata names its vendor first in the title; only reviewed families are taken from there.
+    # A source without metadata names its vendor first in the title; only reviewed names are taken from there.
     first = _plain(advisory.title.split(" ", 1)[0]).replace("_", "")
-    return f"{first}/*" if first in _families() else ""
+    return f"{first}/*" if first in _families() else _aliases().get(f"{first}/", "")
 
 
 def _plain(text: str) -> str:

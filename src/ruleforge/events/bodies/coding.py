@@ -125,13 +125,16 @@ def _to_utf8(body: bytes, media_type: bytes, complete: bool) -> DecodedBody:
     codec = _wide_codec(body, media_type)
     if codec is None:
         return DecodedBody(body, complete)
-    if codec == "utf-7":
-        text = body.decode(codec, "replace")
-    else:
-        even = body[2 * body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) :]
-        text = even[: len(even) & ~1].decode(codec, "surrogatepass")
+    marked = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    decoder = codecs.getincrementaldecoder(codec)("replace" if codec == "utf-7" else "surrogatepass")
+    # Of a body that was cut, a last character that is not whole is left out: it would come out as another.
+    text = decoder.decode(body if codec == "utf-7" else _even(body[2 * marked :]), final=complete)
     narrow = text.encode("utf-8", "surrogatepass")
     return DecodedBody(narrow[:MAX_BODY_BYTES], complete and len(narrow) <= MAX_BODY_BYTES)
+
+
+def _even(body: bytes) -> bytes:
+    return body[: len(body) & ~1]
 
 
 def _wide_codec(body: bytes, media_type: bytes) -> str | None:

@@ -28,11 +28,17 @@ def sniff_boundary(body: bytes) -> bytes:
     return line[1].rstrip() if line else b""
 
 
-def parse_multipart(body: bytes, boundary: bytes) -> Reading | None:
+def parse_multipart(body: bytes, boundary: bytes, *, cut: bool = False) -> Reading | None:
     """Read every part with its field name, value, file name and content type.
 
     Line ends may be LF, the closing boundary may be missing, names may be unquoted. A part that states several
     different file names is given once for each: servers differ in which one they take.
+
+    Args:
+        body: all of it, or its beginning.
+        boundary: as declared or shown, without the two dashes.
+        cut: only the beginning is known. Then the value of a part that is not closed is marked, and such a part whose
+            headers are not closed either is left out.
 
     Returns:
         None where the boundary does not occur.
@@ -41,30 +47,40 @@ def parse_multipart(body: bytes, boundary: bytes) -> Reading | None:
         return None
     elements: list[Element] = []
     seen = False
-    for part in _parts(body, b"--" + boundary):
+    delimiter = b"--" + boundary
+    for part, is_open in _parts(_before_open_line(body, delimiter) if cut else body, delimiter):
         seen = True
-        elements += _elements(part) if part is not None else ()
+        elements += _elements(part, cut=cut and is_open) if part is not None else ()
         if len(elements) > MAX_VALUES:
             return Reading(tuple(elements[:MAX_VALUES]), complete=False)
     return Reading(tuple(elements)) if seen else None
 
 
-def _parts(body: bytes, delimiter: bytes) -> Iterator[bytes | None]:
-    """Each part's bytes; None once for a body that is closed without one."""
+def _before_open_line(body: bytes, delimiter: bytes) -> bytes:
+    """Drop a last line, and the line end before it, that might go on to be a delimiter."""
+    start = body.rfind(b"\n") + 1
+    line = body[start:]
+    if delimiter.startswith(line) or line.startswith(delimiter):
+        body = body[: max(0, start - 1)]
+    return body.removesuffix(b"\r")
+
+
+def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes | None, bool]]:
+    """Each part's bytes, and whether it runs to the end of the body; None once for a body closed without a part."""
     start, at = -1, body.find(delimiter)
     while at >= 0:
         after = _AFTER_DELIMITER.match(body, at + len(delimiter))
         if after and (at == 0 or body[at - 1] == 0x0A):
             if start >= 0:
-                yield body[start : max(start, at - (2 if body[at - 2 : at] == b"\r\n" else 1))]
+                yield body[start : max(start, at - (2 if body[at - 2 : at] == b"\r\n" else 1))], False
             if after[1]:
                 if start < 0:
-                    yield None
+                    yield None, False
                 return
             start = after.end()
         at = body.find(delimiter, at + len(delimiter))
     if start >= 0:
-        yield body[start:]
+        yield body[start:], True
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -75,11 +91,13 @@ class _Head(msgspec.Struct, frozen=True):
     content_type: bytes | None
 
 
-def _elements(part: bytes) -> list[Element]:
+def _elements(part: bytes, *, cut: bool) -> list[Element]:
     blank = _BLANK_LINE.search(part)
+    if cut and not blank:
+        return []
     head = _head(part[: blank.start()] if blank else part)
     value = part[blank.end() :] if blank else b""
-    return [Element(value, head.name, filename, head.content_type) for filename in head.filenames]
+    return [Element(value, head.name, filename, head.content_type, cut) for filename in head.filenames]
 
 
 def _head(block: bytes) -> _Head:

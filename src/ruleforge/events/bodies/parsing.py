@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ruleforge.events.bodies.form import parse_arguments, parse_raw_arguments
+from ruleforge.events.bodies.form import decode_arguments, parse_raw_arguments
 from ruleforge.events.bodies.json_leaves import parse_json
 from ruleforge.events.bodies.multipart import boundary_of, parse_multipart, sniff_boundary
 from ruleforge.events.bodies.xml_leaves import parse_xml
@@ -30,13 +30,34 @@ def parse_body(body: bytes, content_type: bytes = b"", *, complete: bool = True)
     Args:
         body: after content codings, in UTF-8.
         content_type: the header's value; empty where there is none or it is not known.
-        complete: False where a bound cut `body` off; then every reading is incomplete.
+        complete: False where a bound cut `body` off; then every reading is incomplete, and a value that the cut went
+            through is marked.
     """
-    found = _read(body, content_type) if body else {}
-    if not complete:
-        whole = dict.fromkeys(ParsedBody.__struct_fields__, NOT_RECORDED)
-        found = whole | {name: Reading(reading.elements, complete=False) for name, reading in found.items()}
+    if complete:
+        return ParsedBody(**_read(body, content_type)) if body else _NO_BODY
+    found = dict.fromkeys(ParsedBody.__struct_fields__, NOT_RECORDED)
+    for name, reading in (_read_cut(body, content_type) if body else {}).items():
+        found[name] = Reading(reading.elements, complete=False)
     return ParsedBody(**found)
+
+
+_NO_BODY = ParsedBody()
+
+
+def _read_cut(body: bytes, content_type: bytes) -> dict[str, Reading]:
+    """Read the beginning of a body. No parser takes the place of a declared one: that one might read the whole."""
+    declared, shown = _declared(content_type), _shown(body)
+    kind = declared or shown
+    if kind == "form":
+        return _form(body, cut=True)
+    if kind == "multipart":
+        boundary = boundary_of(content_type) if declared else sniff_boundary(body)
+        reading = parse_multipart(body, boundary, cut=True)
+    else:
+        reading = _parse(kind, body, content_type)
+        if reading is not None:  # a root that is a scalar may go on
+            reading = Reading(tuple(element for element in reading.elements if element.name))
+    return {} if reading is None else {kind: reading}
 
 
 def _read(body: bytes, content_type: bytes) -> dict[str, Reading]:
@@ -56,8 +77,9 @@ def _read(body: bytes, content_type: bytes) -> dict[str, Reading]:
     return {} if reading is None else {shown: reading}
 
 
-def _form(body: bytes) -> dict[str, Reading]:
-    return {"form": parse_arguments(body), "form_raw": parse_raw_arguments(body)}
+def _form(body: bytes, *, cut: bool = False) -> dict[str, Reading]:
+    raw = parse_raw_arguments(body, cut=cut)
+    return {"form": decode_arguments(raw, body), "form_raw": raw}
 
 
 def _parse(kind: str, body: bytes, content_type: bytes) -> Reading | None:
