@@ -28,7 +28,7 @@ PROBES = ("exposed-panels", "technologies", "osint")
 
 
 def part_of(row: dict[str, Any]) -> str:
-    """fit or hold, by the data README: hash of the Host header, or of the source where there is none."""
+    """Fit or hold, by the data README: hash of the Host header, or of the source where there is none."""
     host = next((value for name, value in row["headers"] if name.lower() == "host"), row["source"])
     return "hold" if hashlib.sha256(host.encode()).hexdigest()[-1] in "012" else "fit"
 
@@ -52,7 +52,8 @@ def hits_of(rules: list[Rule], requests: list[Request]) -> dict[int, list[int]]:
 
 
 def exploits(rules: list[Rule], data: Path, misses: bool) -> dict[str, Any]:
-    rows = [json.loads(line) for line in gzip.open(data / "exploits/exploits-dev.jsonl.gz")]
+    with gzip.open(data / "exploits/exploits-dev.jsonl.gz") as lines:
+        rows = [json.loads(line) for line in lines]
     requests = [r for r in read_requests(data / "exploits/exploits-dev.jsonl.gz") if isinstance(r, Request)]
     assert len(rows) == len(requests)
     found = hits_of(rules, requests)
@@ -73,7 +74,9 @@ def exploits(rules: list[Rule], data: Path, misses: bool) -> dict[str, Any]:
         result[f"{name}_missed_without_rule"] = sum(not by_cve[cve] for cve in missed)
         readable = [c for c in missed if int(hashlib.sha256(c.encode()).hexdigest()[-1], 16) % 2 == 0]
         if misses:
-            print(f"missed {name} (even half only): {' '.join(c + ('' if by_cve[c] else '(no rule)') for c in readable)}")
+            print(
+                f"missed {name} (even half only): {' '.join(c + ('' if by_cve[c] else '(no rule)') for c in readable)}"
+            )
     probes = [i for i, row in enumerate(rows) if row["kind"] == "probe" and row["in_nuclei_3077"]]
     result["probes"] = len(probes)
     result["probes_fired"] = sum(bool(by_cve[rows[i]["cve"]] & set(found.get(i, ()))) for i in probes)
@@ -117,12 +120,17 @@ def cross(rules: list[Rule], data: Path, misses: bool) -> dict[str, Any]:
     if misses:
         for number, names in sorted(aliased.items()):
             print("cross", rules[number].id, sorted(names)[:4])
-    return {"exploit_requests": len(requests), "rules_on_other_cve_raw": len(raw), "rules_on_other_product": len(aliased)}
+    return {
+        "exploit_requests": len(requests),
+        "rules_on_other_cve_raw": len(raw),
+        "rules_on_other_product": len(aliased),
+    }
 
 
 def benign(rules: list[Rule], data: Path, misses: bool) -> dict[str, Any]:
     path = data / "traffic/benign-dev.jsonl.gz"
-    rows = [json.loads(line) for line in gzip.open(path)]
+    with gzip.open(path) as lines:
+        rows = [json.loads(line) for line in lines]
     requests = [r for r in read_requests(path) if isinstance(r, Request)]
     started = time.process_time()
     found = hits_of(rules, requests)

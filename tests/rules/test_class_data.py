@@ -31,6 +31,7 @@ EXPECTED = {
     "jndi",
     "ldap_nosql_injection",
     "serialized_object",
+    "shellshock",
     "sql_injection",
     "template_injection",
     "traversal",

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -71,7 +72,7 @@ def tokens(request: Request) -> Iterator[tuple[str, bytes]]:
     segments = [segment for segment in path.split(b"/") if segment][:40]
     for segment in segments:
         yield "segment", segment[:200]
-    for left, right in zip(segments, segments[1:], strict=False):
+    for left, right in pairwise(segments):
         yield "tail", left[:200] + b"/" + right[:200]
     for place in ("args", "json", "multipart"):
         for element in view.read(place).elements[:MAX_TOKENS_PER_REQUEST]:

@@ -38,16 +38,17 @@ CWE_CLASSES: dict[str, tuple[str, ...]] = {
 TAG_CLASSES: dict[str, tuple[str, ...]] = {
     "lfi": ("traversal",), "traversal": ("traversal",), "lfr": ("traversal",), "sqli": ("sql_injection",),
     "xss": ("xss",), "rce": ("command_injection", "code_injection", "template_injection"),
-    "cmdi": ("command_injection",), "shellshock": ("shellshock",), "ssrf": ("url_value",), "redirect": ("url_value",), "rfi": ("url_value",),
-    "open-redirect": ("url_value",), "xxe": ("xxe",), "deserialization": ("serialized_object",),
+    "cmdi": ("command_injection",), "shellshock": ("shellshock",), "ssrf": ("url_value",),
+    "redirect": ("url_value",), "rfi": ("url_value",), "open-redirect": ("url_value",), "xxe": ("xxe",),
+    "deserialization": ("serialized_object",),
     "fileupload": ("upload_name", "code_injection"), "file-upload": ("upload_name",), "ssti": ("template_injection",),
     "jndi": ("jndi",), "log4j": ("jndi",), "crlf": ("crlf_injection",), "ognl": ("template_injection",),
     "injection": ("command_injection", "template_injection"), "intrusive": (),
 }  # fmt: skip
 # From the most telling to the least: which class names a value that several claim and nothing else decides.
 SPECIFICITY = (
-    "shellshock", "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection", "sql_injection",
-    "traversal", "xss", "crlf_injection", "ldap_nosql_injection", "upload_name", "url_value",
+    "shellshock", "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection",
+    "sql_injection", "traversal", "xss", "crlf_injection", "ldap_nosql_injection", "upload_name", "url_value",
 )  # fmt: skip
 
 
@@ -153,26 +154,33 @@ def _segment(raw: bytes, standins: tuple[bytes, ...]) -> Segment:
 
 
 def _parts(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Part]:
+    yield from _named_values(view, standins)
+    yield from _telling_headers(view, standins)
+    for element in view.read("cookies").elements:
+        yield _part("cookies", element, standins)
+    parsed = any(view.read(place).elements for place in ("form_args", "json", "multipart"))
+    if not parsed or any(_looks_unparsed(element, view) for element in view.read("form_args").elements):
+        for element in view.read("body").elements:
+            if element.value:
+                yield _part("body", element, standins)
+
+
+def _named_values(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Part]:
     for place in ("query_args", "form_args", "json", "multipart", "xml"):
         for element in view.read(place).elements:
             if place == "form_args" and _looks_unparsed(element, view):
                 continue
             yield _part(place, element, standins)
+
+
+def _telling_headers(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Part]:
+    """Headers that no ordinary client sends, and payloads in those that each client sends."""
     for element in view.read("headers").elements:
         classes = classes_of(element.value)
         if element.name in URL_HEADERS:
             classes = tuple(c for c in classes if c != "url_value")
         if element.name not in ORDINARY_HEADERS or (classes and element.name not in (b"host", b"cookie")):
             yield msgspec.structs.replace(_part("headers", element, standins), classes=classes)
-    for element in view.read("cookies").elements:
-        yield _part("cookies", element, standins)
-    if not any(view.read(place).elements for place in ("form_args", "json", "multipart")):
-        for element in view.read("body").elements:
-            if element.value:
-                yield _part("body", element, standins)
-    elif any(_looks_unparsed(element, view) for element in view.read("form_args").elements):
-        for element in view.read("body").elements:
-            yield _part("body", element, standins)
 
 
 def _looks_unparsed(element: Element, view: HttpView) -> bool:

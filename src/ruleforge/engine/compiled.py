@@ -10,25 +10,16 @@ from typing import NamedTuple, TypeAlias
 
 from ruleforge.engine.literals import Clause, clause_zones, requirements
 from ruleforge.engine.matching import Matcher, make_matcher
-from ruleforge.engine.reference import Ask, compile_rule
-from ruleforge.engine.zones import ZoneText, read_zone
+from ruleforge.engine.rarity import Rarity, background_rarity
+from ruleforge.engine.reference import Ask, SharedView, compile_rule
+from ruleforge.engine.zones import BODY_ZONES, OWN_ZONE, ZONES, ZoneText, read_zone
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
 
-Rarity: TypeAlias = Callable[[str, bytes], float]  # share of benign requests whose text of a zone holds a literal
 MakeMatcher: TypeAlias = Callable[[Sequence[bytes]], Matcher]
 
 _MAX_PLANS = 256  # one per set of incomplete zones that was met; sources have a handful
-_SHARE_PER_BYTE = 0.45  # a literal of one more byte stands in so many of the texts, when nothing is known of it
-# Literals that stand in most requests, or in whole families of them, although they are long.
-_COMMON = frozenset(
-    b"accept accept-encoding accept-language action admin ajax api application assets authorization connection content "
-    b"content-length content-type cookie css data delete description email file files form-data get gzip home host "
-    b"http https html id image images index index.html index.php javascript json keep-alive lang login message mozilla "
-    b"name page password path php post put query referer search select session static status submit text title token "
-    b"type upload url user user-agent username value version wp-admin wp-content www".split()
-)
 
 
 class Hit(NamedTuple):
@@ -65,10 +56,19 @@ class Tally:
             self.unknowns[rule] += 1
 
 
+class _Zone(NamedTuple):
+    """What is searched for in one zone."""
+
+    name: str
+    matcher: Matcher
+    owners: tuple[tuple[int, ...], ...]  # rules of each literal
+
+
 class _Plan(NamedTuple):
     """How to find candidates while some zones are incomplete."""
 
-    matchers: tuple[tuple[str, Matcher, tuple[tuple[int, ...], ...]], ...]  # zone, literals, rules of each literal
+    matchers: tuple[_Zone, ...]
+    bodiless: tuple[_Zone, ...]  # those of `matchers` that a request without a body can have something in
     always: tuple[int, ...]  # rules to evaluate for every request
     unknown: tuple[int, ...]  # rules that are unknown unless one of their literals is found
 
@@ -83,7 +83,8 @@ class CompiledSet:
 
         Args:
             rules: rules over `http.request` that ask about one request.
-            rarity: how often benign requests hold a literal; the rarer one of each rule is searched for.
+            rarity: how often benign requests hold a literal; the rarest one of each rule is searched for. By default
+                what the background table that ships says.
             matcher: what searches for many literals at once.
 
         Raises:
@@ -91,7 +92,7 @@ class CompiledSet:
         """
         self.rules = tuple(rules)
         self._asks: tuple[Ask, ...] = tuple(compile_rule(rule).ask for rule in self.rules)
-        self._rarity, self._matcher = rarity or default_rarity, matcher
+        self._rarity, self._matcher = rarity or background_rarity(), matcher
         self._clauses = [self._priced(rule) for rule in self.rules]
         self._plans: dict[frozenset[str], _Plan] = {}
         self._base = self._plan(frozenset())
@@ -120,8 +121,10 @@ class CompiledSet:
 
     def answers(self, request: Request | HttpView) -> Answers:
         """Return which rules hold for one request, and which cannot be decided."""
-        view = request if isinstance(request, HttpView) else HttpView(request)
+        view = request if isinstance(request, HttpView) else SharedView(request)
         candidates, assumed = self._candidates(view)
+        if not candidates and not assumed:
+            return _NO_ANSWERS
         asks = self._asks
         hits: list[int] = []
         unknowns: list[int] = []
@@ -135,26 +138,29 @@ class CompiledSet:
             unknowns = sorted(unknowns + [rule for rule in assumed if rule not in candidates])
         return Answers(tuple(hits), tuple(unknowns), len(candidates))
 
-    def _candidates(self, view: HttpView) -> tuple[Mapping[int, None], tuple[int, ...]]:
+    def _candidates(self, view: HttpView) -> tuple[Sequence[int], tuple[int, ...]]:
         """Return the rules to evaluate, and those that are unknown unless they are among the former."""
+        incomplete = _GAPS.get(view.request.unrecorded, _NO_ZONES)
         texts: dict[str, ZoneText] = {}
-        plan, incomplete = self._base, frozenset[str]()
-        while True:  # ends: every round either makes `incomplete` larger or leaves
-            for zone, _, _ in plan.matchers:
-                if zone not in texts:
-                    texts[zone] = read_zone(view, zone)
-            gaps = frozenset(zone for zone, _, _ in plan.matchers if not texts[zone].complete) - incomplete
-            if not gaps:
+        while True:  # ends: every round makes `incomplete` larger, or is the last
+            plan = self._plan(incomplete) if incomplete else self._base
+            gaps = incomplete
+            found: list[int] = []
+            for zone, matcher, owners in plan.bodiless if view.has_no_body() else plan.matchers:
+                made = texts.get(zone)
+                if made is None:
+                    made = texts[zone] = read_zone(view, zone)
+                if not made.complete:
+                    gaps |= {zone}
+                if made.text:
+                    for literal in matcher.find(made.text):
+                        found += owners[literal]
+            if gaps == incomplete:
                 break
-            incomplete |= gaps
-            plan = self._plan(incomplete)
-        found = set(plan.always)
-        for zone, matcher, owners in plan.matchers:
-            text = texts[zone].text
-            if text:
-                for literal in matcher.find(text):
-                    found.update(owners[literal])
-        return dict.fromkeys(sorted(found)), plan.unknown
+            incomplete = gaps
+        if found or plan.always:
+            return sorted({*found, *plan.always}), plan.unknown
+        return (), plan.unknown
 
     def _plan(self, incomplete: frozenset[str]) -> _Plan:
         plan = self._plans.get(incomplete)
@@ -179,20 +185,32 @@ class CompiledSet:
             for zone, text in sorted(clause):
                 owners.setdefault(zone, {}).setdefault(text, []).append(rule)
         matchers = tuple(
-            (zone, self._matcher(tuple(texts)), tuple(map(tuple, texts.values()))) for zone, texts in owners.items()
+            _Zone(zone, self._matcher(tuple(texts)), tuple(map(tuple, texts.values())))
+            for zone, texts in owners.items()
         )
-        return _Plan(matchers, tuple(always), tuple(unknown))
+        bodiless = tuple(zone for zone in matchers if zone.name not in BODY_ZONES)
+        return _Plan(matchers, bodiless, tuple(always), tuple(unknown))
 
     def _priced(self, rule: Rule) -> list[tuple[float, Clause]]:
         """Return the clauses of a rule with their expected share of benign requests, rarest first."""
         assert isinstance(rule.when, AllOf | AnyOf | Not | Some | Condition)  # compile_rule refuses the others
-        clauses = requirements(rule.when, dict(rule.classes))
+        clauses = requirements(rule.when, dict(rule.classes), OWN_ZONE)
         return sorted(((clause_share(clause, self._rarity), clause) for clause in clauses), key=lambda pair: pair[0])
 
 
 def clause_share(clause: Clause, rarity: Rarity) -> float:
     """Return the share of benign requests that hold an alternative of `clause`, at most 1."""
     return min(1.0, sum(rarity(zone, text) for zone, text in sorted(clause)))
+
+
+_NO_ZONES: frozenset[str] = frozenset()
+_NO_ANSWERS = Answers((), (), 0)
+# What is incomplete at least, by what the source does not record, so that most requests need one round.
+_GAPS: Mapping[frozenset[str], frozenset[str]] = {
+    frozenset({"body"}): BODY_ZONES | {"args", "args.raw"},
+    frozenset({"body", "headers"}): BODY_ZONES | {"args", "args.raw", "headers", "cookies"},
+    frozenset({"headers"}): frozenset({"headers", "cookies"}),
+}
 
 
 def _is_unknown(tree: Root, incomplete: frozenset[str]) -> bool:
@@ -209,20 +227,4 @@ def _is_unknown(tree: Root, incomplete: frozenset[str]) -> bool:
 
 
 # Fields that are incomplete, whatever name is asked for, exactly when the zone of the same name is.
-_WHOLE_ZONES = frozenset({"args", "args.raw", "json", "multipart", "xml", "cookies", "body", "body.raw"})
-
-
-def default_rarity(zone: str, text: bytes) -> float:
-    """Guess how often benign requests hold a literal: the longer the rarer, common words of the web apart."""
-    words = [word for word in _words(text) if word]
-    known = sum(len(word) for word in words if word in _COMMON)
-    surprising = len(text) - known
-    return min(1.0, _ZONE_SHARE.get(zone, 1.0) * _SHARE_PER_BYTE ** max(surprising - 1, 0))
-
-
-def _words(text: bytes) -> list[bytes]:
-    return text.translate(_BREAKS).split(b" ")
-
-
-_BREAKS = bytes(byte if chr(byte).isalnum() or byte in b"-." else 0x20 for byte in range(128)) + b" " * 128
-_ZONE_SHARE: Mapping[str, float] = {"json": 0.2, "multipart": 0.05, "xml": 0.02, "cookies": 0.5, "body": 0.5}
+_WHOLE_ZONES = frozenset(ZONES) - {"headers", "method", "target", "path"}

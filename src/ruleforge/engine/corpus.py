@@ -48,7 +48,7 @@ def _grams(text: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Hash each 4-byte window to a bucket (Knuth's multiplicative constant)."""
     wide = text.astype(np.uint32)
     code = wide[:-3] | (wide[1:-2] << 8) | (wide[2:-1] << 16) | (wide[3:] << 24)
-    return (code * np.uint32(2654435761)) >> np.uint32(32 - BUCKET_BITS)
+    return np.right_shift(code * np.uint32(2654435761), np.uint32(32 - BUCKET_BITS)).astype(np.uint32)
 
 
 def _postings(text: bytes, ends: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Rows]:
@@ -301,7 +301,10 @@ class _Zone:
             self.text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.grams: tuple[Any, Any] | None = None
         if zone in GRAM_ZONES:
-            self.grams = (np.load(folder / f"{zone}.starts.npy"), np.load(folder / f"{zone}.postings.npy", mmap_mode="r"))
+            self.grams = (
+                np.load(folder / f"{zone}.starts.npy"),
+                np.load(folder / f"{zone}.postings.npy", mmap_mode="r"),
+            )
 
     def rows_with(self, literal: bytes) -> Rows:
         rows = self._search(literal) if self.grams is None or len(literal) < 4 else self._lookup(literal)

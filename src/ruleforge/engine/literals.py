@@ -49,18 +49,29 @@ class _Piece(NamedTuple):
     right: bool = False
 
 
-def requirements(tree: Tree, classes: Mapping[str, int] | None = None) -> tuple[Clause, ...]:
+def requirements(
+    tree: Tree, classes: Mapping[str, int] | None = None, zones: Mapping[str, str] = FIELD_ZONE
+) -> tuple[Clause, ...]:
     """Return the clauses of `tree`, best first: longest literals, then fewest alternatives.
 
     Args:
         tree: the condition of a rule.
         classes: versions of the payload classes the tree uses; a class that is not named here adds no clause.
+        zones: the zone to look in for each field; FIELD_ZONE or OWN_ZONE.
     """
+    rules = _Rules(classes or {}, zones)
     clauses = {
-        frozenset(Literal(item.zone, item.text) for item in draft) for draft in _drafts(tree, None, classes or {})
+        frozenset(Literal(item.zone, item.text) for item in draft) for draft in _drafts(tree, None, rules)
     }
     kept = [clause for clause in clauses if not any(other < clause for other in clauses)]
     return tuple(sorted(kept, key=_rank)[:MAX_CLAUSES])
+
+
+class _Rules(NamedTuple):
+    """What the clauses of a rule depend on beside its tree."""
+
+    classes: Mapping[str, int]
+    zones: Mapping[str, str]
 
 
 def clause_holds(clause: Clause, texts: Mapping[str, bytes]) -> bool:
@@ -82,20 +93,20 @@ def _best(drafts: tuple[_Draft, ...]) -> _Draft:
     return min(drafts, key=_rank)
 
 
-def _drafts(tree: Tree, place: str | None, classes: Mapping[str, int]) -> tuple[_Draft, ...]:
+def _drafts(tree: Tree, place: str | None, rules: _Rules) -> tuple[_Draft, ...]:
     """Return the clauses of a tree; `place` is that of the `some` around it."""
     match tree:
         case AllOf(parts):
-            found = [draft for part in parts for draft in _drafts(part, place, classes)]
+            found = [draft for part in parts for draft in _drafts(part, place, rules)]
             return _pruned(_joined(found) if place is not None else found)
         case AnyOf(parts):
-            return _either([_drafts(part, place, classes) for part in parts])
+            return _either([_drafts(part, place, rules) for part in parts])
         case Not():
             return ()
         case Some(inner, where):
-            return _drafts(where, inner, classes) if inner in FIELD_ZONE else ()
+            return _drafts(where, inner, rules) if inner in rules.zones else ()
         case Condition():
-            return _of_condition(tree, classes) if place is None else _of_element(tree, FIELD_ZONE[place], classes)
+            return _of_condition(tree, rules) if place is None else _of_element(tree, rules.zones[place], rules)
 
 
 def _pruned(drafts: Iterable[_Draft]) -> tuple[_Draft, ...]:
@@ -138,22 +149,22 @@ def _either(choices: list[tuple[_Draft, ...]]) -> tuple[_Draft, ...]:
     return made
 
 
-def _of_condition(condition: Condition, classes: Mapping[str, int]) -> tuple[_Draft, ...]:
-    zone = FIELD_ZONE.get(condition.field)
+def _of_condition(condition: Condition, rules: _Rules) -> tuple[_Draft, ...]:
+    zone = rules.zones.get(condition.field)
     if zone is None:
         return ()
-    values = _of_values(condition, zone, classes)
+    values = _of_values(condition, zone, rules.classes)
     if condition.name is None or not ZONES[zone].named or not _needs_element(condition):
         return values
     names = _of_name(condition.field, condition.name, zone)
     return tuple(_joined([*names, *values]))
 
 
-def _of_element(condition: Condition, zone: str, classes: Mapping[str, int]) -> tuple[_Draft, ...]:
+def _of_element(condition: Condition, zone: str, rules: _Rules) -> tuple[_Draft, ...]:
     """Return the clauses of a condition inside `some`, where fields are the parts of one element."""
     if condition.field != "name":
         known = condition.field in ("value", "filename", "content_type")
-        return _of_values(condition, zone, classes) if known else ()
+        return _of_values(condition, zone, rules.classes) if known else ()
     # Names are written once, not in their decoded forms.
     if condition.op == "is_class" or any(transform.startswith("percent") for transform in condition.transforms):
         return ()
@@ -198,8 +209,9 @@ def _needs_element(condition: Condition) -> bool:
 
 
 def _of_name(field: str, name: Name, zone: str) -> tuple[_Draft, ...]:
-    if name.how not in ("exact", "lower"):
-        return ()
+    if name.how == "regex":
+        clauses = regex_clauses(name.text)
+        return tuple(frozenset(_Alternative(zone, text) for text in clause) for clause in clauses)
     if field == "json":
         return _of_pointer(name.text, zone)
     return (frozenset({_Alternative(zone, NAME_EDGE + name.text.lower() + VALUE_EDGE, "name")}),)

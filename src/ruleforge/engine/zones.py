@@ -9,14 +9,13 @@ as they are: they can only add occurrences. A value with percent escapes left is
 that literals behind `percent_decode` occur as well.
 """
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from ruleforge.events.decoding import MAX_ROUNDS, percent_decode
+from ruleforge.events.decoding import MAX_ROUNDS, normalize_path, percent_decode
 from ruleforge.events.places import HttpView, knows_header
-from ruleforge.events.reading import NOTHING, Element, Reading
+from ruleforge.events.reading import Element, Reading
 
 NAME_EDGE = b"\x00"  # before a name, after a value
 VALUE_EDGE = b"\x01"  # between a name and its value
@@ -38,6 +37,11 @@ ZONES: Mapping[str, Zone] = {
     "path": Zone(("path.decoded", "path"), ("path.decoded", "path")),
     "args": Zone(("args",), ("args", "query_args", "form_args"), named=True),
     "args.raw": Zone(("args.raw",), ("args.raw", "query_args.raw", "form_args.raw"), named=True),
+    # The halves of args by themselves: a query is complete also where the source does not record bodies.
+    "query_args": Zone(("query_args",), (), named=True),
+    "query_args.raw": Zone(("query_args.raw",), (), named=True),
+    "form_args": Zone(("form_args",), (), named=True),
+    "form_args.raw": Zone(("form_args.raw",), (), named=True),
     "json": Zone(("json",), ("json",), named=True),
     "multipart": Zone(("multipart",), ("multipart",), named=True),
     "xml": Zone(("xml",), ("xml",), named=True),
@@ -47,6 +51,9 @@ ZONES: Mapping[str, Zone] = {
     "body.raw": Zone(("body.raw",), ("body.raw",)),
 }
 FIELD_ZONE: Mapping[str, str] = {field: zone for zone, made in ZONES.items() for field in made.fields}
+OWN_ZONE: Mapping[str, str] = {field: field if field in ZONES else zone for field, zone in FIELD_ZONE.items()}
+# Zones without a value in a request that has no body.
+BODY_ZONES = frozenset({"json", "multipart", "xml", "body", "body.raw", "form_args", "form_args.raw"})
 
 
 class ZoneText(msgspec.Struct, frozen=True):
@@ -59,7 +66,7 @@ class ZoneText(msgspec.Struct, frozen=True):
 class ZoneTexts(Mapping[str, ZoneText]):
     """All zones of one request, each made when it is first asked for."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: HttpView) -> None:
         self._view = view
         self._made: dict[str, ZoneText] = {}
 
@@ -76,32 +83,90 @@ class ZoneTexts(Mapping[str, ZoneText]):
         return len(ZONES)
 
 
-def zone_texts(view: View) -> ZoneTexts:
+def zone_texts(view: HttpView) -> ZoneTexts:
     """Return the zones of a request, made lazily: asking for one zone parses nothing that only others need."""
     return ZoneTexts(view)
 
 
-def zone_text(view: View, zone: str) -> bytes:
+def zone_text(view: HttpView, zone: str) -> bytes:
     """Return the folded text of one zone. Nothing is kept: ask once, or use `zone_texts`."""
     return read_zone(view, zone).text
 
 
-def zone_complete(view: View, zone: str) -> bool:
+def zone_complete(view: HttpView, zone: str) -> bool:
     """Say whether the text of `zone` holds all there was: a literal that is not in it was not in the request."""
     return all(view.read(source).complete for source in ZONES[zone].sources)
 
 
-def read_zone(view: View, zone: str) -> ZoneText:
+def read_zone(view: HttpView, zone: str) -> ZoneText:
     """Return text and completeness of one zone in one go."""
-    made = ZONES[zone]
-    readings = [view.read(source) for source in made.sources]
-    complete = all(reading.complete for reading in readings)
-    if made.named:
-        return ZoneText(_named_text(readings[0].elements), complete)
-    return ZoneText(_plain_text(readings, made.edged), complete)
+    quick = _QUICK.get(zone)
+    if quick is not None:
+        return quick(view)
+    reading = view.read(zone)  # a zone without a reader of its own is made of the field of the same name
+    if not reading.elements:
+        return _EMPTY if reading.complete else _UNKNOWN
+    if ZONES[zone].named:
+        return ZoneText(_named_text(reading.elements), reading.complete)
+    return ZoneText(_plain_text([reading]), reading.complete)
 
 
-def _plain_text(readings: list[Reading], edged: bool) -> bytes:
+_EMPTY, _UNKNOWN = ZoneText(b"", True), ZoneText(b"", False)
+
+
+def _target(view: HttpView) -> ZoneText:
+    """Write the target; path and query stand in it, and their decoded forms in its decoded forms."""
+    if "target" in view.request.unrecorded:
+        return _UNKNOWN
+    value = view.request.target.lower()
+    if b"%" not in value:
+        return ZoneText(VALUE_EDGE + value + NAME_EDGE, True)
+    return ZoneText(_plain_text([view.read("target.raw")]), True)
+
+
+def _path(view: HttpView) -> ZoneText:
+    if "target" in view.request.unrecorded:
+        return _UNKNOWN
+    path = view.split_target()[0]
+    if path[:1] == b"/" and b"%" not in path and normalize_path(path) is path:  # both views are the path as sent
+        return ZoneText(VALUE_EDGE + path.lower() + NAME_EDGE, True)
+    return ZoneText(_plain_text([view.read("path.decoded"), view.read("path")]), True)
+
+
+def _args(view: HttpView) -> ZoneText:
+    if view.has_no_body() and "target" not in view.request.unrecorded and not view.split_target()[1]:
+        return _EMPTY
+    reading = view.read("args")
+    return ZoneText(_named_text(reading.elements), reading.complete)
+
+
+def _headers(view: HttpView) -> ZoneText:
+    request = view.request
+    if "headers" in request.unrecorded:
+        return _UNKNOWN
+    parts: list[bytes] = []
+    for name, value in request.headers:
+        _add_value(parts, NAME_EDGE + name.lower() + VALUE_EDGE, value.lower())
+    return ZoneText(b"".join(parts), request.recorded_headers is None)
+
+
+def _cookies(view: HttpView) -> ZoneText:
+    if not view.header_values(b"cookie"):
+        return _EMPTY if knows_header(view.request, b"cookie") else _UNKNOWN
+    reading = view.read("cookies")
+    return ZoneText(_named_text(reading.elements), reading.complete)
+
+
+_QUICK: Mapping[str, Callable[[HttpView], ZoneText]] = {
+    "target": _target,
+    "path": _path,
+    "args": _args,
+    "headers": _headers,
+    "cookies": _cookies,
+}
+
+
+def _plain_text(readings: list[Reading]) -> bytes:
     """Write values without names; what the text already holds is not repeated."""
     text = b""
     for reading in readings:
@@ -109,7 +174,7 @@ def _plain_text(readings: list[Reading], edged: bool) -> bytes:
             value = element.value.lower()
             for form in (value, *_decoded(value)):
                 whole = VALUE_EDGE + form + NAME_EDGE
-                if (whole if edged else form) not in text or not text:
+                if whole not in text:
                     text += whole
     return text
 
@@ -118,23 +183,20 @@ def _named_text(elements: tuple[Element, ...]) -> bytes:
     parts: list[bytes] = []
     for element in elements:
         name = NAME_EDGE + element.name.lower() + VALUE_EDGE
-        value = element.value.lower()
-        parts += (name, value, NAME_EDGE)
-        if b"%" in value:
-            for form in _decoded(value):
-                parts += (name, form, NAME_EDGE)
-        if element.filename is not None or element.content_type is not None:
-            _add_more(parts, name, element)
+        _add_value(parts, name, element.value.lower())
+        # What only parts of a multipart body have is written in the form of a value.
+        if element.filename is not None:
+            _add_value(parts, name, element.filename.lower())
+        if element.content_type is not None:
+            _add_value(parts, name, element.content_type.lower())
     return b"".join(parts)
 
 
-def _add_more(parts: list[bytes], name: bytes, element: Element) -> None:
-    """Write what only parts of a multipart body have, in the form of a value."""
-    for more in (element.filename, element.content_type):
-        if more is not None:
-            value = more.lower()
-            for form in (value, *_decoded(value)):
-                parts += (name, form, NAME_EDGE)
+def _add_value(parts: list[bytes], name: bytes, value: bytes) -> None:
+    parts += (name, value, NAME_EDGE)
+    if b"%" in value:
+        for form in _decoded(value):
+            parts += (name, form, NAME_EDGE)
 
 
 def _decoded(value: bytes) -> Iterator[bytes]:

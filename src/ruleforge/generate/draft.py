@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ruleforge.generate.facets import Facet
+from ruleforge.generate.facet import Facet
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
@@ -125,9 +125,7 @@ def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] |
 
 
 def _spell(slots: tuple[Slot, ...]) -> Tree:
-    trees: list[Tree] = []
-    for slot in slots:
-        trees.append(slot[0].tree if len(slot) == 1 else _alternatives(slot))
+    trees = [slot[0].tree if len(slot) == 1 else _alternatives(slot) for slot in slots]
     return trees[0] if len(trees) == 1 else AllOf(tuple(trees))
 
 

@@ -9,7 +9,8 @@ from ruleforge.cases.anatomy import Anatomy
 from ruleforge.engine.reference import compile_tree
 from ruleforge.events.places import HttpView
 from ruleforge.generate.draft import Arm, Draft, arm_tree
-from ruleforge.generate.facets import Facet, facets_of
+from ruleforge.generate.facet import Facet
+from ruleforge.generate.facets import facets_of
 from ruleforge.generate.strategies import GENERATORS, Strategy
 from ruleforge.records.advisory import Advisory
 

@@ -7,7 +7,7 @@ import msgspec
 from ruleforge.engine.reference import compile_tree
 from ruleforge.events.places import HttpView
 from ruleforge.generate.draft import Arm, Draft, arm_tree
-from ruleforge.generate.facets import Facet
+from ruleforge.generate.facet import Facet
 from ruleforge.generate.propose import Material
 
 # What to add first when an arm fires where it must not.

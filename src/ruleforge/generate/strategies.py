@@ -6,7 +6,8 @@ from typing import TypeAlias
 from ruleforge._registry import Registry
 from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, place_of, without_implied
-from ruleforge.generate.facets import CLASS_BITS, Facet
+from ruleforge.generate.facet import Facet
+from ruleforge.generate.words import CLASS_BITS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 Strategy: TypeAlias = Callable[[tuple[Facet, ...], bool], tuple[Facet, ...] | None]
@@ -65,7 +66,9 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
         return None
     payload = strong[0]
     if _asks_for(payloads[0].tree, b"url_value"):  # a remote address is an attack in this parameter only
-        payload = Facet("payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}")
+        payload = Facet(
+            "payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}"
+        )
     chosen = [place, *(selectors[:1] if place.bits < SURE_ENDPOINT_BITS else []), payload]
     return _strengthen(chosen, facets, ("selector", "present", "header", "method"), endpoint_free)
 

@@ -25,15 +25,27 @@ READ_PAGE = re.compile(
     re.IGNORECASE,
 )
 PAGE = re.compile(
-    rb"^/*(?:[\w-]{1,30}/){0,3}(?:log-?_?in|sign-?_?in|logon|users/sign_in|index|home|default|main|start|welcome|about|help)"
+    rb"^/*(?:[\w-]{1,30}/){0,3}"
+    rb"(?:log-?_?in|sign-?_?in|logon|users/sign_in|index|home|default|main|start|welcome|about|help)"
     rb"(?:\.(?:php|html?|jsp|aspx?|do|action|cgi))?/?$",
     re.IGNORECASE,
 )
 SCRIPT_INSIDE = re.compile(rb"\.(?:php|jsp|aspx?|cgi|do)/", re.IGNORECASE)  # what follows is no file of its own
 CHANGING = (b"POST", b"PUT", b"PATCH", b"DELETE", b"MOVE", b"COPY", b"MKCOL", b"PROPFIND")
 STRONG = frozenset(
-    "jndi xxe serialized_object template_injection code_injection command_injection sql_injection traversal xss "
-    "crlf_injection ldap_nosql_injection".split()
+    [
+        "jndi",
+        "xxe",
+        "serialized_object",
+        "template_injection",
+        "code_injection",
+        "command_injection",
+        "sql_injection",
+        "traversal",
+        "xss",
+        "crlf_injection",
+        "ldap_nosql_injection",
+    ]
 )
 
 
@@ -60,7 +72,7 @@ def assign_roles(advisory: Advisory) -> Advisory:
     """Return `advisory` with a role and a reason on every request; order and number of requests stay."""
     chained = len({(poc.block, poc.step) for poc in advisory.requests}) > 1
     traits = [_traits(poc, advisory, chained=chained and poc.step + poc.block > 0) for poc in advisory.requests]
-    roles = _roles(traits, advisory)
+    roles = _roles(traits)
     requests = tuple(
         msgspec.structs.replace(poc, role=role, reason=reason)
         for poc, (role, reason) in zip(advisory.requests, roles, strict=True)
@@ -113,7 +125,7 @@ def _bare(anatomy: Anatomy) -> bool:
     return not anatomy.has_payload and not any(part.place == "headers" for part in anatomy.parts)
 
 
-def _roles(traits: Sequence[_Traits], advisory: Advisory) -> list[tuple[str, str]]:
+def _roles(traits: Sequence[_Traits]) -> list[tuple[str, str]]:
     if any(t.expected and not t.login for t in traits):
         chosen = [t.expected and not t.login and not _harmless(t) for t in traits]
         why = "carries a payload of the kind the advisory speaks of"

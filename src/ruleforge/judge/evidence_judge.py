@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from ruleforge.cases.anatomy import Part
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.cases.significance import is_selector
-from ruleforge.engine.reference import compile_tree
+from ruleforge.engine.reference import compile_rule
 from ruleforge.records.forging import Opinion
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
 
@@ -29,7 +29,7 @@ def judge_rule(rule: Rule, evidence: Evidence) -> Opinion:
         rule: the rule only; its author's rationale is withheld.
         evidence: variants and near-misses of the JUDGE family; `siblings` are neutralised exploits here.
     """
-    ask_view = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
+    ask_view = compile_rule(rule).ask
 
     def fires(case: Case) -> bool:
         return ask_view(case.view) is True
@@ -63,17 +63,20 @@ def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool])
     if neutral_hits:
         share = len(neutral_hits) / len(evidence.siblings)
         terms.append(NEUTRAL_OFF * share)
-        reasons.append(f"p_off_target: still fires on {len(neutral_hits)} of {len(evidence.siblings)} exploits whose payload was replaced by ordinary values")
+        told = f"{len(neutral_hits)} of {len(evidence.siblings)} exploits whose payload was replaced by ordinary values"
+        reasons.append(f"p_off_target: still fires on {told}")
     elif evidence.siblings:
         reasons.append(f"p_off_target: silent on all {len(evidence.siblings)} exploits with the payload taken out")
     near_hits = Counter(case.kind for case in evidence.near_misses if fires(case))
     if near_hits:
         terms.append(NEAR_MISS_OFF * sum(near_hits.values()) / len(evidence.near_misses))
         kinds = ", ".join(sorted(near_hits))
-        reasons.append(f"p_off_target: fires on {sum(near_hits.values())} of {len(evidence.near_misses)} unseen near-misses ({kinds})")
+        told = f"{sum(near_hits.values())} of {len(evidence.near_misses)} unseen near-misses ({kinds})"
+        reasons.append(f"p_off_target: fires on {told}")
     if not reads_payload:
         terms.append(NO_PAYLOAD_OFF)
-        reasons.append("p_off_target: no condition reads an attack payload; the rule recognises the call, not the abuse of it")
+        told = "no condition reads an attack payload; the rule recognises the call, not the abuse of it"
+        reasons.append(f"p_off_target: {told}")
     if not evidence.near_misses and not evidence.siblings and reads_payload:
         return None, ["p_off_target: no near-miss can be made of these requests, so correlation cannot be judged"]
     p_off = 0.02

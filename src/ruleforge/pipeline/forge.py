@@ -12,7 +12,7 @@ from ruleforge.cases.variants import variants
 from ruleforge.engine.corpus import Corpus
 from ruleforge.generate.propose import gather
 from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
-from ruleforge.pipeline.refusals import refuse_before, refuse_after
+from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.rules.classes import CLASSES, latest_version
@@ -59,7 +59,9 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     loop = run_loop(gather(advisory, exploits, free, ground.background, classes), evidence, judging)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
-    outcome = msgspec.structs.replace(_outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,))
+    outcome = msgspec.structs.replace(
+        _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
+    )
     return Forged(outcome, advisory, loop.best, evidence, loop)
 
 

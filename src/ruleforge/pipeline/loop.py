@@ -4,7 +4,8 @@ from collections.abc import Sequence as Items
 
 import msgspec
 
-from ruleforge.engine.reference import compile_tree
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.engine.reference import compile_rule
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, Draft, conditions
 from ruleforge.generate.propose import Material, propose
@@ -15,7 +16,6 @@ from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Count, Rule, Sequence
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
-from ruleforge.cases.evidence import Case, Evidence
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -57,7 +57,8 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
         current: Draft | None = draft
         best_so_far: Attempt | None = None
         known: list[Wrong] = [
-            Wrong(c.view, missed=True, why=f"the variant {c.kind}", poc=c.poc) for c in (*evidence.exploits, *evidence.variants)
+            Wrong(c.view, missed=True, why=f"the variant {c.kind}", poc=c.poc)
+            for c in (*evidence.exploits, *evidence.variants)
         ]
         while current is not None:
             attempt, findings = _try(current, material, evidence)
@@ -123,7 +124,9 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
     rule = compose(draft, material.advisory)
-    candidate = Candidate(rule=rule, strategy=draft.strategy, round=draft.round, changes=draft.changes, arms=len(draft.arms))
+    candidate = Candidate(
+        rule=rule, strategy=draft.strategy, round=draft.round, changes=draft.changes, arms=len(draft.arms)
+    )
     trial, findings = check_rule(rule, evidence)
     surprise = _surprise(draft)
     return Attempt(candidate, draft, msgspec.structs.replace(trial, results=(*trial.results, surprise))), findings
@@ -141,7 +144,7 @@ def _surprise(draft: Draft) -> CheckResult:
 
 def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
     """Run every check on `rule`; a crash of one check is recorded as its failure and the others go on."""
-    ask_view = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
+    ask_view = compile_rule(rule).ask
 
     def ask(case: Case) -> bool:
         return ask_view(case.view) is True
@@ -151,7 +154,9 @@ def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
         try:
             findings.append(check(rule, ask, evidence))
         except Exception as problem:  # noqa: BLE001 - a process boundary of parts: recorded, never swallowed
-            result = CheckResult(check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}")
+            result = CheckResult(
+                check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}"
+            )
             findings.append(Finding(result))
     feedback = tuple(line for finding in findings for line in finding.feedback)
     return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings

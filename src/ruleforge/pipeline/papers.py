@@ -1,14 +1,14 @@
-"""The folder of a released rule: `rule.json`, `tests.yaml`, `evidence.json`, written the same byte for byte each time."""
+"""The folder of a released rule: `rule.json`, `tests.yaml`, `evidence.json`, the same byte for byte each time."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from ruleforge.cases.evidence import Case, Evidence
-from ruleforge.engine.reference import compile_tree
+from ruleforge.engine.reference import compile_rule
 from ruleforge.events.formats.jsonl import request_to_json
 from ruleforge.pipeline.forge import Forged, Ground
 from ruleforge.records.advisory import Advisory
@@ -17,6 +17,7 @@ from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule
 
+ROLES_MOST = 200  # requests whose role is told in evidence.json
 TESTS_PER_KIND = 3  # variants and near-misses kept of each kind; all of them are in evidence.json as counts
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -44,22 +45,22 @@ def remove_papers(folder: Path) -> None:
 def _put(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def tests_yaml(rule: Rule, evidence: Evidence) -> str:
     """Spell the rule's tests: exploits and variants to match, near-misses and other steps not to match."""
-    ask = compile_tree(rule.when, dict(rule.classes))  # type: ignore[arg-type]
-    tests: list[dict[str, Any]] = []
-    for case in evidence.exploits:
-        tests.append(_test(case, "match", f"exploit {case.view.request.id}"))
+    ask = compile_rule(rule).ask
+    tests = [_test(case, "match", f"exploit {case.view.request.id}") for case in evidence.exploits]
     for case in _few(evidence.variants):
         verdict = "match" if ask(case.view) is True else "todo_match"
         tests.append(_test(case, verdict, f"variant {case.kind} of exploit {case.poc + 1}"))
     for case in (*evidence.siblings, *_few(evidence.near_misses)):
         verdict = "no_match" if ask(case.view) is not True else "todo_no_match"
         tests.append(_test(case, verdict, f"{case.kind} {case.note or case.view.request.id}".strip()))
-    text: str = yaml.dump({"rule": rule.id, "tests": tests}, Dumper=_DUMPER, sort_keys=False, allow_unicode=False, width=110)
+    text: str = yaml.dump(
+        {"rule": rule.id, "tests": tests}, Dumper=_DUMPER, sort_keys=False, allow_unicode=False, width=110
+    )
     return text
 
 
@@ -74,7 +75,7 @@ def _few(cases: tuple[Case, ...]) -> list[Case]:
 
 
 def _test(case: Case, verdict: str, name: str) -> dict[str, Any]:
-    request = {key: value for key, value in request_to_json(case.view.request).items() if key not in ("source",)}
+    request = {key: value for key, value in request_to_json(case.view.request).items() if key != "source"}
     return {"name": name, "verdict": verdict, "request": request}
 
 
@@ -89,18 +90,21 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
         "content_hash": content_hash(rule),
         "status": "validated",
         "sentence": render_sentence(rule),
-        "advisory": {"id": advisory.id, "sources": [Path(source).name for source in advisory.sources], "digest": advisory.digest},
+        "advisory": {
+            "id": advisory.id,
+            "sources": [Path(source).name for source in advisory.sources],
+            "digest": advisory.digest,
+        },
         "generator": {
-            "strategy": best.candidate.strategy, "round": best.candidate.round, "arms": best.candidate.arms,
-            "changes": list(best.candidate.changes), "candidates": forged.outcome.candidates, "rounds": forged.outcome.rounds,
+            "strategy": best.candidate.strategy,
+            "round": best.candidate.round,
+            "arms": best.candidate.arms,
+            "changes": list(best.candidate.changes),
+            "candidates": forged.outcome.candidates,
+            "rounds": forged.outcome.rounds,
         },
-        "checks": [
-            {"check": r.check, "passed": r.passed, "tried": r.tried, "failed": r.failed, "detail": r.detail, "examples": list(r.examples)}
-            for r in best.trial.results
-        ],
-        "judge": None if opinion is None else {
-            "judge": opinion.judge, "p_miss": opinion.p_miss, "p_off_target": opinion.p_off_target, "reasons": list(opinion.reasons),
-        },
+        "checks": [msgspec.to_builtins(result) for result in best.trial.results],
+        "judge": None if opinion is None else msgspec.to_builtins(opinion),
         "roles": _roles(advisory),
         "against": {
             "background": ground.background.name,
@@ -112,4 +116,7 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
 
 
 def _roles(advisory: Advisory) -> list[dict[str, str]]:
-    return [{"request": p.request.id, "origin": p.origin, "role": p.role, "reason": p.reason} for p in advisory.requests[:200]]
+    return [
+        {"request": poc.request.id, "origin": poc.origin, "role": poc.role, "reason": poc.reason}
+        for poc in advisory.requests[:ROLES_MOST]
+    ]

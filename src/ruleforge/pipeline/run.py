@@ -1,4 +1,4 @@
-"""A whole run: read sources, index them, forge each advisory on all cores, write what came out, resume what was done."""
+"""A whole run: read sources, index them, forge each on all cores, write what came out, resume what was done."""
 
 import hashlib
 import multiprocessing
@@ -63,7 +63,7 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
         for item in pool.imap(_read, files, chunksize=16):
             read.append(item)
             progress("read", len(read), len(files))
-    works = _name(read, options)
+    works = _name(read)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
     state = State.beside(options.out)
@@ -80,10 +80,12 @@ def _read(file: Path) -> tuple[str, Advisory | InputError]:
     except RecursionError:
         return str(file), InputError("nested too deeply", where=str(file), code="RF211")
     except Exception as problem:  # noqa: BLE001 - a reader that crashes must not lose the batch
-        return str(file), InputError(f"the reader failed: {type(problem).__name__}: {problem}"[:300], where=str(file), code="RF299")
+        return str(file), InputError(
+            f"the reader failed: {type(problem).__name__}: {problem}"[:300], where=str(file), code="RF299"
+        )
 
 
-def _name(read: Sequence[tuple[str, Advisory | InputError]], options: RunOptions) -> list[_Work | tuple[str, InputError]]:
+def _name(read: Sequence[tuple[str, Advisory | InputError]]) -> list[_Work | tuple[str, InputError]]:
     """Give each advisory a folder of its own; a second source of the same id gets a number."""
     taken: dict[str, int] = {}
     works: list[_Work | tuple[str, InputError]] = []
@@ -154,7 +156,9 @@ def _forge_all(
     for work in works:
         if not isinstance(work, _Work):
             continue
-        keyed = _Work(work.advisory, work.folder, hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest())
+        keyed = _Work(
+            work.advisory, work.folder, hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest()
+        )
         old = known.get(work.folder)
         if old and old[0] == keyed.key and _papers_fit(options.out / work.folder, old[1]):
             ready[work.folder] = msgspec.convert(old[1], Outcome)
@@ -192,7 +196,7 @@ def _base_key(ground: Ground) -> str:
 
 
 def _papers_fit(folder: Path, outcome: dict[str, Any]) -> bool:
-    return (folder / "rule.json").is_file() == (outcome["outcome"] == "rule")
+    return (folder / "rule.json").is_file() == bool(outcome["outcome"] == "rule")
 
 
 def _unread(source: str, problem: InputError) -> Outcome:
@@ -214,5 +218,12 @@ def _forge_one(work: _Work) -> tuple[str, Outcome]:
         remove_papers(folder)
         code = problem.code if isinstance(problem, RuleForgeError) else "RF299"
         detail = f"{type(problem).__name__}: {problem}"[:500]
-        outcome = Outcome(advisory=work.advisory.id, sources=work.advisory.sources, cves=work.advisory.cves, outcome="failed", reason=code, detail=detail)
+        outcome = Outcome(
+            advisory=work.advisory.id,
+            sources=work.advisory.sources,
+            cves=work.advisory.cves,
+            outcome="failed",
+            reason=code,
+            detail=detail,
+        )
     return work.key, msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))

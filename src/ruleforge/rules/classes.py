@@ -254,6 +254,9 @@ def load_class(name: str, version: int) -> PayloadClass:
     return PayloadClass(data)
 
 
+_QUOTES = (b"'", b'"', b"`", b"\\")  # the only single bytes that are a payload
+
+
 @lru_cache(maxsize=1)
 def _latest() -> tuple[tuple[str, PayloadClass], ...]:
     return tuple((name, load_class(name, latest_version(name))) for name in CLASSES)
@@ -271,7 +274,7 @@ def classes_of(value: bytes) -> tuple[str, ...]:
 
     Most values of normal traffic are dismissed by one look for triggers; the rest cost a few microseconds a class.
     """
-    if len(value) < 2:
+    if len(value) < 2 and value not in _QUOTES:
         return ()
     asked = _latest()
     if not _may_be_encoded(value) and not _some_trigger()(value.lower()):

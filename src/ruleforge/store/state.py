@@ -3,6 +3,7 @@
 The folders in git own rules, tests and evidence; this file is an index and can be deleted at any time.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class State:
         self._engine.dispose()
 
 
-def _tune(connection: Any, _record: object) -> None:
+def _tune(connection: sqlite3.Connection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

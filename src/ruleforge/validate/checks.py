@@ -6,12 +6,12 @@ from typing import TypeAlias
 import msgspec
 
 from ruleforge._registry import Registry
+from ruleforge.cases.evidence import Case, Evidence, case, identity
 from ruleforge.engine.corpus import Row
 from ruleforge.records.forging import CheckResult
 from ruleforge.rules.proofs import prove
 from ruleforge.rules.tree import Rule, Tree
 from ruleforge.validate import gates
-from ruleforge.cases.evidence import Case, Evidence, case, identity
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -40,7 +40,9 @@ def static_proof(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     size = count_conditions(rule.when) if not _correlates(rule) else 0
     if size > gates.CONDITIONS_MOST:
         problems.append(f"{size} conditions; at most {gates.CONDITIONS_MOST} can be reviewed")
-    result = CheckResult(check="static_proof", passed=not problems, tried=1, failed=len(problems), detail="; ".join(problems)[:500])
+    result = CheckResult(
+        check="static_proof", passed=not problems, tried=1, failed=len(problems), detail="; ".join(problems)[:500]
+    )
     return Finding(result, feedback=tuple(problems))
 
 
@@ -61,7 +63,9 @@ def replay(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     """Every exploit request of the source is hit."""
     del rule
     missed = tuple(c for c in evidence.exploits if not ask(c))
-    result = CheckResult(check="replay", passed=not missed, tried=len(evidence.exploits), failed=len(missed), examples=_ids(missed))
+    result = CheckResult(
+        check="replay", passed=not missed, tried=len(evidence.exploits), failed=len(missed), examples=_ids(missed)
+    )
     return Finding(result, missed=missed, feedback=tuple(f"misses exploit request {name}" for name in _ids(missed)))
 
 
@@ -71,7 +75,13 @@ def siblings(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     del rule
     own = {identity(c.view.request) for c in evidence.exploits}
     hit = tuple(c for c in evidence.siblings if identity(c.view.request) not in own and ask(c))
-    result = CheckResult(check="siblings", passed=len(hit) <= gates.SIBLINGS_HIT_MOST, tried=len(evidence.siblings), failed=len(hit), examples=_ids(hit))
+    result = CheckResult(
+        check="siblings",
+        passed=len(hit) <= gates.SIBLINGS_HIT_MOST,
+        tried=len(evidence.siblings),
+        failed=len(hit),
+        examples=_ids(hit),
+    )
     return Finding(result, hit=hit, feedback=tuple(f"fires on the {c.kind} step {c.view.request.id}" for c in hit[:5]))
 
 
@@ -83,7 +93,13 @@ def near_misses(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
         detail = "exempt: " + ("; ".join(dict.fromkeys(evidence.exemptions)) or "no near-miss could be made")
         return Finding(CheckResult(check="near_misses", passed=None, detail=detail))
     hit = tuple(c for c in evidence.near_misses if ask(c))
-    result = CheckResult(check="near_misses", passed=len(hit) <= gates.NEAR_MISSES_HIT_MOST, tried=len(evidence.near_misses), failed=len(hit), examples=_ids(hit))
+    result = CheckResult(
+        check="near_misses",
+        passed=len(hit) <= gates.NEAR_MISSES_HIT_MOST,
+        tried=len(evidence.near_misses),
+        failed=len(hit),
+        examples=_ids(hit),
+    )
     return Finding(result, hit=hit, feedback=tuple(f"fires on a near-miss ({c.kind}): {c.note}" for c in hit[:5]))
 
 
@@ -97,7 +113,9 @@ def variants(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     missed = tuple(c for c in evidence.variants if not ask(c))
     passed = 1 - len(missed) / tried >= gates.VARIANT_SURVIVAL_LEAST
     kinds = sorted({c.kind for c in missed})
-    result = CheckResult(check="variants", passed=passed, tried=tried, failed=len(missed), detail=", ".join(kinds), examples=_ids(missed))
+    result = CheckResult(
+        check="variants", passed=passed, tried=tried, failed=len(missed), detail=", ".join(kinds), examples=_ids(missed)
+    )
     return Finding(result, missed=missed, feedback=tuple(f"misses the variant {kind}" for kind in kinds))
 
 
@@ -133,14 +151,18 @@ def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     corpus, tree = evidence.corpus, _tree(rule)
     rows = corpus.hits(tree, evidence.classes, limit=200, skip=lambda row: not hits_strangers(row, evidence, own))
     strangers = [corpus.row(number) for number in rows]
-    hit = tuple(case(row.request, "other_product", note=f"{row.owner} ({row.product or 'unnamed'})") for row in strangers)
+    hit = tuple(
+        case(row.request, "other_product", note=f"{row.owner} ({row.product or 'unnamed'})") for row in strangers
+    )
     owners = sorted({row.owner for row in strangers})
     passed: bool | None = len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST
     shared = len(owners) <= gates.SHARED_SOURCES_MOST and all(row.kind == "exploit" for row in strangers)
     detail = ", ".join(owners[:10])
     if not passed and shared:
         passed, detail = None, f"cannot be told from the exploits of {detail}"
-    result = CheckResult(check="other_products", passed=passed, tried=len(corpus), failed=len(hit), detail=detail, examples=_ids(hit))
+    result = CheckResult(
+        check="other_products", passed=passed, tried=len(corpus), failed=len(hit), detail=detail, examples=_ids(hit)
+    )
     return Finding(result, hit=hit, feedback=tuple(f"fires on {owner}, another product" for owner in owners[:5]))
 
 
@@ -157,7 +179,13 @@ def benign_traffic(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
         for number in corpus.hits(_tree(rule), evidence.classes, limit=200):
             row = corpus.row(number)
             hit.append(case(row.request, "benign", note=row.request.source))
-    result = CheckResult(check="benign_traffic", passed=len(hit) <= gates.BENIGN_HIT_MOST, tried=tried, failed=len(hit), examples=_ids(hit))
+    result = CheckResult(
+        check="benign_traffic",
+        passed=len(hit) <= gates.BENIGN_HIT_MOST,
+        tried=tried,
+        failed=len(hit),
+        examples=_ids(hit),
+    )
     return Finding(result, hit=tuple(hit), feedback=tuple(f"fires on normal traffic of {c.note}" for c in hit[:5]))
 
 

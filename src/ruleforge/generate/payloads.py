@@ -1,0 +1,123 @@
+"""What reaches the vulnerability: payload classes of the path, of named values, of any value of a place."""
+
+import re
+from collections.abc import Iterator
+
+from ruleforge.background.table import Background
+from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes, rank_classes
+from ruleforge.cases.significance import WEAK_CLASSES
+from ruleforge.events.decoding import lower
+from ruleforge.events.places import HttpView
+from ruleforge.generate.facet import Facet, any_name, field_of, name_bits, named, shown
+from ruleforge.generate.words import CLASS_BITS, FAMILIES, HEADER_CLASS_BITS, NAME_CLASS_BITS, PATH_CLASS_BITS
+from ruleforge.records.advisory import Advisory
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
+
+
+def path_payload_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]:
+    """The class of the path as sent, and the odd raw pieces that make it so."""
+    ranked = rank_classes(anatomy.path_classes, expected_classes(advisory))
+    for name in ranked[:2]:
+        condition = Condition("path.raw", "is_class", name.encode())
+        yield Facet("payload", condition, min(PATH_CLASS_BITS, CLASS_BITS.get(name, 8.0) + 3), f"raw path is {name}")
+    if not anatomy.path_classes:
+        return
+    raw = b"".join(element.value for element in HttpView(anatomy.poc.request).read("path.raw").elements)
+    start = re.match(rb"/[/\\.%;0-9a-fA-F]{2,40}", raw)
+    if start and re.search(rb"%|\.\.|;|\\|//", start[0]):
+        head = lower(start[0][:9])
+        yield Facet("literal", Condition("path.raw", "starts_with", head, transforms=("lower",)),
+                    2.0 * len(head), f"raw path starts with {head.decode('latin-1')}")  # fmt: skip
+    for piece in _odd_pieces(raw, anatomy.poc.standins):
+        yield Facet("literal", Condition("path.raw", "contains", lower(piece), transforms=("lower",)),
+                    min(20.0, 2.5 * len(piece)), f"raw path contains {piece.decode('latin-1')}")  # fmt: skip
+
+
+def _odd_pieces(raw: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
+    """The encoded or dotted runs of a raw path, without canaries: what a normal path never shows."""
+    runs: list[bytes] = re.findall(rb"(?:%u[0-9a-fA-F]{4}|[/\\.%;:0-9a-fA-F]){3,}", raw[:4096])
+    keep = [
+        run.rstrip(b"abcdefABCDEF0123456789") if b"%" not in run[-3:] else run
+        for run in runs
+        if re.search(rb"%|\.\.|;|\\|//", run)
+    ]
+    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%00|%25|%u", run.lower())]
+    keep = [run for run in keep if 3 <= len(run) <= 60 and not any(mark in run for mark in standins)]
+    return sorted(dict.fromkeys(keep), key=len, reverse=True)[:3]
+
+
+def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background) -> Iterator[Facet]:
+    """Class of each named value; the same for any value of the place; any of several names at once."""
+    expected = expected_classes(advisory)
+    named: dict[tuple[str, str], list[Part]] = {}
+    for part in anatomy.payloads:
+        for name in _pick(part.classes, expected):
+            named.setdefault((field_of(part.place), name), []).append(part)
+        for name in rank_classes(part.filename_classes, expected)[:1]:
+            inner = AllOf((Condition("name", "equals", part.name), Condition("filename", "is_class", name.encode())))
+            yield Facet("payload", Some("multipart", inner), CLASS_BITS.get(name, 8.0) + 4,
+                        f"uploaded file name of {shown(part.name)} is {name}")  # fmt: skip
+            yield Facet("anywhere", Some("multipart", Condition("filename", "is_class", name.encode())),
+                        CLASS_BITS.get(name, 8.0), f"an uploaded file name is {name}")  # fmt: skip
+    yield from _name_payload_facets(anatomy)
+    order = {name: place for place, name in enumerate(rank_classes(tuple({n for _, n in named}), expected))}
+    ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
+    for (place, name), parts in ranked:
+        yield from _class_facets(place, name, parts, background)
+
+
+def _class_facets(place: str, name: str, parts: list[Part], background: Background) -> Iterator[Facet]:
+    """One class in one place: in these parameters, in each of them, in any parameter."""
+    names = tuple(dict.fromkeys(part.name for part in parts if not part.name_standin))
+    bits = CLASS_BITS.get(name, 8.0)
+    if place == "headers" and name not in WEAK_CLASSES:
+        bits = max(bits, HEADER_CLASS_BITS)
+    family = _family(name)
+    said = " or ".join(family)
+    if place == "body":
+        yield Facet("payload", _asks("body", family), bits - 1, f"body is {said}")
+        return
+    if len(names) > 1:
+        listed = ", ".join(map(shown, names[:12]))
+        yield Facet("payload", any_name(place, names[:12], family), bits + 2, f"one of {place} {listed} is {said}")
+    for part_name in names[:6]:
+        share = 0.25 if name in WEAK_CLASSES else 0.75  # ordinary values of `url` are URLs
+        named_bits = bits + name_bits(place, part_name, background) * share
+        tree: Tree = any_name(place, (part_name,), family) if len(family) > 1 else (
+            named(place, part_name, "is_class", name.encode())
+        )  # fmt: skip
+        if place == "multipart":  # a handler that reads form parts reads plain forms as well
+            tree = AnyOf((named("args", part_name, "is_class", name.encode()), tree))
+        yield Facet("payload", tree, named_bits, f"{place} {shown(part_name)} is {said}")
+    yield Facet("anywhere", _asks(place, family), bits, f"some {place} is {said}")
+
+
+def _family(name: str) -> tuple[str, ...]:
+    """The class with its family, itself first."""
+    for family in FAMILIES:
+        if name in family and name != "url_value":
+            return (name, *(other for other in family if other != name))
+    return (name,)
+
+
+def _asks(place: str, classes: tuple[str, ...]) -> Tree:
+    trees = tuple(Condition(place, "is_class", name.encode()) for name in classes if name != "url_value")
+    return trees[0] if len(trees) == 1 else AnyOf(trees)
+
+
+def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
+    """Payloads that stand in the name of a parameter (Struts `method:`, class-loader chains are names too)."""
+    for part in anatomy.parts:
+        if part.place not in ("query_args", "form_args"):
+            continue
+        for name in classes_of(part.name):
+            if name not in ("upload_name", "url_value"):
+                tree = Some("args", Condition("name", "is_class", name.encode()))
+                yield Facet("payload", tree, NAME_CLASS_BITS, f"name of some argument is {name}")
+                break
+
+
+def _pick(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes worth a facet: every expected one, else the most telling one."""
+    wanted = tuple(name for name in rank_classes(classes, expected) if name in expected)
+    return wanted[:2] or classes[:1]

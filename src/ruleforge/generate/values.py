@@ -1,0 +1,112 @@
+"""What is decisive without a payload class: selectors, literals, parameter names, headers, the method."""
+
+import re
+from collections.abc import Iterator
+
+from ruleforge.background.table import Background
+from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
+from ruleforge.cases.significance import is_selector
+from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
+from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
+from ruleforge.rules.tree import Condition, Name
+
+
+def _named_parts(anatomy: Anatomy) -> Iterator[Part]:
+    for part in anatomy.parts:
+        if part.place not in ("headers", "cookies", "body") and not part.name_standin and part.name:
+            yield part
+
+
+def selector_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
+    """Parameters that choose the function: `action=…`, `option=com_…`, a JSON `method`."""
+    for part in _named_parts(anatomy):
+        if part.standin or part.classes or any(mark in part.value for mark in anatomy.poc.standins):
+            continue
+        identifier = re.fullmatch(rb"[A-Za-z_/][\w./:-]{2,80}", part.value)
+        if not identifier or part.value.lower() in ORDINARY_VALUES or CANARIES.search(part.value):
+            continue
+        known = is_selector(part)
+        bits = background.bits("value", part.value) if known else background.bits("value", part.value) - 3
+        if not known and len(part.value) < 6:
+            continue
+        tree = named(field_of(part.place), part.name, "equals", part.value)
+        yield Facet("selector" if known else "literal", tree, max(bits, 1.0), f"{part.place} {shown(part.name)} equals "
+                    f"{shown(part.value)}")  # fmt: skip
+
+
+def literal_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
+    """Significant pieces of opaque values and bodies, longest first."""
+    standins = anatomy.poc.standins
+    for part in anatomy.parts:
+        if part.place == "cookies" or (part.place == "headers" and part.name in ORDINARY_HEADERS):
+            continue
+        if part.name_standin and part.place != "body":
+            continue
+        pieces = significant_pieces(part.value, standins)
+        for piece in pieces[: 4 if part.place == "body" else 2]:
+            place = field_of(part.place)
+            tree = named(place, part.name, "contains", piece)
+            bits = min(background.bits("value", piece), 1.6 * len(piece))
+            yield Facet("literal", tree, bits, f"{place} {shown(part.name)} contains {shown(piece)}")
+        value = part.value
+        if part.place != "body" and not part.standin and 1 <= len(value) <= 40 and not part.classes and (
+            value.lower() not in ORDINARY_VALUES and not any(mark in value for mark in standins)
+            and not CANARIES.search(value)
+        ):  # fmt: skip
+            tree = named(field_of(part.place), part.name, "equals", value)
+            yield Facet("literal", tree, background.bits("value", value), f"{part.place} {shown(part.name)} equals "
+                        f"{shown(value)}")  # fmt: skip
+
+
+def significant_pieces(value: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
+    """Return the word-like runs of `value` that are no stand-in, canary or everyday word, longest first."""
+    rest = value[:20_000]
+    for mark in standins:
+        rest = rest.replace(mark, b"\n")
+    runs = re.findall(rb"[A-Za-z_][\w.:$@/-]{5,60}", rest)
+    keep = [run.strip(b".:/-") for run in runs]
+    keep = [run for run in keep if len(run) >= 6 and not CANARIES.search(run) and run.lower() not in ORDINARY_VALUES]
+    return sorted(dict.fromkeys(keep), key=lambda run: (-len(run), run))
+
+
+def present_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
+    """Names of parameters, rarest first."""
+    found = []
+    for part in _named_parts(anatomy):
+        place = field_of(part.place)
+        if len(part.name) > 120 or (place == "json" and part.name.count(b"/") > 8):
+            continue
+        bits = name_bits(place, part.name, background)
+        found.append(
+            Facet("present", named(place, part.name, "present", None), bits, f"{place} {shown(part.name)} is present")
+        )
+    yield from sorted(found, key=lambda facet: -facet.bits)[:8]
+
+
+def header_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
+    """Headers that no ordinary client sends."""
+    for part in anatomy.parts:
+        if part.place != "headers" or part.name_standin or part.name in ORDINARY_HEADERS:
+            continue
+        bits = background.bits("header", part.name)
+        yield Facet(
+            "header",
+            Condition("headers", "present", None, Name(part.name)),
+            bits,
+            f"header {shown(part.name)} is present",
+        )
+        if (
+            not part.standin
+            and not any(mark in part.value for mark in anatomy.poc.standins)
+            and 0 < len(part.value) <= 80
+        ):
+            yield Facet("header", Condition("headers", "equals", part.value, Name(part.name)), bits + 3,
+                        f"header {shown(part.name)} equals {shown(part.value)}")  # fmt: skip
+
+
+def method_facets(anatomy: Anatomy) -> Iterator[Facet]:
+    """The method, where it changes something."""
+    method = anatomy.poc.request.method
+    if method not in (b"GET", b"HEAD", b""):
+        bits = 1.5 if method == b"POST" else 5.0
+        yield Facet("method", Condition("method", "equals", method), bits, f"method is {shown(method)}")
