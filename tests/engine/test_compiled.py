@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruleforge.engine.compiled import Answers, CompiledSet, Hit, Tally, default_rarity
+from ruleforge.engine.compiled import Answers, CompiledSet, Hit, Tally
 from ruleforge.engine.matching import HyperscanMatcher, PlainMatcher, make_matcher
+from ruleforge.engine.rarity import background_rarity, default_rarity
 from ruleforge.engine.reference import compile_rule
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView

@@ -30,7 +30,7 @@ def test_the_target_holds_its_parts_also_when_it_names_a_host():
 def test_a_zone_is_incomplete_when_the_source_does_not_record_it():
     texts = zone_texts(HttpView(Request(method=b"GET", target=b"/?a=b", unrecorded=frozenset({"body"}))))
     assert [zone for zone in texts if not texts[zone].complete] == [
-        "args", "args.raw", "json", "multipart", "xml", "body", "body.raw",
+        "args", "args.raw", "form_args", "form_args.raw", "json", "multipart", "xml", "body", "body.raw",
     ]  # fmt: skip
     assert b"\x00a\x01b\x00" in texts["args"].text
 

@@ -30,7 +30,7 @@ def rule_of(tree: Tree) -> Rule:
     return Rule(id="RF-CVE-2099-4000-1", when=tree, classes=(("traversal", latest_version("traversal")),))
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def small_index() -> Iterator[None]:
     """Few buckets: an index of five rows need not be large."""
     with pytest.MonkeyPatch.context() as patch:

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 from ruleforge.engine.literals import Clause, clause_zones, requirements
 from ruleforge.engine.matching import Matcher, make_matcher
 from ruleforge.engine.rarity import Rarity, background_rarity
-from ruleforge.engine.reference import Ask, SharedView, compile_rule
-from ruleforge.engine.zones import BODY_ZONES, OWN_ZONE, ZONES, ZoneText, read_zone
+from ruleforge.engine.reference import Ask, compile_rule
+from ruleforge.engine.zones import BODY_ZONES, OWN_ZONE, READERS, ZONES, ReadZone, ZoneText
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
@@ -60,6 +60,7 @@ class _Zone(NamedTuple):
     """What is searched for in one zone."""
 
     name: str
+    read: ReadZone
     matcher: Matcher
     owners: tuple[tuple[int, ...], ...]  # rules of each literal
 
@@ -121,7 +122,9 @@ class CompiledSet:
 
     def answers(self, request: Request | HttpView) -> Answers:
         """Return which rules hold for one request, and which cannot be decided."""
-        view = request if isinstance(request, HttpView) else SharedView(request)
+        view = request if isinstance(request, HttpView) else HttpView(request)
+        if view.memo is None:
+            view.memo = {}
         candidates, assumed = self._candidates(view)
         if not candidates and not assumed:
             return _NO_ANSWERS
@@ -140,16 +143,29 @@ class CompiledSet:
 
     def _candidates(self, view: HttpView) -> tuple[Sequence[int], tuple[int, ...]]:
         """Return the rules to evaluate, and those that are unknown unless they are among the former."""
+        plan = self._base
+        found: list[int] = []
+        for _, read, matcher, owners in plan.bodiless if view.has_no_body() else plan.matchers:
+            made = read(view)
+            if not made.complete:
+                return self._candidates_despite_gaps(view)
+            if made.text:
+                for literal in matcher.find(made.text):
+                    found += owners[literal]
+        return sorted({*found, *plan.always}) if found or plan.always else (), plan.unknown
+
+    def _candidates_despite_gaps(self, view: HttpView) -> tuple[Sequence[int], tuple[int, ...]]:
+        """Do the same for a request of which not every zone is complete."""
         incomplete = _GAPS.get(view.request.unrecorded, _NO_ZONES)
         texts: dict[str, ZoneText] = {}
         while True:  # ends: every round makes `incomplete` larger, or is the last
-            plan = self._plan(incomplete) if incomplete else self._base
+            plan = self._plan(incomplete)
             gaps = incomplete
             found: list[int] = []
-            for zone, matcher, owners in plan.bodiless if view.has_no_body() else plan.matchers:
+            for zone, read, matcher, owners in plan.bodiless if view.has_no_body() else plan.matchers:
                 made = texts.get(zone)
                 if made is None:
-                    made = texts[zone] = read_zone(view, zone)
+                    made = texts[zone] = read(view)
                 if not made.complete:
                     gaps |= {zone}
                 if made.text:
@@ -158,9 +174,7 @@ class CompiledSet:
             if gaps == incomplete:
                 break
             incomplete = gaps
-        if found or plan.always:
-            return sorted({*found, *plan.always}), plan.unknown
-        return (), plan.unknown
+        return sorted({*found, *plan.always}), plan.unknown
 
     def _plan(self, incomplete: frozenset[str]) -> _Plan:
         plan = self._plans.get(incomplete)
@@ -185,7 +199,7 @@ class CompiledSet:
             for zone, text in sorted(clause):
                 owners.setdefault(zone, {}).setdefault(text, []).append(rule)
         matchers = tuple(
-            _Zone(zone, self._matcher(tuple(texts)), tuple(map(tuple, texts.values())))
+            _Zone(zone, READERS[zone], self._matcher(tuple(texts)), tuple(map(tuple, texts.values())))
             for zone, texts in owners.items()
         )
         bodiless = tuple(zone for zone in matchers if zone.name not in BODY_ZONES)

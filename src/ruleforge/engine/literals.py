@@ -60,9 +60,7 @@ def requirements(
         zones: the zone to look in for each field; FIELD_ZONE or OWN_ZONE.
     """
     rules = _Rules(classes or {}, zones)
-    clauses = {
-        frozenset(Literal(item.zone, item.text) for item in draft) for draft in _drafts(tree, None, rules)
-    }
+    clauses = {frozenset(Literal(item.zone, item.text) for item in draft) for draft in _drafts(tree, None, rules)}
     kept = [clause for clause in clauses if not any(other < clause for other in clauses)]
     return tuple(sorted(kept, key=_rank)[:MAX_CLAUSES])
 

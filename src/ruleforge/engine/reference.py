@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import TypeAlias, TypeVar, cast
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from ruleforge.engine.cut import compile_certain, keeps_every_value
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView
-from ruleforge.events.reading import Element, Reading
+from ruleforge.events.reading import NOTHING, Element, Reading
 from ruleforge.events.request import Request
 from ruleforge.rules.operators import OPERATORS, Operator
 from ruleforge.rules.patterns import compile_pattern
@@ -77,7 +78,7 @@ def compile_tree(tree: Root, classes: Mapping[str, int]) -> Ask:
         case Not(part):
             return _not(compile_tree(part, classes))
         case Some(place, where):
-            return _some(place, compile_holds(where, classes))
+            return _some(place, _needed_name(place, where), compile_holds(where, classes))
         case Count() | Sequence():
             raise RuleError(
                 "the rule counts or orders events; one request cannot answer it",
@@ -115,10 +116,10 @@ def compile_element(tree: Tree, classes: Mapping[str, int]) -> AskElement:
             return _element_condition(tree, classes)
         case AllOf(parts):
             asks = tuple(compile_element(part, classes) for part in parts)
-            return lambda element: all(ask(element) for ask in asks)
+            return _every(asks)
         case AnyOf(parts):
             asks = tuple(compile_element(part, classes) for part in parts)
-            return lambda element: any(ask(element) for ask in asks)
+            return _some_of(asks)
         case Not(part):
             inner = compile_element(part, classes)
             return lambda element: not inner(element)
@@ -189,15 +190,47 @@ def _not(ask: Callable[[_Asked], bool | None]) -> Callable[[_Asked], bool | None
     return ask_not
 
 
-def _some(place: str, ask: AskElement) -> Ask:
-    def ask_some(view: HttpView) -> bool | None:
-        reading = view.read(place)
-        for element in reading.elements:
+def _every(asks: tuple[AskElement, ...]) -> AskElement:
+    def ask_every(element: Element) -> bool:
+        for ask in asks:  # noqa: SIM110 - a generator costs more than the questions
+            if not ask(element):
+                return False
+        return True
+
+    return ask_every
+
+
+def _some_of(asks: tuple[AskElement, ...]) -> AskElement:
+    def ask_some_of(element: Element) -> bool:
+        for ask in asks:  # noqa: SIM110 - a generator costs more than the questions
             if ask(element):
                 return True
-        return False if reading.complete else None
+        return False
+
+    return ask_some_of
+
+
+def _some(place: str, name: bytes | None, ask: AskElement) -> Ask:
+    """Ask about each element, or only about those of the one name that can satisfy."""
+
+    def ask_some(view: HttpView) -> bool | None:
+        for element in view.read(place, name).elements:
+            if ask(element):
+                return True
+        return False if view.knows(place) else None
 
     return ask_some
+
+
+def _needed_name(place: str, where: Tree) -> bytes | None:
+    """Return the name that an element must have to satisfy `where`; None where there is no one such name."""
+    parts = where.parts if isinstance(where, AllOf) else (where,)
+    for part in parts:
+        match part:
+            case Condition(field="name", op="equals", value=bytes(name), transforms=()):
+                # A place reads headers by name without case, but here their names are lower-case texts.
+                return name if place != "headers" or name == name.lower() else None
+    return None
 
 
 # --- conditions ---------------------------------------------------------------------------------------------
@@ -296,14 +329,26 @@ def _cut_condition(condition: Condition, classes: Mapping[str, int]) -> AskCut:
 
 
 def _element_condition(condition: Condition, classes: Mapping[str, int]) -> AskElement:
-    field = condition.field
-    ask = compile_question(condition, classes)
+    read: Callable[[Element], bytes | None] = attrgetter(condition.field)
+    operator, apply = OPERATORS[condition.op], compile_transforms(condition.transforms)
+    if operator.compile is None:
+        count = compile_question(condition, classes)
+        return lambda element: bool(count(_whole(read(element))))
+    ask = operator.compile(condition.value, classes)
+    if apply is None:
+        return lambda element: (value := read(element)) is not None and ask(value)
+    change = apply  # of its own, so that its type is known inside
 
-    def ask_element(element: Element) -> bool:
-        value = element_value(field, element)
-        return bool(ask(Reading(() if value is None else (Element(value),))))
+    def ask_transformed(element: Element) -> bool:
+        value = read(element)
+        value = None if value is None else change(value)
+        return value is not None and ask(value)
 
-    return ask_element
+    return ask_transformed
+
+
+def _whole(value: bytes | None) -> Reading:
+    return NOTHING if value is None else Reading((Element(value),))
 
 
 # --- names --------------------------------------------------------------------------------------------------

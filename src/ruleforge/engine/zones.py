@@ -10,9 +10,12 @@ that literals behind `percent_decode` occur as well.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import TypeAlias
 
 import msgspec
 
+from ruleforge.events.bodies import ParsedBody
 from ruleforge.events.decoding import MAX_ROUNDS, normalize_path, percent_decode
 from ruleforge.events.places import HttpView, knows_header
 from ruleforge.events.reading import Element, Reading
@@ -56,11 +59,14 @@ OWN_ZONE: Mapping[str, str] = {field: field if field in ZONES else zone for fiel
 BODY_ZONES = frozenset({"json", "multipart", "xml", "body", "body.raw", "form_args", "form_args.raw"})
 
 
-class ZoneText(msgspec.Struct, frozen=True):
+class ZoneText(msgspec.Struct, frozen=True, gc=False):
     """The text of one zone; `complete` is False when the source or a bound left something out."""
 
     text: bytes
     complete: bool
+
+
+ReadZone: TypeAlias = Callable[[HttpView], ZoneText]
 
 
 class ZoneTexts(Mapping[str, ZoneText]):
@@ -100,15 +106,36 @@ def zone_complete(view: HttpView, zone: str) -> bool:
 
 def read_zone(view: HttpView, zone: str) -> ZoneText:
     """Return text and completeness of one zone in one go."""
-    quick = _QUICK.get(zone)
-    if quick is not None:
-        return quick(view)
-    reading = view.read(zone)  # a zone without a reader of its own is made of the field of the same name
-    if not reading.elements:
-        return _EMPTY if reading.complete else _UNKNOWN
-    if ZONES[zone].named:
+    return READERS[zone](view)
+
+
+def _make_reader(zone: str) -> ReadZone:
+    """Read a zone that is made of the field of the same name."""
+    named = ZONES[zone].named
+
+    def read(view: HttpView) -> ZoneText:
+        reading = view.read(zone)
+        if not reading.elements:
+            return _EMPTY if reading.complete else _UNKNOWN
+        text = _named_text(reading.elements) if named else _plain_text([reading])
+        return ZoneText(text, reading.complete)
+
+    return read
+
+
+def _make_parsed_reader(kind: str) -> ReadZone:
+    """Read a zone of which a parsed body mostly has nothing."""
+    parsed: Callable[[ParsedBody], Reading] = attrgetter(kind)
+
+    def read(view: HttpView) -> ZoneText:
+        if view.has_no_body():
+            return _EMPTY
+        reading = parsed(view.parsed_body())
+        if not reading.elements:
+            return _EMPTY if reading.complete else _UNKNOWN
         return ZoneText(_named_text(reading.elements), reading.complete)
-    return ZoneText(_plain_text([reading]), reading.complete)
+
+    return read
 
 
 _EMPTY, _UNKNOWN = ZoneText(b"", True), ZoneText(b"", False)
@@ -151,19 +178,21 @@ def _headers(view: HttpView) -> ZoneText:
 
 
 def _cookies(view: HttpView) -> ZoneText:
-    if not view.header_values(b"cookie"):
+    request = view.request
+    if "headers" in request.unrecorded or not any([name.lower() == b"cookie" for name, _ in request.headers]):  # noqa: C419 - a list is faster here
         return _EMPTY if knows_header(view.request, b"cookie") else _UNKNOWN
     reading = view.read("cookies")
     return ZoneText(_named_text(reading.elements), reading.complete)
 
 
-_QUICK: Mapping[str, Callable[[HttpView], ZoneText]] = {
+_OWN: Mapping[str, ReadZone] = {
     "target": _target,
     "path": _path,
     "args": _args,
     "headers": _headers,
     "cookies": _cookies,
-}
+} | {kind: _make_parsed_reader(kind) for kind in ("json", "multipart", "xml")}
+READERS: Mapping[str, ReadZone] = {zone: _OWN.get(zone) or _make_reader(zone) for zone in ZONES}
 
 
 def _plain_text(readings: list[Reading]) -> bytes:

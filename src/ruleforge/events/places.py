@@ -65,6 +65,12 @@ class HttpView:
             return found
         return NOTHING if self.read(field).complete else NOT_RECORDED
 
+    def knows(self, field: str) -> bool:
+        """Whether all values of a place are known, as `read(field).complete` says."""
+        if field == "headers":
+            return "headers" not in self.request.unrecorded and self.request.recorded_headers is None
+        return self.read(field).complete
+
     def _tabulate(self, field: str) -> dict[bytes, Reading]:
         reading = self.read(field)
         groups: dict[bytes, list[Element]] = {}

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Element(msgspec.Struct, frozen=True):
+class Element(msgspec.Struct, frozen=True, gc=False):
     """One value of a place, with what identifies it there."""
 
     value: bytes
@@ -13,7 +13,7 @@ class Element(msgspec.Struct, frozen=True):
     cut: bool = False  # a bound cut `value` off: it is the beginning of the real one (only in incomplete readings)
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """All values of one place.
 
     `complete` is False when the source did not record the place, or a bound cut it off: then an existential

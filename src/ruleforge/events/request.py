@@ -5,7 +5,7 @@ import msgspec
 Header = tuple[bytes, bytes]  # (name as sent, value as sent without surrounding blanks)
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request. Anything can be malformed: every part is bytes and nothing is normalised here.
 
     Three states of a body: `None` and not in `unrecorded` (no body was sent), `b""` (an empty body was sent),

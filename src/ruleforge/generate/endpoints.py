@@ -11,7 +11,7 @@ from ruleforge.cases.anatomy import Anatomy, Segment
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, shown
-from ruleforge.generate.words import CANARIES, GENERIC, IGNORE_CASE, ROOTS, SENSITIVE_PATH, STATIC_FOLDERS
+from ruleforge.generate.words import CANARIES, IGNORE_CASE, ROOTS, SENSITIVE_PATH, STATIC_FOLDERS, is_generic
 from ruleforge.rules.tree import Condition
 
 
@@ -83,11 +83,9 @@ def _suffix(segments: list[bytes], background: Background) -> Facet:
 
 def _bits(segments: list[bytes], background: Background) -> float:
     """Surprise of a run of segments: its rarest member or pair, plus a little for each further one."""
-    single = [
-        min(background.bits("segment", segment), 4.0 if segment.lower() in GENERIC else 40.0) for segment in segments
-    ]
+    single = [min(background.bits("segment", segment), 4.0 if is_generic(segment) else 40.0) for segment in segments]
     pairs = [background.bits("tail", a + b"/" + b) for a, b in pairwise(segments)]
-    generic_only = all(segment.lower() in GENERIC for segment in segments)
+    generic_only = all(is_generic(segment) for segment in segments)
     best = max(single + ([] if generic_only else [min(pair, sum(single)) for pair in pairs]))
     return best + (len(segments) - 1)
 

@@ -63,16 +63,17 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     order = {name: place for place, name in enumerate(rank_classes(tuple({n for _, n in named}), expected))}
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
-        yield from _class_facets(place, name, parts, background)
+        yield from _class_facets(place, name, parts, background, remote=bool(anatomy.segments))
 
 
-def _class_facets(place: str, name: str, parts: list[Part], background: Background) -> Iterator[Facet]:
+def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:
     """One class in one place: in these parameters, in each of them, in any parameter."""
     names = tuple(dict.fromkeys(part.name for part in parts if not part.name_standin))
     bits = CLASS_BITS.get(name, 8.0)
     if place == "headers" and name not in WEAK_CLASSES:
         bits = max(bits, HEADER_CLASS_BITS)
-    family = _family(name)
+    # Without an endpoint an address in a parameter says nothing.
+    family = tuple(other for other in _family(name) if remote or other != "url_value" or other == name)
     said = " or ".join(family)
     if place == "body":
         yield Facet("payload", _asks("body", family), bits - 1, f"body is {said}")

@@ -16,6 +16,7 @@ GENERIC = frozenset(
     b" products category news blog status info health metrics docs graphql wp-content wp-admin wp-json wp-includes"
     b" plugins themes modules components includes content".split()
 )
+GENERIC_STEMS = frozenset(b"index default login main home welcome start signin logon register search".split())
 IGNORE_CASE = (b".asp", b".aspx", b".ashx", b".asmx", b".axd", b".cfm", b".cfml", b".dll", b".asa")
 CANARIES = re.compile(
     rb"interact\.?sh|oast\.|burpcollab|dnslog|ceye\.|nuclei|projectdiscovery|evil\.|example\.|attacker|hacker|"
@@ -38,6 +39,14 @@ CLASS_BITS = {
 HEADER_CLASS_BITS = 18.0  # no header value of normal traffic satisfied any class but url_value and upload_name
 NAME_CLASS_BITS = 18.0  # nor did a parameter name
 PATH_CLASS_BITS = 16.0  # nor a path, but for two traversals
+
+
+def is_generic(segment: bytes) -> bool:
+    """Whether a path segment is one that many products have."""
+    name = segment.lower()
+    return name in GENERIC or name.split(b".", 1)[0] in GENERIC_STEMS
+
+
 # Classes that reach the same kind of flaw: an attacker who can use one can use the others.
 FAMILIES: tuple[tuple[str, ...], ...] = (
     ("code_injection", "command_injection", "template_injection"),

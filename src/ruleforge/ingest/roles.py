@@ -21,7 +21,7 @@ LOGIN_PATH = re.compile(
 LOGIN_NAME = re.compile(rb"pass(?:word|wd)?\b|^pwd$|^log$|^psd$|_pass$|password", re.IGNORECASE)
 READ_PAGE = re.compile(
     rb"readme|changelog|release[_-]?notes|license\.txt|/version\b|version\.(?:txt|json|js|xml|php)|robots\.txt|"
-    rb"favicon|\.css\b|\.md\b|style\.css|composer\.json|package\.json|/about\b",
+    rb"favicon|\.(?:css|js|map|md|png|jpe?g|gif|svg|ico|woff2?)$|composer\.json|package\.json|/about\b",
     re.IGNORECASE,
 )
 PAGE = re.compile(

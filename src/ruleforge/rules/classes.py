@@ -18,6 +18,8 @@ MAX_FORM_BYTES = 8 << 20  # of all forms together: values up to 256 KiB always g
 _PERCENT_ROUNDS = 3
 _BASE64_RUNS = 4  # runs of base64 characters decoded in one value
 _BASE64_LEAST = 8  # bytes; anything shorter decodes to less than a payload
+_KEPT_VALUES = 4_096  # of each class: traffic repeats its values (agents, hosts, page numbers)
+_KEPT_BYTES = 512  # a longer value is not kept
 _FEW_TRIGGERS = 6  # up to here one search each is faster than one pass for all
 _DATA = Path(__file__).parent / "class_data"
 _FILE = re.compile(r"([a-z][a-z0-9_]*)\.([1-9][0-9]*)\.json")
@@ -66,6 +68,7 @@ class PayloadClass:
             known = ", ".join(FORMS)
             raise RuleError(f"payload class {data.name} names the form {unknown[0]!r}", hint=f"known: {known}")
         self.data = data
+        self._known: dict[bytes, bool] = {}
         self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
         self._decodes = any(form.startswith("base64") for form in data.forms)
         self._triggered = _any_trigger(tuple(trigger.encode() for trigger in data.triggers))
@@ -78,6 +81,16 @@ class PayloadClass:
 
     def matches(self, value: bytes) -> bool:
         """Say whether some canonical form of `value` is a payload of this class."""
+        known = self._known.get(value)
+        if known is None:
+            known = self._matches(value)
+            if len(value) <= _KEPT_BYTES:
+                if len(self._known) >= _KEPT_VALUES:
+                    self._known.clear()
+                self._known[value] = known
+        return known
+
+    def _matches(self, value: bytes) -> bool:
         if self._is_payload(value):
             return True
         if not self._decodes and not _may_be_encoded(value):
@@ -276,9 +289,16 @@ def classes_of(value: bytes) -> tuple[str, ...]:
     """
     if len(value) < 2 and value not in _QUOTES:
         return ()
+    return _known_classes(value) if len(value) <= _KEPT_BYTES else _find_classes(value)
+
+
+def _find_classes(value: bytes) -> tuple[str, ...]:
     asked = _latest()
     if not _may_be_encoded(value) and not _some_trigger()(value.lower()):
         if not (_BASE64_WHOLE.match(value) or _BASE64_RUN.search(value)):
             return ()
         asked = tuple((name, known) for name, known in asked if known.decodes)
     return tuple(name for name, known in asked if known.matches(value))
+
+
+_known_classes = lru_cache(maxsize=2 * _KEPT_VALUES)(_find_classes)

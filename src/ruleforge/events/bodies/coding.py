@@ -15,7 +15,7 @@ _CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_.:-]{1,40})", r
 _OPAQUE = frozenset({b"zstd", b"compress", b"x-compress", b"dcb", b"dcz"})  # real codings that we cannot undo
 
 
-class DecodedBody(msgspec.Struct, frozen=True):
+class DecodedBody(msgspec.Struct, frozen=True, gc=False):
     """A body after its codings; `content` is None where nothing of it could be read."""
 
     content: bytes | None

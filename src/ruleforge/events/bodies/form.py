@@ -62,4 +62,6 @@ def _decoded(element: Element) -> Element:
 
 
 def _decode(text: bytes) -> bytes:
-    return percent_decode(text.replace(b"+", b" "))
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return percent_decode(text) if b"%" in text else text

@@ -11,7 +11,7 @@ from ruleforge.events.reading import NOT_RECORDED, NOTHING, Reading
 _BLANKS = b" \t\r\n\xef\xbb\xbf"  # before the first byte that counts; a UTF-8 byte order mark too
 
 
-class ParsedBody(msgspec.Struct, frozen=True):
+class ParsedBody(msgspec.Struct, frozen=True, gc=False):
     """What each parser found; mostly one of them, or none."""
 
     form: Reading = NOTHING
