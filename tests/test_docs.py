@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+import ruleforge.cli
+from ruleforge.engine.reference import compile_tree
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.rules.classes import CLASSES
 from ruleforge.rules.parse import parse_rule, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,3 +41,25 @@ def test_the_table_of_path_views_is_true() -> None:
     view = HttpView(Request(method=b"GET", target=rows[0][1].encode()))
     for name, value in rows:
         assert [element.value.decode() for element in view.read(name).elements] == [value]
+
+
+def test_the_rule_in_the_readme_holds_for_the_request_above_it() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    shown = re.search(r"^`GET (\S+)`$.*?^```json\n(.*?)```", readme, re.DOTALL | re.MULTILINE)
+    assert shown
+    tree, _ = parse_tree(json.loads(shown[2]))
+    assert tree is not None
+    ask = compile_tree(tree, {name: versions[-1] for name, versions in CLASSES.items()})
+    assert ask(HttpView(Request(method=b"GET", target=shown[1].encode()))) is True
+    assert ask(HttpView(Request(method=b"GET", target=b"/whistle/board_search.php?scope=all&term=blue"))) is False
+
+
+def test_every_command_in_the_documentation_exists() -> None:
+    group: Any = typer.main.get_command(
+        next(each for each in vars(ruleforge.cli).values() if isinstance(each, typer.Typer))
+    )
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    asked = set(re.findall(r"(?:^|/bin/|`)ruleforge ([a-z]+)(?=[ `\n])", text, re.MULTILINE))
+    assert asked >= {"demo", "forge", "scan", "show", "test", "explain"}
+    assert asked - set(group.commands) == set()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ruleforge.engine.compiled import Answers, CompiledSet, Hit, Tally
 from ruleforge.engine.matching import HyperscanMatcher, PlainMatcher, make_matcher
-from ruleforge.engine.rarity import background_rarity, default_rarity
+from ruleforge.engine.rarity import default_rarity
 from ruleforge.engine.reference import compile_rule
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView

@@ -53,7 +53,12 @@ def roles(
 def test_a_payload_of_the_kind_the_advisory_speaks_of_is_the_exploit() -> None:
     assert roles(f"GET /press/list?crate={SQL}", cwes=("CWE-89",)) == ["exploit"]
     assert roles(f"GET /press/list?crate={SQL}", tags=("sqli",)) == ["exploit"]
-    assert roles(f"GET /press/show?file={UP}", f"GET /press/list?crate={SQL}", cwes=("CWE-89",))[1] == "exploit"
+
+
+def test_an_attack_of_another_kind_does_not_count_beside_the_expected_one() -> None:
+    found = roles(f"GET /press/show?file={UP}", f"GET /press/list?crate={SQL}", cwes=("CWE-89",))
+    assert found[1] == "exploit"
+    assert found[0] != "exploit"
 
 
 def test_every_request_with_such_a_payload_is_an_exploit() -> None:

@@ -172,6 +172,7 @@ def test_exploits_of_many_other_products_are_held_against_the_rule(
 
 OWNERS = [
     ("CVE-2099-4000", "", False),  # our own source
+    ("CVE-2099-4001", "", False),  # another source of a CVE that ours is about
     ("B", "acme/press", False),  # another weakness of the same product
     ("B", "other/press", True),
     ("B", "", True),  # an unnamed product counts as another
@@ -181,7 +182,8 @@ OWNERS = [
 @pytest.mark.parametrize(("owner", "product", "counts"), OWNERS)
 def test_who_is_a_stranger(orchard: SimpleNamespace, evidence_of: Make, owner: str, product: str, counts: bool) -> None:
     row = Row(request=orchard.get("/press/show.php?file=pears"), kind="probe", owner=owner, product=product)
-    assert hits_strangers(row, evidence_of(), set()) is counts
+    about = evidence_of(cves=frozenset({"CVE-2099-4001"}))
+    assert hits_strangers(row, about, set()) is counts
 
 
 def test_an_unnamed_product_has_no_family(orchard: SimpleNamespace, evidence_of: Make) -> None:

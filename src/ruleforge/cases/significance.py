@@ -116,8 +116,9 @@ def is_plain_id(part: Part) -> bool:
 
 def decisive_class(classes: tuple[str, ...], advisory: Advisory) -> str:
     """The class by which a value attacks: one the advisory speaks of, or its only one; empty where it is not clear."""
-    for name in expected_classes(advisory):
-        if name in classes:
+    expected = expected_classes(advisory)
+    for name in classes:  # the most telling first
+        if name in expected:
             return name
     return classes[0] if len(classes) == 1 and classes[0] not in WEAK_CLASSES else ""
 

@@ -37,6 +37,12 @@ class Arm(msgspec.Struct, frozen=True):
         return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
 
 
+def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
+    """How surprising the arm has to be: less where one telling condition carries a rule that has no endpoint."""
+    carried = any(facet.bits >= ENOUGH_FREE_BITS for facet in arm.facets)
+    return ENOUGH_FREE_BITS if endpoint_free and carried else ENOUGH_BITS
+
+
 class Draft(msgspec.Struct, frozen=True):
     """Arms with their history."""
 

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from ruleforge._registry import Registry
 from ruleforge.cases.anatomy import SPECIFICITY
-from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, place_of, without_implied
+from ruleforge.generate.draft import ENOUGH_FREE_BITS, Arm, enough_bits, place_of, without_implied
 from ruleforge.generate.facet import Facet
 from ruleforge.generate.words import CLASS_BITS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
@@ -44,13 +44,29 @@ def _strengthen(
     """Add facets of `kinds`, most surprising first, until the arm is surprising enough."""
     pool = sorted((f for f in of_kind(facets, *kinds) if f not in chosen), key=lambda f: (kinds.index(f.kind), -f.bits))
     arm = Arm(0, without_implied(tuple(chosen)))
-    enough = ENOUGH_FREE_BITS if endpoint_free else ENOUGH_BITS
-    while arm.bits < enough and pool:
+    while arm.bits < enough_bits(arm, endpoint_free=endpoint_free) and pool:
         facet = pool.pop(0)
         read = {place_of(f.tree) for f in arm.facets} - {None}
         if place_of(facet.tree) not in read:  # a value wanted twice makes the rule narrow, not sure
             arm = arm.with_facet(facet)
     return arm.facets
+
+
+@GENERATORS.add("payload_anywhere")
+def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
+    """A payload that may stand in any field, for vulnerabilities without an endpoint (header injections)."""
+    if not endpoint_free:
+        return None
+    names = [_class_of(facet.tree) for facet in of_kind(facets, "payload", "anywhere")]
+    telling = [name for name in names if name]
+    if not telling:
+        return None
+    best = min(telling, key=lambda name: SPECIFICITY.index(name.decode()))
+    if CLASS_BITS[best.decode()] < ENOUGH_FREE_BITS:
+        return None
+    trees = tuple(Condition(place, "is_class", best) for place in ANYWHERE_PLACES)
+    label = f"some place is {best.decode()}"
+    return (Facet("anywhere", AnyOf(trees), CLASS_BITS[best.decode()], label),)
 
 
 @GENERATORS.add("endpoint_any_parameter")
@@ -84,21 +100,6 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     chosen = [*([place] if place else []), *of_kind(facets, "selector")[: int(unsure)], payloads[0]]
     kinds = ("selector", "payload", "present", "header", "literal", "method")
     return _strengthen(chosen, facets, kinds, endpoint_free)
-
-
-@GENERATORS.add("payload_anywhere")
-def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Facet, ...] | None:
-    """A payload that may stand in any field, for vulnerabilities without an endpoint (header injections)."""
-    if not endpoint_free:
-        return None
-    names = [_class_of(facet.tree) for facet in of_kind(facets, "payload", "anywhere")]
-    telling = [name for name in names if name]
-    if not telling:
-        return None
-    best = min(telling, key=lambda name: SPECIFICITY.index(name.decode()))
-    trees = tuple(Condition(place, "is_class", best) for place in ANYWHERE_PLACES)
-    label = f"some place is {best.decode()}"
-    return (Facet("anywhere", AnyOf(trees), CLASS_BITS[best.decode()], label),)
 
 
 def _reads_values(tree: Tree) -> bool:

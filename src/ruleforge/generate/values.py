@@ -11,6 +11,9 @@ from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
 from ruleforge.rules.tree import Condition, Name
 
 
+LITERAL_BITS_MOST = 14.0  # texts of a domain go together: two of them say little more than one
+
+
 def _named_parts(anatomy: Anatomy) -> Iterator[Part]:
     for part in anatomy.parts:
         if part.place not in ("headers", "cookies", "body") and not part.name_standin and part.name:
@@ -46,7 +49,7 @@ def literal_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
         for piece in pieces[: 4 if part.place == "body" else 2]:
             place = field_of(part.place)
             tree = named(place, part.name, "contains", piece)
-            bits = min(background.bits("value", piece), 1.6 * len(piece))
+            bits = min(background.bits("value", piece), 1.6 * len(piece), LITERAL_BITS_MOST)
             yield Facet("literal", tree, bits, f"{place} {shown(part.name)} contains {shown(piece)}")
         value = part.value
         if part.place != "body" and not part.standin and 1 <= len(value) <= 40 and not part.classes and (

@@ -26,7 +26,8 @@ READ_PAGE = re.compile(
 )
 PAGE = re.compile(
     rb"^/*(?:[\w-]{1,30}/){0,3}"
-    rb"(?:log-?_?in|sign-?_?in|logon|users/sign_in|index|home|default|main|start|welcome|about|help)"
+    rb"(?:log-?_?in|sign-?_?in|logon|users/sign_in|index|home|default|main|start|welcome|about|help"
+    rb"|wp-admin/(?:index|profile|users|plugins|options|options-general|edit|upload|tools|themes|admin))"
     rb"(?:\.(?:php|html?|jsp|aspx?|do|action|cgi))?/?$",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ import msgspec
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import ENOUGH_BITS, ENOUGH_FREE_BITS, Arm, Draft, conditions
+from ruleforge.generate.draft import Arm, Draft, conditions, enough_bits
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -98,7 +98,7 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             if facet.kind == "selector" and _endpoint_bits(now) < ENDPOINT_BITS:
                 continue  # there the selector is the endpoint
             shorter = now.without(facet)
-            if shorter.bits < (ENOUGH_FREE_BITS if material.free[now.poc] else ENOUGH_BITS):
+            if shorter.bits < enough_bits(shorter, endpoint_free=material.free[now.poc]):
                 continue
             arms = (*attempt.draft.arms[:index], shorter, *attempt.draft.arms[index + 1 :])
             tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)

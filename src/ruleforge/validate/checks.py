@@ -10,7 +10,7 @@ from ruleforge.cases.evidence import Case, Evidence, case, identity
 from ruleforge.engine.corpus import Row
 from ruleforge.records.forging import CheckResult
 from ruleforge.rules.proofs import prove
-from ruleforge.rules.tree import Rule, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Root, Rule, Tree
 from ruleforge.validate import gates
 
 
@@ -128,6 +128,16 @@ def hits_strangers(row: Row, evidence: Evidence, own: set[tuple[bytes, bytes, by
     return identity(row.request) not in own
 
 
+def names_place(tree: Root) -> bool:
+    """Whether some condition reads the path."""
+    match tree:
+        case AllOf(parts) | AnyOf(parts):
+            return any(names_place(part) for part in parts)
+        case Condition(field=field):
+            return field.startswith("path")
+    return False
+
+
 def sibling_sources(rule: Rule, evidence: Evidence) -> int:
     """Count the other vulnerabilities of the same product whose exploits the rule fires on: fewer tells them apart."""
     if evidence.corpus is None or not evidence.product:
@@ -157,6 +167,7 @@ def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     owners = sorted({row.owner for row in strangers})
     passed: bool | None = len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST
     shared = len(owners) <= gates.SHARED_SOURCES_MOST and all(row.kind == "exploit" for row in strangers)
+    shared = shared and names_place(tree)  # without an endpoint it is a detector of the class, not of this flaw
     detail = ", ".join(owners[:10])
     if not passed and shared:
         passed, detail = None, f"cannot be told from the exploits of {detail}"

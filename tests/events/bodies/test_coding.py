@@ -5,6 +5,7 @@ import sys
 import time
 import zlib
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,55 @@ def test_a_body_of_one_mebibyte_is_whole_and_one_byte_more_is_not():
 @pytest.mark.parametrize("coding", [b"zstd", b"compress", b"gzip, gzip, gzip, gzip, gzip"])
 def test_a_coding_that_cannot_be_undone_leaves_the_body_unknown(coding):
     assert decode_body(b"data", content=[coding]) == DecodedBody(None, complete=False)
+
+
+@given(st.binary(max_size=300))
+def test_what_brotli_compressed_comes_back(data):
+    body = decode_body(brotli.compress(data), content=[b"br"])
+    if not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        assert body == DecodedBody(data)
+
+
+def test_brotli_over_chunks_and_gzip_is_undone_in_order():
+    packed = gzip.compress(brotli.compress(b"a=1&b=2"))
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    assert decode_body(chunked, transfer=[b"chunked"], content=[b"br, gzip"]) == DecodedBody(b"a=1&b=2")
+
+
+def test_a_brotli_bomb_stops_at_the_ratio_in_little_time():
+    bomb = brotli.compress(bytes(200 << 20), quality=5)
+    start = time.process_time()
+    body = decode_body(bomb, content=[b"br"])
+    assert time.process_time() - start < 1
+    assert body.complete is False
+    assert len(body.content) == min(MIB, len(bomb) * MAX_RATIO)
+
+
+def test_a_brotli_stream_that_breaks_off_gives_what_was_read():
+    text = b"".join(b"%d " % number for number in range(4000))
+    packed = brotli.compress(text)
+    body = decode_body(packed[: len(packed) // 2], content=[b"br"])
+    assert body.complete is False
+    assert text.startswith(body.content)
+
+
+def test_a_plain_body_under_brotli_stays_as_it_is():
+    assert decode_body(b"a=1&b=2", content=[b"br"]) == DecodedBody(b"a=1&b=2")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-7"])
+def test_wide_text_that_was_cut_gives_the_beginning_of_the_text(codec):
+    for shift in range(5):
+        text = "x" * shift + "a\U0001f600\u00e9" * 200_000
+        body = decode_body(text.encode(codec), media_type=b"a/b; charset=" + codec.encode())
+        assert body.complete is False
+        assert text.encode().startswith(body.content)
+
+
+def test_a_damaged_brotli_stream_is_not_read_as_plain():
+    damaged = bytearray(brotli.compress(bytes(range(256)) * 4))
+    damaged[10:40] = b"\xff" * 30
+    assert decode_body(bytes(damaged), content=[b"br"]).complete is False
 
 
 def test_brotli_is_unknown_without_its_module(monkeypatch):

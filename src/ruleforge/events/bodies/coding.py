@@ -114,10 +114,13 @@ def _unbrotli(body: bytes, most: int) -> tuple[bytes, bool] | None:
     except (ImportError, TypeError, AttributeError):
         return None
     except module.error:
-        return body, True
-    return found[:most], len(found) <= most and bool(stream.is_finished())
+        return (body, True) if _PLAIN.match(body) else (b"", False)
+    whole = len(found) <= most and bool(stream.is_finished())
+    # Brotli has no signature: text that makes no stream was undone by the recorder.
+    return (body, True) if not found and not whole and _PLAIN.match(body) else (found[:most], whole)
 
 
+_PLAIN = re.compile(rb"[\t\r\n -~\xc2-\xf4\x80-\xbf]*+\Z")
 _DECODERS = {b"gzip": _gunzip, b"x-gzip": _gunzip, b"deflate": _undeflate, b"br": _unbrotli}
 
 
