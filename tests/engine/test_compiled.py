@@ -176,3 +176,18 @@ def cut_rules(request):
         yield from (
             Rule(id="RF-X-1", when=tree) for tree in (one, two, AllOf((one, two)), AnyOf((path, two)), Not(one))
         )
+
+
+def test_rules_on_the_query_alone_are_not_evaluated_for_logs_without_bodies():
+    trees = [Condition("query_args", "equals", b"needle", Name(b"n%d" % number)) for number in range(50)]
+    compiled = CompiledSet([Rule(id=f"RF-{number}", when=tree) for number, tree in enumerate(trees)])
+    row = Request(method=b"GET", target=b"/?n7=needle&x=1", unrecorded=frozenset({"body"}))
+    assert compiled.answers(row) == ((7,), (), 1)
+
+
+def test_costly_conditions_that_rules_share_are_answered_once():
+    shared = Condition("query_args", "regex", b"needle")
+    rules = [Rule(id=f"RF-{end}", when=AllOf((shared, Condition("path", "ends_with", end.encode())))) for end in "ab"]
+    view = HttpView(Request(method=b"GET", target=b"/ab?q=needle"))
+    assert CompiledSet(rules).answers(view).hits == (1,)
+    assert list(view.memo.values()) == [True]

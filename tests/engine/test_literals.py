@@ -58,6 +58,10 @@ def test_a_tree_that_is_true_has_every_clause_and_one_that_lacks_a_complete_clau
             Condition("json", "equals", b"v", Name(b"/a/*/b")),
             [[("json", b"\x01v\x00")], [("json", b"/a")], [("json", b"/b")]],
         ),
+        (
+            Condition("args", "present", None, Name(rb"\Avars\[[0-9]+\]\z", "regex")),
+            [[("args", b"vars[")], [("args", b"]")]],
+        ),
         (Not(Condition("path", "equals", b"/a")), []),
         (AnyOf((Condition("path", "equals", b"/a"), Not(Condition("path", "equals", b"/a")))), []),
         (

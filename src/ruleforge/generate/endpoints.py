@@ -130,8 +130,9 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     if after and len(after) < len(anatomy.segments):
         text = b"/" + b"/".join(after)
         if not CANARIES.search(text) and not SENSITIVE_PATH.search(text + b"/"):
-            yield Facet("endpoint", Condition("path.decoded", "ends_with", text), _bits(after, background),
-                        f"path ends with {text.decode('latin-1')}", len(after))  # fmt: skip
+            # Where the traversal leads is the attacker's choice: it may help to tell, it is no endpoint.
+            yield Facet("literal", Condition("path.decoded", "ends_with", text), min(12.0, _bits(after, background)),
+                        f"path ends with {text.decode('latin-1')}")  # fmt: skip
 
 
 def is_odd(segment: Segment) -> bool:

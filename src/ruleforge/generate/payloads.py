@@ -14,6 +14,9 @@ from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 
+REPEATED = re.compile(rb"(.{3,12}?)\1+", re.DOTALL)  # on at most 60 bytes
+
+
 def path_payload_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]:
     """The class of the path as sent, and the odd raw pieces that make it so."""
     ranked = rank_classes(anatomy.path_classes, expected_classes(advisory))
@@ -43,6 +46,7 @@ def _odd_pieces(raw: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
     ]
     keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%00|%25|%u", run.lower())]
     keep = [run for run in keep if 3 <= len(run) <= 60 and not any(mark in run for mark in standins)]
+    keep = [REPEATED.sub(rb"\1", run) for run in keep]  # how often a step is repeated is the attacker's choice
     return sorted(dict.fromkeys(keep), key=len, reverse=True)[:3]
 
 

@@ -64,7 +64,9 @@ def payload_anywhere(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     best = min(telling, key=lambda name: SPECIFICITY.index(name.decode()))
     if CLASS_BITS[best.decode()] < ENOUGH_FREE_BITS:
         return None
-    trees = tuple(Condition(place, "is_class", best) for place in ANYWHERE_PLACES)
+    # Only headers become environment variables; scripts in bodies look alike.
+    places = ("headers", "cookies") if best == b"shellshock" else ANYWHERE_PLACES
+    trees = tuple(Condition(place, "is_class", best) for place in places)
     label = f"some place is {best.decode()}"
     return (Facet("anywhere", AnyOf(trees), CLASS_BITS[best.decode()], label),)
 
@@ -98,7 +100,7 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     place = endpoint(facets)
     unsure = not place or place.bits < SURE_ENDPOINT_BITS
     chosen = [*([place] if place else []), *of_kind(facets, "selector")[: int(unsure)], payloads[0]]
-    kinds = ("selector", "payload", "present", "header", "literal", "method")
+    kinds = ("selector", "payload", "endpoint", "present", "header", "literal", "method")
     return _strengthen(chosen, facets, kinds, endpoint_free)
 
 

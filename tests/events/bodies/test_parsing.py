@@ -237,3 +237,14 @@ DECLARED = st.sampled_from([b"", FORM, JSON, XML, b"multipart/x; boundary=B"])
 def test_no_body_makes_a_parser_fail(body, content_type):
     parsed = parse_body(body, content_type)
     assert all(isinstance(getattr(parsed, kind), Reading) for kind in parsed.__struct_fields__)
+
+
+def test_a_cut_multipart_body_ends_before_what_may_be_a_delimiter():
+    head = b"--B\r\nContent-Disposition: form-data; name=f\r\n\r\n"
+    for tail in (b"", b"\r", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--B", b"\r\n--B-"):
+        (element,) = parse_multipart(head + b"value" + tail, b"B", cut=True).elements
+        assert (element.value, element.cut) == (b"value", True)
+    (element,) = parse_multipart(head + b"value\r\n--x", b"B", cut=True).elements
+    assert element.value == b"value\r\n--x"
+    (element,) = parse_multipart(head + b"value\r\n--B--\r\n", b"B", cut=True).elements
+    assert element.cut is False
