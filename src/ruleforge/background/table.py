@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -30,7 +31,7 @@ class TableFile(msgspec.Struct, frozen=True, kw_only=True):
     made: str  # date, given by whoever builds it
     source: str  # one line: what traffic, how many sources
     rows: int
-    counts: dict[str, dict[int, int]]
+    counts: dict[str, dict[int, Annotated[int, msgspec.Meta(ge=0, le=63)]]]
 
 
 class Background(msgspec.Struct, frozen=True):

@@ -94,7 +94,8 @@ def _class_facets(place: str, name: str, parts: list[Part], background: Backgrou
         if place == "multipart":  # a handler that reads form parts reads plain forms as well
             tree = AnyOf((named("args", part_name, "is_class", name.encode()), tree))
         yield Facet("payload", tree, named_bits, f"{place} {shown(part_name)} is {said}")
-    yield Facet("anywhere", _asks(place, family), bits, f"some {place} is {said}")
+    if name != "url_value":  # an address in just any parameter is normal
+        yield Facet("anywhere", _asks(place, family), bits, f"some {place} is {said}")
 
 
 def _family(name: str) -> tuple[str, ...]:

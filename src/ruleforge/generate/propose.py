@@ -72,6 +72,9 @@ def _cover(material: Material, strategy: Strategy) -> tuple[Arm, ...]:
             continue
         arm = Arm(poc, facets)
         ask = compile_tree(arm_tree(arm), material.classes)
+        if ask(views[poc]) is not True:  # the strategy read the payload elsewhere than it asks for it
+            open_pocs.pop(0)
+            continue
         open_pocs = [other for other in open_pocs[1:] if ask(views[other]) is not True]
         arms.append(arm)
     return tuple(arms) if applied else ()

@@ -27,7 +27,8 @@ class Wrong(msgspec.Struct, frozen=True):
 def refine(draft: Draft, wrongs: Sequence[Wrong], material: Material, must: Sequence[Wrong]) -> Draft | None:
     """Return a changed draft that answers `wrongs` as it should, or None when no facet can.
 
-    `must` are all requests known so far that have to be hit: no change may lose one that was right.
+    `must` are all requests known so far that have to be hit. Generalising never loses one of them; silencing a false
+    hit may, where no facet does better (the next round then works on what was lost).
     """
     arms, changes = list(draft.arms), list(draft.changes)
     hits = [wrong for wrong in wrongs if not wrong.missed]
@@ -45,13 +46,24 @@ def refine(draft: Draft, wrongs: Sequence[Wrong], material: Material, must: Sequ
             continue
         for index, arm in enumerate(arms):
             better = _widen(arm, wrong, material, hits) if arm.poc == wrong.poc else None
-            if better is not None:
+            if better is not None and not _loses(arm, better, arms, must, material):
                 changes.append(f"round {draft.round + 1}: {_difference(arm, better)}, because of {wrong.why}")
                 arms[index] = better
                 break
     if tuple(arms) == draft.arms:
         return None
     return Draft(draft.strategy, tuple(arms), draft.round + 1, tuple(changes))
+
+
+def _loses(old: Arm, new: Arm, arms: Sequence[Arm], must: Sequence[Wrong], material: Material) -> bool:
+    """Whether some request that had to be hit, and was, would be missed with `new` in the place of `old`."""
+    others = [arm for arm in arms if arm is not old]
+    return any(
+        _fires(old, wrong.view, material)
+        and not _fires(new, wrong.view, material)
+        and not any(_fires(arm, wrong.view, material) for arm in others)
+        for wrong in must
+    )
 
 
 def _fires(arm: Arm, view: HttpView, material: Material) -> bool:

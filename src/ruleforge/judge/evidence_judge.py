@@ -73,6 +73,8 @@ def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool])
         kinds = ", ".join(sorted(near_hits))
         told = f"{sum(near_hits.values())} of {len(evidence.near_misses)} unseen near-misses ({kinds})"
         reasons.append(f"p_off_target: fires on {told}")
+    elif evidence.near_misses:
+        reasons.append(f"p_off_target: silent on all {len(evidence.near_misses)} unseen near-misses")
     if not reads_payload:
         terms.append(NO_PAYLOAD_OFF)
         told = "no condition reads an attack payload; the rule recognises the call, not the abuse of it"

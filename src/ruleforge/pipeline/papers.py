@@ -18,6 +18,7 @@ from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule
 
 ROLES_MOST = 200  # requests whose role is told in evidence.json
+PAPERS = ("rule.json", "tests.yaml", "evidence.json")
 TESTS_PER_KIND = 3  # variants and near-misses kept of each kind; all of them are in evidence.json as counts
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -36,7 +37,7 @@ def write_papers(forged: Forged, ground: Ground, folder: Path) -> None:
 
 def remove_papers(folder: Path) -> None:
     """Remove a rule's files (its advisory is refused now); other files of the folder stay."""
-    for name in ("rule.json", "tests.yaml", "evidence.json"):
+    for name in PAPERS:
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -5,6 +5,7 @@ import multiprocessing
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.forge import Ground, forge_advisory
-from ruleforge.pipeline.papers import remove_papers, write_papers
+from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
+from ruleforge.pipeline.workers import spread
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.store.state import State
@@ -57,12 +59,10 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
     """
     jobs = options.jobs or multiprocessing.cpu_count()
     files = list(list_files(paths))
-    context = multiprocessing.get_context("fork")
-    with context.Pool(jobs) as pool:
-        read = []
-        for item in pool.imap(_read, files, chunksize=16):
-            read.append(item)
-            progress("read", len(read), len(files))
+    read: list[tuple[str, Advisory | InputError]] = []
+    for file, item in zip(files, spread(_read, files, jobs, chunk=16), strict=True):
+        read.append((str(file), item or _died(str(file))))
+        progress("read", len(read), len(files))
     works = _name(read)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
@@ -73,31 +73,36 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
         state.close()
 
 
-def _read(file: Path) -> tuple[str, Advisory | InputError]:
+def _died(where: str) -> InputError:
+    return InputError("the process that worked on it died", where=where, hint="is there enough memory?", code="RF298")
+
+
+def _read(file: Path) -> Advisory | InputError:
     try:
         found = read_advisory(file)
-        return str(file), assign_roles(found) if isinstance(found, Advisory) else found
+        return assign_roles(found) if isinstance(found, Advisory) else found
     except RecursionError:
-        return str(file), InputError("nested too deeply", where=str(file), code="RF211")
+        return InputError("nested too deeply", where=str(file), code="RF211")
     except Exception as problem:  # noqa: BLE001 - a reader that crashes must not lose the batch
-        return str(file), InputError(
-            f"the reader failed: {type(problem).__name__}: {problem}"[:300], where=str(file), code="RF299"
-        )
+        told = f"the reader failed: {type(problem).__name__}: {problem}"[:300]
+        return InputError(told, where=str(file), code="RF299")
 
 
 def _name(read: Sequence[tuple[str, Advisory | InputError]]) -> list[_Work | tuple[str, InputError]]:
     """Give each advisory a folder of its own; a second source of the same id gets a number."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     works: list[_Work | tuple[str, InputError]] = []
     for source, found in read:
         if not isinstance(found, Advisory):
             works.append((source, found))
             continue
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.id).strip(".-")[:100] or "unnamed"
-        taken[plain.lower()] = taken.get(plain.lower(), 0) + 1
-        if taken[plain.lower()] > 1:
-            plain = f"{plain}-{taken[plain.lower()]}"
-        works.append(_Work(msgspec.structs.replace(found, id=plain), plain, ""))
+        name, number = plain, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{plain}-{number}"
+        taken.add(name.lower())
+        works.append(_Work(msgspec.structs.replace(found, id=name), name, ""))
     return works
 
 
@@ -105,7 +110,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     background = options.background or default_background()
     cache = options.out / ".ruleforge"
     digest = hashlib.sha256("\n".join(sorted(a.id + a.digest for a in advisories)).encode()).hexdigest()[:16]
-    name = f"sources {digest} v{__version__}"
+    name = f"sources {digest} {code_digest()}"
     folder = cache / "corpus"
     progress("index", 0, 1)
     if not Corpus.current(folder, name):
@@ -165,45 +170,66 @@ def _forge_all(
         else:
             todo.append(keyed)
     _SHARED.update(ground=ground, out=options.out)
-    context = multiprocessing.get_context("fork")
-    done = 0
-    with context.Pool(jobs) as pool:
-        results = pool.imap(_forge_one, todo, chunksize=4)
-        batch: list[tuple[str, str, dict[str, Any]]] = []
-        try:
-            for work in works:
-                if not isinstance(work, _Work):
-                    yield _unread(*work)
-                    continue
-                if work.folder in ready:
-                    outcome = msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources)
-                else:
-                    key, outcome = next(results)
-                    batch.append((work.folder, key, msgspec.to_builtins(outcome)))
-                    if len(batch) >= 50:
-                        state.put(batch)
-                        batch = []
-                done += 1
-                progress("forge", done, len(works))
+    results = zip(todo, spread(_forge_one, todo, jobs, chunk=4), strict=True)
+    batch: list[tuple[str, str, dict[str, Any]]] = []
+    try:
+        for done, work in enumerate(works, 1):
+            progress("forge", done, len(works))
+            if not isinstance(work, _Work):
+                yield _unread(*work)
+            elif work.folder in ready:
+                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources)
+            else:
+                keyed, outcome = next(results)
+                outcome = outcome or _failed(work.advisory, _died(work.folder))
+                batch.append((work.folder, keyed.key, msgspec.to_builtins(outcome)))
+                if len(batch) >= 50:
+                    state.put(batch)
+                    batch = []
                 yield outcome
-        finally:
-            state.put(batch)
+    finally:
+        state.put(batch)
 
 
 def _base_key(ground: Ground) -> str:
-    parts = [__version__, str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
+    parts = [code_digest(), str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Hash the package's own code and data: another version of the generator forges everything again."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256(__version__.encode())
+    for file in sorted(root.rglob("*")):
+        if file.suffix in (".py", ".json", ".msgpack") and "_examples" not in file.parts:
+            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def _papers_fit(folder: Path, outcome: dict[str, Any]) -> bool:
-    return (folder / "rule.json").is_file() == bool(outcome["outcome"] == "rule")
+    wanted = outcome["outcome"] == "rule"
+    return all((folder / name).is_file() == wanted for name in PAPERS)
 
 
 def _unread(source: str, problem: InputError) -> Outcome:
     return Outcome(advisory="", sources=(source,), cves=(), outcome="failed", reason=problem.code, detail=str(problem))
 
 
-def _forge_one(work: _Work) -> tuple[str, Outcome]:
+def _failed(advisory: Advisory, problem: Exception) -> Outcome:
+    known = isinstance(problem, RuleForgeError)
+    detail = str(problem) if known else f"{type(problem).__name__}: {problem}"
+    return Outcome(
+        advisory=advisory.id,
+        sources=advisory.sources,
+        cves=advisory.cves,
+        outcome="failed",
+        reason=problem.code if isinstance(problem, RuleForgeError) else "RF299",
+        detail=detail[:500],
+    )
+
+
+def _forge_one(work: _Work) -> Outcome:
     started = time.perf_counter()
     ground: Ground = _SHARED["ground"]
     folder: Path = _SHARED["out"] / work.folder
@@ -216,14 +242,5 @@ def _forge_one(work: _Work) -> tuple[str, Outcome]:
             remove_papers(folder)
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
         remove_papers(folder)
-        code = problem.code if isinstance(problem, RuleForgeError) else "RF299"
-        detail = f"{type(problem).__name__}: {problem}"[:500]
-        outcome = Outcome(
-            advisory=work.advisory.id,
-            sources=work.advisory.sources,
-            cves=work.advisory.cves,
-            outcome="failed",
-            reason=code,
-            detail=detail,
-        )
-    return work.key, msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))
+        outcome = _failed(work.advisory, problem)
+    return msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))

@@ -1,0 +1,53 @@
+"""Work spread over processes, in order, that outlives a process that dies."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def spread(
+    function: Callable[[Item], Result], items: Sequence[Item], jobs: int, *, chunk: int
+) -> Iterator[Result | None]:
+    """Yield `function(item)` for each item, in order; None where the process that worked on it died.
+
+    When a process dies (killed, out of memory) the next items are tried alone, so that only the guilty one is lost.
+    """
+    at = 0
+    while at < len(items):
+        pool = _pool(jobs)
+        try:
+            for result in pool.map(function, items[at:], chunksize=chunk):
+                at += 1
+                yield result
+        except BrokenProcessPool:
+            for item in items[at : at + jobs * chunk]:
+                at += 1
+                yield _alone(function, item)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alone(function: Callable[[Item], Result], item: Item) -> Result | None:
+    pool = _pool(1)
+    try:
+        return pool.submit(function, item).result()
+    except BrokenProcessPool:
+        return None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    """Fork, so that indexes opened before are shared; the parent alone decides what an interrupt means."""
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
