@@ -9,7 +9,7 @@ from ruleforge.events.bodies.bounds import MAX_DEPTH, MAX_VALUES
 from ruleforge.events.bodies.multipart import parse_multipart
 from ruleforge.events.reading import Element
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]++', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]++', re.DOTALL)
 _ESCAPED = re.compile(rb'["\\\x00-\x1f]')
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?\Z")
 _SHORT = {b'"': b'\\"', b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}

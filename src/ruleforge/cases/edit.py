@@ -27,8 +27,8 @@ from ruleforge.events.request import Header, Request
 _QUERY_UNSAFE = re.compile(rb"[^A-Za-z0-9_.~!$'()*,;:@/?=-]")
 _NAME_UNSAFE = re.compile(rb"[^A-Za-z0-9_.~!$'()*,;:@/?\[\]-]")
 _HEADER_BREAKS = re.compile(rb"[\r\n\x00]")
-_FILENAME = re.compile(rb'(;\s*filename\s*=\s*)("(?:[^"\\]++|\\.)*+"?|[^;\r\n]*)', re.IGNORECASE)
-_FIELD_NAME = re.compile(rb'(;\s*name\s*=\s*)("(?:[^"\\]++|\\.)*+"?|[^;\r\n]*)', re.IGNORECASE)
+_FILENAME = re.compile(rb'(;\s*filename\s*=\s*)("(?:[^"\\]++|\\.)*"?|[^;\r\n]*)', re.IGNORECASE)
+_FIELD_NAME = re.compile(rb'(;\s*name\s*=\s*)("(?:[^"\\]++|\\.)*"?|[^;\r\n]*)', re.IGNORECASE)
 MAX_EDITED_BODY = 128 * 1024  # each edit reads the body once
 FORM = b"application/x-www-form-urlencoded"
 

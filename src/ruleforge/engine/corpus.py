@@ -6,7 +6,6 @@ rows; only those are evaluated. Doubt means "maybe": a row whose zone text was c
 
 import json
 import mmap
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ import numpy.typing as npt
 
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.reference import compile_tree
+from ruleforge.engine.workers import spread
 from ruleforge.engine.zones import zone_text
+from ruleforge.errors import OutsideError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.rules.classes import classes_of, latest_version
@@ -48,7 +49,10 @@ def _grams(text: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Hash each 4-byte window to a bucket (Knuth's multiplicative constant)."""
     wide = text.astype(np.uint32)
     code = wide[:-3] | (wide[1:-2] << 8) | (wide[2:-1] << 16) | (wide[3:] << 24)
-    return np.right_shift(code * np.uint32(2654435761), np.uint32(32 - BUCKET_BITS)).astype(np.uint32)
+    buckets: npt.NDArray[np.uint32] = np.asarray(
+        (code * np.uint32(2654435761)) >> np.uint32(32 - BUCKET_BITS), np.uint32
+    )
+    return buckets
 
 
 def _postings(text: bytes, ends: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Rows]:
@@ -111,12 +115,18 @@ def build_corpus(rows: Iterable[Row], folder: Path, *, name: str = "", jobs: int
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "corpus.json").unlink(missing_ok=True)  # an index that is half written must not look current
     if jobs > 1:
-        with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            size = _write(pool.imap(_index_chunk, _chunks(rows)), folder)
+        size = _write(_indexed(list(_chunks(rows)), jobs), folder)
     else:
         size = _write(map(_index_chunk, _chunks(rows)), folder)
     (folder / "corpus.json").write_text(json.dumps({"format": FORMAT, "rows": size, "name": name}))
     return Corpus(folder)
+
+
+def _indexed(chunks: list[bytes], jobs: int) -> Iterator[_Chunk]:
+    for chunk in spread(_index_chunk, chunks, jobs, chunk=1):
+        if chunk is None:  # a gap in evidence would pass silently: rather stop
+            raise OutsideError("a process that built the index died", hint="is there enough memory?", code="RF510")
+        yield chunk
 
 
 def _write(chunks: Iterable[_Chunk], folder: Path) -> int:

@@ -13,7 +13,6 @@ from ruleforge.generate.words import CLASS_BITS, FAMILIES, HEADER_CLASS_BITS, NA
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
-
 REPEATED = re.compile(rb"(.{3,12}?)\1+", re.DOTALL)  # on at most 60 bytes
 
 
@@ -118,8 +117,12 @@ def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
             continue
         for name in classes_of(part.name):
             if name not in ("upload_name", "url_value"):
-                tree = Some("args", Condition("name", "is_class", name.encode()))
-                yield Facet("payload", tree, NAME_CLASS_BITS, f"name of some argument is {name}")
+                asks: Tree = Condition("name", "is_class", name.encode())
+                bits, label = NAME_CLASS_BITS, f"name of some argument is {name}"
+                if b"classLoader" in part.name:  # the property through which data binding is abused
+                    asks = AllOf((Condition("name", "contains", b"classLoader"), asks))
+                    bits, label = bits + 8.0, f"{label} and holds classLoader"
+                yield Facet("payload", Some("args", asks), bits, label)
                 break
 
 

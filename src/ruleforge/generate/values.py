@@ -10,7 +10,6 @@ from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
 from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
 from ruleforge.rules.tree import Condition, Name
 
-
 LITERAL_BITS_MOST = 14.0  # texts of a domain go together: two of them say little more than one
 
 

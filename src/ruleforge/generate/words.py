@@ -37,7 +37,7 @@ CLASS_BITS = {
     "template_injection": 13.0, "sql_injection": 13.0, "upload_name": 9.0, "url_value": 4.0,
 }  # fmt: skip
 HEADER_CLASS_BITS = 18.0  # no header value of normal traffic satisfied any class but url_value and upload_name
-NAME_CLASS_BITS = 18.0  # nor did a parameter name
+NAME_CLASS_BITS = 14.0  # few parameter names did: binary bodies read as forms
 PATH_CLASS_BITS = 16.0  # nor a path, but for two traversals
 
 

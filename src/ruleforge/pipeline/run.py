@@ -14,6 +14,7 @@ import msgspec
 from ruleforge import __version__
 from ruleforge.background.table import Background, default_background
 from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
+from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
@@ -21,9 +22,9 @@ from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
-from ruleforge.pipeline.workers import spread
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.rules.classes import classes_digest
 from ruleforge.store.state import State
 from ruleforge.validate.products import product_of
 
@@ -131,7 +132,7 @@ def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress) -> Cor
     """Index a file of normal traffic, or open its index from an earlier run (by content)."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    name = f"{path.name} {digest}"
+    name = f"{path.name} {digest} classes {classes_digest()}"
     folder = cache / f"benign-{digest}"
     if not Corpus.current(folder, name):
         build_corpus(_benign_rows(path, progress), folder, name=name, jobs=jobs)

@@ -1,5 +1,6 @@
 """Payload classes: what an attack looks like, as versioned data, with the encodings the class sees through."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
@@ -234,6 +235,15 @@ def _list_classes() -> Mapping[str, tuple[int, ...]]:
 
 
 CLASSES: Mapping[str, tuple[int, ...]] = _list_classes()  # name → versions, oldest first
+
+
+@lru_cache(maxsize=1)
+def classes_digest() -> str:
+    """Hash the data of all payload classes: what was derived from them is stale when it changes."""
+    digest = hashlib.sha256()
+    for file in sorted(_DATA.glob("*.json")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def latest_version(name: str) -> int:

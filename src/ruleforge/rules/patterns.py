@@ -15,7 +15,7 @@ _SHIPPED_BYTES = 10_000  # of one pattern in data that comes with the program
 _SHIPPED_PROGRAM = 200_000
 _SHIPPED_MEMORY = 64 << 20  # taken only as states are met; with 8 MiB a hit of the largest class costs seven times more
 _FLAGS = frozenset(b"ism-")
-_ESCAPED = re.compile(rb"\\Q(?:[^\\]|\\(?!E))*+(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text is passed over
+_ESCAPED = re.compile(rb"\\Q(?:[^\\]|\\(?!E))*(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text is passed over
 
 
 class Span(NamedTuple):

@@ -1,4 +1,4 @@
-"""The rule language as a tree of frozen data. Its meaning is docs/reference/rule-language.md; evaluation is in `engine`."""
+"""The rule language as a tree of frozen data. docs/reference/rule-language.md tells its meaning, `engine` has it."""
 
 from typing import TypeAlias
 

@@ -73,6 +73,8 @@ def replay(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
 def siblings(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     """Silent on the setup and probe steps of the same source."""
     del rule
+    if not evidence.siblings:
+        return Finding(CheckResult(check="siblings", passed=None, detail="the source has no other step"))
     own = {identity(c.view.request) for c in evidence.exploits}
     hit = tuple(c for c in evidence.siblings if identity(c.view.request) not in own and ask(c))
     result = CheckResult(

@@ -11,7 +11,7 @@ from ruleforge.events.reading import Element, Reading
 Node: TypeAlias = "tuple[tuple[str, Node], ...] | list[Node] | str | bool | None"
 
 # An unterminated string runs to the end, so that no byte is looked at twice.
-_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def parse_json(body: bytes) -> Reading | None:

@@ -9,7 +9,7 @@ from ruleforge.events.bodies.bounds import MAX_VALUES
 from ruleforge.events.decoding import percent_decode
 from ruleforge.events.reading import Element, Reading
 
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+("(?:[^"\\]++|\\.)*+"?|[^;]*+)', re.DOTALL)
+_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+("(?:[^"\\]++|\\.)*"?|[^;]*+)', re.DOTALL)
 _ESCAPED = re.compile(rb'\\(["\\])')
 _AFTER_DELIMITER = re.compile(rb"(--)|[ \t]*+(?:\r?\n|\Z)")
 _BLANK_LINE = re.compile(rb"(?:\A|\r?\n)\r?\n")

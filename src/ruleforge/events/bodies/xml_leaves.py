@@ -9,12 +9,12 @@ from ruleforge.events.reading import Element, Reading
 
 # The document type declaration, with what may stand before it. Possessive throughout: no byte is looked at twice.
 _DOCTYPE = re.compile(
-    rb"\A((?:[ \t\r\n]++|<\?(?:[^?]++|\?(?!>))*+\?>|<!--(?:[^-]++|-(?!->))*+-->)*+)"
-    rb"<!DOCTYPE(?:[^\[>\"']++|\"[^\"]*+\"|'[^']*+')*+"
-    rb"(?:\[(?:[^\]\"'<]++|\"[^\"]*+\"|'[^']*+'|<!--(?:[^-]++|-(?!->))*+-->|<\?(?:[^?]++|\?(?!>))*+\?>|<(?!!--|\?))*+\]"
+    rb"\A((?:[ \t\r\n]++|<\?(?:[^?]++|\?(?!>))*\?>|<!--(?:[^-]++|-(?!->))*-->)*)"
+    rb"<!DOCTYPE(?:[^\[>\"']++|\"[^\"]*+\"|'[^']*+')*"
+    rb"(?:\[(?:[^\]\"'<]++|\"[^\"]*+\"|'[^']*+'|<!--(?:[^-]++|-(?!->))*-->|<\?(?:[^?]++|\?(?!>))*\?>|<(?!!--|\?))*\]"
     rb"[ \t\r\n]*+)?>"
 )
-_DECLARATION = re.compile(rb"\A<\?xml(?=[ \t\r\n])(?:[^?]++|\?(?!>))*+\?>")
+_DECLARATION = re.compile(rb"\A<\?xml(?=[ \t\r\n])(?:[^?]++|\?(?!>))*\?>")
 
 
 def parse_xml(body: bytes) -> Reading | None:

@@ -9,7 +9,7 @@ from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, Line, read_lines
 from ruleforge.events.formats.raw_http import parse_request_line
 from ruleforge.events.request import Header, Request
 
-_QUOTED = rb'"((?:[^"\\]++|\\.)*+)"'
+_QUOTED = rb'"((?:[^"\\]++|\\.)*)"'
 _PREFIX = rb"([^\[]*+)\[([^\]]*+)\] "
 _LINE = re.compile(_PREFIX + _QUOTED + rb" ([0-9]{3}|-) ([0-9]+|-)(?: " + _QUOTED + rb" " + _QUOTED + rb")?", re.DOTALL)
 # Old servers did not escape quotes: then the request runs to the last quote before a status.

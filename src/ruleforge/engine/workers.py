@@ -44,10 +44,12 @@ def _alone(function: Callable[[Item], Result], item: Item) -> Result | None:
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    """Fork, so that indexes opened before are shared; the parent alone decides what an interrupt means."""
+    """Fork, so that indexes opened before are shared; the parent alone decides what a signal means."""
     context = multiprocessing.get_context("fork")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_plain_signals)
 
 
-def _ignore_interrupts() -> None:
+def _plain_signals() -> None:
+    """Leave interrupts to the parent, and die at once when it says so: a Python handler could wait for a lock."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
