@@ -1,12 +1,16 @@
 """The demonstration on our own examples: the counts add up and ordinary requests are left alone."""
 
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ruleforge.app.demo import DemoReport, Label, compare, demo, examples_folder
+from ruleforge.app.explain import explain_request
 from ruleforge.app.scan import ScanHit
-from ruleforge.cli.demo_text import demo_dict, demo_lines
+from ruleforge.cli.demo_text import _telling, demo_dict, demo_lines
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +38,10 @@ def test_the_report_tells_refusals_rules_hits_and_misses(report: DemoReport) -> 
     text = "\n".join(demo_lines(report))
     for part in (
         "rules made",
-        "Not made into rules",
-        "RF212",
+        "Refused: The exploit does not travel in an HTTP request.",
+        "Driftwood Hosting - Names left pointing to removed sites",
+        "invented",
+        "broken-indentation.yaml  not valid YAML",
         "Rules, read aloud",
         "Hits by vulnerability",
         "access.log",
@@ -44,6 +50,39 @@ def test_the_report_tells_refusals_rules_hits_and_misses(report: DemoReport) -> 
     assert f"{report.verdicts.caught} of {report.verdicts.attacks}" in text
     assert "\x1b" not in text  # standard output is no terminal here
     assert demo_dict(report)["labels"]["attacks"] == 45
+
+
+def test_hits_by_file_and_by_vulnerability_add_up(report: DemoReport) -> None:
+    lines = demo_lines(report)
+    (total,) = [line for line in lines if " requests: " in line]
+    assert sum(map(int, re.findall(r"(\d+) in ", total))) == report.scanned.hits
+    start = lines.index("  Hits by vulnerability:") + 2
+    rows = [re.findall(r"  (\d+)(?!\S)", line) for line in lines[start : lines.index("", start)]]
+    assert len(rows) == 13
+    assert sum(int(row[0]) for row in rows) == report.scanned.hits
+    assert all(int(row[0]) == sum(map(int, row[1:])) for row in rows)
+
+
+def test_the_rules_read_aloud_are_known_and_invented_ones_that_ask_for_an_attack(report: DemoReport) -> None:
+    told = _telling(report)
+    assert [rule.startswith("RF-CVE-2099") for rule in told] == [False, False, True, True, True]
+    assert all("looks like" in report.sentences[rule] for rule in told)
+
+
+def test_the_command_that_explains_a_miss_works(report: DemoReport) -> None:
+    (line,) = [line for line in demo_lines(report) if " explain " in line]
+    rule, file, _, name = shlex.split(line.partition(" explain ")[2])
+    (found,) = explain_request(Path(rule), Path(file), name)
+    assert found.answer is not True
+
+
+def test_a_second_run_forges_nothing_again(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    shutil.copytree(examples_folder() / "templates" / "known", folder / "templates")
+    (folder / "traffic").mkdir()
+    first, second = (demo(tmp_path / "out", examples=folder) for _ in range(2))
+    assert (first.forged.unchanged, second.forged.unchanged) == (0, second.templates)
+    assert f"  unchanged, not forged again: {second.templates}" in demo_lines(second)
 
 
 def test_hits_are_compared_with_labels() -> None:

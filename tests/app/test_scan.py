@@ -82,7 +82,7 @@ def test_a_folder_without_validated_rules_is_a_wrong_call(put_rule: Put, put_req
         found(tmp_path / "rules", put_requests("/"))
 
 
-def test_spans_inside_some_element_name_the_place(put_rule: Put, put_requests: Put) -> None:
+def test_some_element_gives_one_span_with_its_name(put_rule: Put, put_requests: Put) -> None:
     where = {
         "all": [
             {"field": "name", "op": "starts_with", "value": "cr"},
@@ -93,9 +93,22 @@ def test_spans_inside_some_element_name_the_place(put_rule: Put, put_requests: P
     rules = put_rule(when={"all": [{"some": "args", "where": where}, absent]}).parent
     (hit,), _ = found(rules, put_requests("/x?crate=..%2fy"))
     assert [(span["field"], span["name"], span["text"]) for span in hit.spans] == [
-        ("args.name", "crate", "cr"),
-        ("args.value", "crate", "../"),
+        ("args", "crate", "../"),
     ]
+
+
+def test_a_value_that_two_alternatives_ask_about_gives_one_span(put_rule: Put, put_requests: Put, attack: str) -> None:
+    asked = {"op": "contains", "value": "../"}
+    named = {"all": [{"field": "name", "op": "equals", "value": "crate"}, {"field": "value"} | asked]}
+    rules = put_rule(when={"any": [{"field": "args"} | asked, {"some": "args", "where": named}]}).parent
+    (hit,), _ = found(rules, put_requests(attack))
+    assert [(span["field"], span["name"], span["text"]) for span in hit.spans] == [("args", "crate", "../")]
+
+
+def test_some_element_that_is_asked_for_its_name_only_gives_the_name(put_rule: Put, put_requests: Put) -> None:
+    where = {"field": "name", "op": "contains", "value": "../"}
+    (hit,), _ = found(put_rule(when={"some": "args", "where": where}).parent, put_requests("/x?..%2fy=1"))
+    assert [(span["field"], span["text"]) for span in hit.spans] == [("args.name", "../")]
 
 
 def test_groups_put_the_most_severe_rule_first(put_rule: Put, put_requests: Put, attack: str) -> None:

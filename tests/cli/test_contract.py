@@ -48,6 +48,31 @@ def test_forge_ends_with_0_when_every_template_got_a_rule_or_a_refusal(
     assert "skipped" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("file", "parts"),
+    [
+        ("CVE-2099-0101.yaml", ["RF-CVE-2099-0101-1  Fruit Press", "looks like path traversal", "out/CVE-2099-0101:"]),
+        ("fruit-press-detect.yaml", ["fruit-press-detect: refused, fingerprint_only", "only recognises the product"]),
+        ("broken.yaml", ["broken.yaml: failed, RF212", "not valid YAML"]),
+    ],
+)
+def test_a_single_template_is_told_as_its_rule_or_its_reason(
+    run: Run, put_templates: Path, file: str, parts: list[str]
+) -> None:
+    text = run("forge", put_templates / file, "--out", "out", "--jobs", 1).stdout
+    for part in parts:
+        assert part in text
+
+
+def test_what_is_unchanged_is_counted_instead_of_a_rate(run: Run, put_templates: Path) -> None:
+    words = ("forge", put_templates, "--out", "out", "--jobs", 1)
+    assert "advisories a second" in run(*words).stdout
+    second = run(*words).stdout
+    assert "unchanged, not forged again: 2)" in second
+    assert "a second" not in second
+    assert "unchanged" not in run(*words, "--again").stdout
+
+
 def test_what_was_forged_is_scanned_with_and_tested(
     run: Run, put_templates: Path, put_requests: Put, tmp_path: Path
 ) -> None:

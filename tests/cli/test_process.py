@@ -98,19 +98,24 @@ def test_a_signal_ends_a_scan_cleanly(put_rule: Put, put_requests: Put, attack: 
     assert ("interrupted" in errors) == (number == signal.SIGINT)
 
 
-def test_ctrl_c_while_forging_stops_all_processes_and_keeps_what_is_done(put_templates: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_forging_stops_all_processes_and_keeps_what_is_done(
+    put_templates: Path, tmp_path: Path, number: int, code: int, group: bool
+) -> None:
     good = (put_templates / "CVE-2099-0101.yaml").read_text()
-    for number in range(200, 500):
-        text = good.replace("2099-0101", f"2099-0{number}").replace("crate", f"crate{number}")
-        (put_templates / f"CVE-2099-0{number}.yaml").write_text(text)
+    for each in range(200, 500):
+        text = good.replace("2099-0101", f"2099-0{each}").replace("crate", f"crate{each}")
+        (put_templates / f"CVE-2099-0{each}.yaml").write_text(text)
     words = ("forge", put_templates, "--out", tmp_path / "out", "--format", "ndjson", "--jobs", 2)
     process = start(*words, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
-    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to every process of the group
+    (os.killpg if group else os.kill)(process.pid, number)  # a terminal tells every process of the group
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert errors == "interrupted; what is done is kept, the same command goes on from there\n"
+    assert process.returncode == code
+    told = "interrupted; what is done is kept, the same command goes on from there\n"
+    assert errors == (told if number == signal.SIGINT else "")
     gone = time.monotonic() + 10
     while time.monotonic() < gone:
         try:
@@ -129,6 +134,14 @@ def test_a_full_disk_is_trouble_outside(put_rule: Put, put_requests: Put, attack
         _, errors = process.communicate()
     assert process.returncode == 3
     assert errors.startswith("ruleforge: [RF502] No space left")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_help_on_a_full_disk_is_trouble_outside() -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start("--help", stdout=full)
+        _, errors = process.communicate()
+    assert (process.returncode, errors.count("\n")) == (3, 1)
 
 
 def test_an_error_shows_its_traceback_only_when_asked() -> None:

@@ -89,6 +89,21 @@ def test_counts_have_the_right_noun() -> None:
     assert term.percent(0, 0) == "–"
 
 
+def test_the_program_is_named_as_it_can_be_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "my venv" / "bin" / "ruleforge"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(script)])
+    assert term.program() == "'my venv/bin/ruleforge'"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert term.program() == "ruleforge"
+    monkeypatch.setattr("sys.argv", ["/somewhere/cli/__main__.py"])
+    assert term.program().endswith(" -m ruleforge.cli")
+
+
 def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")

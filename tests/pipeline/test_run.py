@@ -396,3 +396,25 @@ def test_progress_counts_up_to_the_end(templates: Path, tmp_path: Path) -> None:
     assert {stage for stage, _, _ in told} >= {"read", "index", "forge"}
     assert [of for stage, _, of in told if stage == "read"][-1] == len(outcomes)
     assert all(done <= of for stage, done, of in told if stage in ("read", "index", "forge"))
+
+
+def test_a_numbered_id_and_a_second_source_never_share_a_folder(forge: Forge, templates: Path, tmp_path: Path) -> None:
+    text = (templates / "larkspur-catalogue-sqli.yaml").read_text()
+    (templates / "zz-a.yaml").write_text(text + "\n# a\n")
+    (templates / "zz-b.yaml").write_text(text.replace("id: CVE-2099-10003", "id: CVE-2099-10003-2"))
+    (templates / "zz-c.yaml").write_text(text.replace("id: CVE-2099-10003", "id: cve-2099-10003-2"))
+    outcomes = forge(tmp_path / "out", templates)
+    names = [one.advisory.lower() for one in outcomes if one.advisory]
+    assert len(set(names)) == len(names)
+    assert {f.parent.name.lower() for f in (tmp_path / "out").glob("*/rule.json")} == {
+        one.advisory.lower() for one in outcomes if one.outcome == "rule"
+    }
+
+
+def test_a_paper_that_was_deleted_is_written_again(forge: Forge, templates: Path, tmp_path: Path) -> None:
+    forge(tmp_path / "out", templates)
+    gone = next((tmp_path / "out").glob("*/tests.yaml"))
+    text = gone.read_bytes()
+    gone.unlink()
+    forge(tmp_path / "out", templates)
+    assert gone.read_bytes() == text

@@ -10,6 +10,8 @@ from ruleforge.app.forge import ForgeSummary, forge
 from ruleforge.app.rules import load_rules
 from ruleforge.app.scan import ScanHit, ScanReport, scan
 from ruleforge.errors import OutsideError
+from ruleforge.ingest.readers import read_advisory
+from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule
@@ -23,6 +25,7 @@ class Label(msgspec.Struct, frozen=True):
     attack: bool
     cve: str = ""
     target: str = ""
+    file: str = ""
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +51,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     scanned: ScanReport
     hits: tuple[ScanHit, ...]
     verdicts: Verdicts
-    unlabelled: dict[str, tuple[int, int]]  # log without labels → (requests, hits)
+    titles: dict[str, str]  # source without a rule → title, where it has one
 
 
 def examples_folder() -> Path:
@@ -77,18 +80,12 @@ def demo(out: Path, progress: Progress = lambda *_: None, *, examples: Path | No
     loaded = load_rules(rules_folder)
     traffic = sorted(file for file in (folder / "traffic").iterdir() if file.is_file())
     hits: list[ScanHit] = []
-    unlabelled: dict[str, tuple[int, int]] = {}
     labels: dict[str, Label] = {}
     for file in traffic:
-        before, found_before = scanned.requests, len(hits)
         report = ScanReport()
         hits += scan(loaded, [file], report, progress)
         _add(scanned, report)
-        known = read_labels(file)
-        if known:
-            labels |= known
-        else:
-            unlabelled[file.name] = (scanned.requests - before, len(hits) - found_before)
+        labels |= read_labels(file)
     return DemoReport(
         rules_folder=str(rules_folder),
         templates=sum(len(outcome.sources) for outcome in outcomes),
@@ -99,8 +96,13 @@ def demo(out: Path, progress: Progress = lambda *_: None, *, examples: Path | No
         scanned=scanned,
         hits=tuple(hits),
         verdicts=compare(labels, hits),
-        unlabelled=unlabelled,
+        titles={outcome.sources[0]: _title(outcome.sources[0]) for outcome in outcomes if outcome.outcome != "rule"},
     )
+
+
+def _title(source: str) -> str:
+    found = read_advisory(Path(source))
+    return found.title if isinstance(found, Advisory) else ""
 
 
 def _add(total: ScanReport, part: ScanReport) -> None:
@@ -122,7 +124,7 @@ def read_labels(file: Path) -> dict[str, Label]:
     rows = [json.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
     return {
         row["id"]: Label(
-            row["label"] == "attack", row.get("cve", ""), f"{row.get('method', '')} {row.get('target', '')}"
+            row["label"] == "attack", row.get("cve", ""), f"{row.get('method', '')} {row.get('target', '')}", str(file)
         )
         for row in rows
         if "label" in row

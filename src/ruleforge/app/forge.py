@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import SKIPPED, list_files
 from ruleforge.pipeline.run import RunOptions, run
 from ruleforge.records.forging import REFUSALS, Outcome
+from ruleforge.store.state import State
 
 Progress = Callable[[str, int, int], None]
 Clock = Callable[[], float]
@@ -26,6 +28,7 @@ class ForgeSummary(msgspec.Struct, kw_only=True):
     with_rule: int = 0
     refused: dict[str, int] = msgspec.field(default_factory=dict)  # reason → advisories, most frequent first
     failed: dict[str, int] = msgspec.field(default_factory=dict)  # error code → advisories
+    unchanged: int = 0  # of the advisories: not forged again, for nothing they depend on has changed
     skipped: int = 0  # files that are no templates and need not be
     candidates: int = 0
     cpu_seconds: float = 0.0  # spent on the advisories, over all processes and also in earlier runs
@@ -82,10 +85,15 @@ def forge(
     )
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
+    before, asked = ({} if again else _stored(out)), []
     for outcome in run(_without_output(paths, out), options, progress):
         _count(outcome, summary, refused, failed)
+        asked.append(outcome.advisory)
         summary.seconds = clock() - started
         yield outcome
+    if before:
+        after = _stored(out)
+        summary.unchanged = sum(name in before and before[name] == after.get(name) for name in asked)
     summary.seconds = clock() - started
     summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
 
@@ -93,6 +101,17 @@ def forge(
 def refusal_sentence(reason: str) -> str:
     """Say what a reason for refusing means, for people."""
     return REFUSALS.get(reason, "")
+
+
+def _stored(out: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return what earlier runs into `out` recorded: a run leaves the record of what it does not forge as it is."""
+    if not out.is_dir() or not (out / ".ruleforge" / "state.db").is_file():
+        return {}
+    state = State.beside(out)
+    try:
+        return state.known()
+    finally:
+        state.close()
 
 
 def _without_output(paths: Sequence[Path], out: Path) -> Sequence[Path]:

@@ -33,8 +33,7 @@ def _spans(step: Step, place: str) -> Iterator[dict[str, Any]]:
         return
     if step.label.startswith(_SOME):
         place = step.label[len(_SOME) :].partition(" ")[0]
-        for part in step.parts:
-            yield from _spans(part, place)
+        yield from _of_element([span for part in step.parts for span in _spans(part, place)], place)
     elif step.parts:
         for part in step.parts:
             yield from _spans(part, place)
@@ -43,6 +42,12 @@ def _spans(step: Step, place: str) -> Iterator[dict[str, Any]]:
         for seen in step.seen:
             if seen.satisfies and seen.span is not None:
                 yield _span(f"{place}.{field}" if place else field, seen)
+
+
+def _of_element(spans: list[dict[str, Any]], place: str) -> list[dict[str, Any]]:
+    """Keep one span of the element a `some` is about: its name says little, and each span carries it anyway."""
+    of_value = [span for span in spans if span["field"] == f"{place}.value"]
+    return [of_value[0] | {"field": place}] if of_value else spans[-1:]
 
 
 def _span(field: str, seen: Seen) -> dict[str, Any]:

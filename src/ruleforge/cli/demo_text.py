@@ -1,5 +1,6 @@
 """What `demo` tells a person."""
 
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -7,11 +8,13 @@ from ruleforge.app.demo import DemoReport, Verdicts
 from ruleforge.app.forge import refusal_sentence
 from ruleforge.cli import terminal as term
 from ruleforge.cli.forge import summary_dict
-from ruleforge.cli.scan_text import counted
 from ruleforge.records.forging import Outcome
+from ruleforge.rules.tree import Rule
 
-SENTENCES_SHOWN = 5
+KNOWN_SHOWN, INVENTED_SHOWN = 2, 3  # rules read aloud
+LONGEST_READ = 260  # characters of a sentence
 HITS_SHOWN = 12
+INVENTED = "CVE-2099-"
 
 
 def demo_lines(report: DemoReport) -> list[str]:
@@ -33,24 +36,34 @@ def _title(number: int, text: str) -> list[str]:
 def _forging(report: DemoReport) -> list[str]:
     forged = report.forged
     failed = sum(forged.failed.values())
+    time = "" if forged.unchanged else f"in {forged.seconds:.1f} s, "
     rows = [
-        ("templates read", f"{report.templates:,}", ""),
+        ("templates read", f"{report.templates:,}", f"{INVENTED}… and their products are invented, the others public"),
         ("rules made", f"{forged.with_rule:,}", "each passed every check"),
         ("refused", f"{sum(forged.refused.values()):,}", "no safe rule can be made; reasons below"),
         ("unreadable", f"{failed:,}", "the rest goes on" if failed else ""),
-        ("candidates tried", f"{forged.candidates:,}", f"in {forged.seconds:.1f} s, without a model or a network"),
+        ("candidates tried", f"{forged.candidates:,}", f"{time}without a model or a network"),
     ]
-    return [*_title(1, "Forge: from disclosures to rules")[1:], *term.columns(rows, right=(1,))]
+    lines = [*_title(1, "Forge: from disclosures to rules")[1:], *term.columns(rows, right=(1,))]
+    return [*lines, f"  unchanged, not forged again: {forged.unchanged:,}"] if forged.unchanged else lines
 
 
 def _refusals(report: DemoReport) -> list[str]:
-    rows = []
-    for outcome in report.outcomes:
-        if outcome.outcome != "rule":
-            said = refusal_sentence(outcome.reason) or _said(outcome)
-            name = outcome.advisory or outcome.sources[0].rpartition("/")[2]
-            rows.append((term.visible(name), outcome.reason, term.visible(term.shorten(said, 110))))
-    return ["", "  Not made into rules, and why:", *term.columns(rows, indent="    ")] if rows else []
+    """What became no rule, by reason; what could not be read comes last."""
+    lines = []
+    for reason in report.forged.refused:
+        lines += ["", f"  Refused: {refusal_sentence(reason)}"]
+        rows = [
+            (term.visible(outcome.advisory), term.visible(term.shorten(report.titles[outcome.sources[0]], 80)))
+            for outcome in report.outcomes
+            if (outcome.outcome, outcome.reason) == ("refused", reason)
+        ]
+        lines += term.columns(rows, indent="    ")
+    failed = [outcome for outcome in report.outcomes if outcome.outcome == "failed"]
+    if failed:
+        rows = [(outcome.sources[0].rpartition("/")[2], term.shorten(_said(outcome), 110)) for outcome in failed]
+        lines += ["", "  Unreadable:", *map(term.visible, term.columns(rows, indent="    "))]
+    return lines
 
 
 def _said(outcome: Outcome) -> str:
@@ -62,34 +75,63 @@ def _said(outcome: Outcome) -> str:
 
 
 def _rules(report: DemoReport) -> list[str]:
-    """A few rules as sentences: the shortest ones read best."""
+    """A few rules as sentences."""
     lines = _title(2, "Rules, read aloud")
-    shortest = sorted(report.sentences, key=lambda rule: (len(report.sentences[rule]), rule))[: 3 * SENTENCES_SHOWN]
-    for rule in sorted(shortest[::3]):
+    for rule in _telling(report):
         lines.append(f"  {term.paint(rule, 'cyan')}  {term.visible(report.rules[rule].title)}")
-        lines.append(f"    {term.visible(term.shorten(report.sentences[rule], 400))}")
+        lines.append(f"    {term.visible(report.sentences[rule])}")
     return lines
+
+
+def _telling(report: DemoReport) -> list[str]:
+    """Choose rules that ask for an attack: of well-known vulnerabilities, and of invented ones at an endpoint."""
+    readable = {rule: text for rule, text in report.sentences.items() if len(text) <= LONGEST_READ}
+    asking = [rule for rule in readable if report.rules[rule].classes]
+    known = [rule for rule in asking if report.rules[rule].cves and not _is_invented(report.rules[rule])]
+    known.sort(key=lambda rule: -max(report.scanned.by_cve.get(cve, 0) for cve in report.rules[rule].cves))
+    invented: dict[tuple[tuple[str, int], ...], str] = {}  # one for each kind of payload
+    for rule in asking:
+        if rule not in known and " path ends with " in readable[rule]:
+            invented.setdefault(report.rules[rule].classes, rule)
+    return known[:KNOWN_SHOWN] + list(invented.values())[:INVENTED_SHOWN]
+
+
+def _is_invented(rule: Rule) -> bool:
+    return any(cve.startswith(INVENTED) for cve in rule.cves)
 
 
 def _scanning(report: DemoReport) -> list[str]:
     scanned = report.scanned
+    files = list(dict.fromkeys(hit.file for hit in report.hits))
     lines = _title(3, "Scan: the rules over sample traffic")
-    files = term.plural(scanned.files, "file")
-    asked = f"{term.plural(scanned.rules, 'rule')} over {term.plural(scanned.requests, 'request')} in {files}"
-    lines.append(f"  {asked}: {term.plural(scanned.hits, 'hit')} on {term.plural(scanned.requests_hit, 'request')}.")
-    titles = {cve: rule.title for rule in report.rules.values() for cve in rule.cves}
-    rows = [(cve, f"{n:,}", term.visible(term.shorten(titles.get(cve, ""), 70))) for cve, n in scanned.by_cve.items()]
-    lines += ["", "  Hits by vulnerability:", *term.columns(rows[:HITS_SHOWN], indent="    ", right=(1,))]
-    if len(rows) > HITS_SHOWN:
-        lines.append(f"    and {len(rows) - HITS_SHOWN} more")
-    lines += ["", f"  Hits by sender: {counted(Counter(scanned.by_source), 6)}"]
-    for file, (requests, hits) in report.unlabelled.items():
-        lines.append(f"  In {file}: {term.plural(hits, 'hit')} on {term.plural(requests, 'line')}.")
+    asked = f"{term.plural(scanned.rules, 'rule')} over {term.plural(scanned.requests, 'request')}"
+    where = Counter(hit.file for hit in report.hits)
+    places = ", ".join(f"{where[file]:,} in {_name(file)}" for file in files)
+    lines.append(f"  {asked}: {term.plural(scanned.hits, 'hit')}" + (f" ({places})." if places else "."))
+    lines += ["", "  Hits by vulnerability:", *_by_cve(report, files)]
     if scanned.undecidable:
         most = max(scanned.undecidable.values())
         rules = term.plural(len(scanned.undecidable), "rule")
-        lines.append(f"  Not decidable: {rules} asked for what an access log lacks, on up to {most:,} lines each.")
+        lines += ["", f"  Not decidable: {rules} asked for what an access log lacks, on up to {most:,} lines each."]
     return lines
+
+
+def _by_cve(report: DemoReport, files: list[str]) -> list[str]:
+    titles = {cve: rule.title for rule in report.rules.values() for cve in rule.cves}
+    counts = Counter((cve, hit.file) for hit in report.hits for cve in hit.cves)
+    rows = [("", "hits", *map(_name, files), "")]
+    for cve, n in list(report.scanned.by_cve.items())[:HITS_SHOWN]:
+        each = (f"{counts[cve, file]:,}" for file in files)
+        rows.append((cve, f"{n:,}", *each, term.visible(term.shorten(titles.get(cve, ""), 70))))
+    rest = list(report.scanned.by_cve.items())[HITS_SHOWN:]
+    if rest:
+        each = (f"{sum(counts[cve, file] for cve, _ in rest):,}" for file in files)
+        rows.append((f"{len(rest)} others", f"{sum(n for _, n in rest):,}", *each, ""))
+    return term.columns(rows, indent="    ", right=range(1, 2 + len(files)))
+
+
+def _name(file: str) -> str:
+    return term.visible(file.rpartition("/")[2])
 
 
 def _labels(report: DemoReport) -> list[str]:
@@ -108,12 +150,27 @@ def _labels(report: DemoReport) -> list[str]:
 
 
 def _missed(report: DemoReport, verdicts: Verdicts) -> list[str]:
-    known = {cve for rule in report.rules.values() for cve in rule.cves}
     rows = []
+    asked = ""
     for name, label in verdicts.missed:
-        why = "" if label.cve in known else "no rule for it"
+        folder = _folder(report, label.cve)
+        asked = asked or (f"{folder} {_path(label.file)} --id {shlex.quote(name)}" if folder else "")
+        why = "" if folder else "no rule for it"
         rows.append((name, label.cve, term.visible(term.shorten(label.target, 70)), why))
-    return ["", "  Missed:", *term.columns(rows, indent="    ")] if rows else []
+    lines = ["", "  Missed:", *term.columns(rows, indent="    ")] if rows else []
+    return (
+        [*lines, "", "  Why, condition by condition:", "", f"    {term.program()} explain {asked}"] if asked else lines
+    )
+
+
+def _folder(report: DemoReport, cve: str) -> str:
+    """Where the rule about a CVE is, as a word of a command; empty: there is none."""
+    made = [outcome.advisory for outcome in report.outcomes if outcome.outcome == "rule" and cve in outcome.cves]
+    return _path(f"{report.rules_folder}/{made[0]}") if made else ""
+
+
+def _path(path: str) -> str:
+    return term.visible(shlex.quote(term.near(path)))
 
 
 def _alarms(verdicts: Verdicts) -> list[str]:
@@ -122,17 +179,14 @@ def _alarms(verdicts: Verdicts) -> list[str]:
 
 
 def _next(report: DemoReport) -> list[str]:
-    folder = term.visible(report.rules_folder)
-    caught = [hit for hit in report.hits if hit.cves]
-    first = (
-        caught[0].cves[0] if caught else (next(iter(report.rules.values())).cves or ("",))[0] if report.rules else ""
-    )
+    folder, program = _path(report.rules_folder), term.program()
+    hit = next((found for hit in report.hits for cve in hit.cves if (found := _folder(report, cve))), "")
     lines = ["", f"The rules are in {folder}, one folder each: rule.json, tests.yaml, evidence.json. Go on with", ""]
-    commands = [f"ruleforge show {folder}/{first}"] if first else []
+    commands = [f"{program} show {hit}"] if hit else []
     commands += [
-        f"ruleforge test {folder}",
-        f"ruleforge scan --rules {folder} YOUR-LOG",
-        "ruleforge forge YOUR-TEMPLATES --out rules",
+        f"{program} test {folder}",
+        f"{program} scan --rules {folder} YOUR-LOG",
+        f"{program} forge YOUR-TEMPLATES --out rules",
     ]
     return [*lines, *[f"  {command}" for command in commands]]
 

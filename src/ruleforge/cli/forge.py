@@ -75,7 +75,8 @@ def forge(
     elif format is Format.md:
         term.out("\n".join(markdown(kept, summary)))
     elif format is Format.text:
-        term.out("\n".join(summary_text(summary)))
+        whole = one_text(kept[0], summary) if len(kept) == 1 else summary_text(summary)
+        term.out("\n".join(whole))
     else:
         term.note("\n".join(summary_line(summary)))
     if not summary.advisories:
@@ -115,14 +116,41 @@ def summary_line(summary: "ForgeSummary") -> list[str]:
     return [f"{advisories}: {counts}, in {summary.seconds:.1f} s"]
 
 
+def headline(summary: "ForgeSummary") -> str:
+    """How many advisories in what time; how fast only where every one was forged."""
+    head = term.paint(f"{term.plural(summary.advisories, 'advisory')} in {summary.seconds:.1f} s", "bold")
+    if summary.unchanged:
+        return f"{head}  (unchanged, not forged again: {summary.unchanged:,})"
+    return f"{head}  ({summary.advisories / summary.seconds:,.1f} advisories a second)" if summary.seconds else head
+
+
+def one_text(outcome: "Outcome", summary: "ForgeSummary") -> list[str]:
+    """The end of a run over one source: the rule it became, or why there is none."""
+    from ruleforge.app.forge import refusal_sentence
+    from ruleforge.app.show import show_rule
+
+    name = term.visible(outcome.advisory or ", ".join(outcome.sources))
+    if outcome.outcome != "rule":
+        what = f"{term.paint(outcome.outcome, 'red' if outcome.outcome == 'failed' else 'yellow')}, {outcome.reason}"
+        said = [text for text in (refusal_sentence(outcome.reason), outcome.detail) if text]
+        return [f"{name}: {what}", *[f"  {term.visible(term.shorten(text, 500))}" for text in said]]
+    folder = Path(summary.out) / outcome.advisory
+    shown = show_rule(folder)
+    title = term.visible(shown.rule.title)
+    again = "  (unchanged, not forged again)" if summary.unchanged else ""
+    return [
+        f"{term.paint(shown.rule.id, 'green')}  {title}{again}",
+        f"  {term.visible(shown.sentence)}",
+        f"  It passed every check and is in {term.visible(str(folder))}: rule.json, tests.yaml, evidence.json.",
+    ]
+
+
 def summary_text(summary: "ForgeSummary") -> list[str]:
     """The table at the end of a run."""
     from ruleforge.app.forge import refusal_sentence
 
     refused, failed = sum(summary.refused.values()), sum(summary.failed.values())
-    rate = f"{summary.advisories / summary.seconds:,.1f} advisories a second" if summary.seconds else ""
-    head = term.plural(summary.advisories, "advisory")
-    lines = [term.paint(f"{head} in {summary.seconds:.1f} s", "bold") + (f"  ({rate})" if rate else ""), ""]
+    lines = [headline(summary), ""]
     rows = [
         ("rule", f"{summary.with_rule:,}", term.percent(summary.with_rule, summary.advisories), "passed every check")
     ]

@@ -31,8 +31,11 @@ class Guarded(TyperGroup):
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the class of contexts differs between versions of typer
         """Run the command and translate what it raises into an exit code."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            try:
+                return super().invoke(ctx)
+            finally:
+                # Also where a command ends by `Exit`: at the end of the interpreter it would be too late to complain.
+                sys.stdout.flush()
         except BrokenPipeError:
             _mute()
             raise typer.Exit(BROKEN_PIPE) from None
@@ -43,9 +46,9 @@ class Guarded(TyperGroup):
             _complain(problem)
             raise typer.Exit(3 if isinstance(problem, OutsideError) else 2) from None
         except OSError as problem:
+            _mute()
             _complain(_outside(problem))
             raise typer.Exit(3) from None
-        return result
 
 
 def _outside(problem: OSError) -> OutsideError:
@@ -61,7 +64,13 @@ def _complain(problem: Exception) -> None:
 
 
 def _mute() -> None:
-    """Nobody reads standard output any more: keep the interpreter from complaining about it at its end."""
+    """Nothing that is left for standard output can be written, which must not matter at the interpreter's end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
+    else:
+        return
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
@@ -127,6 +136,10 @@ def main() -> None:
             reconfigure(errors="backslashreplace")  # a narrow locale must not stop a report
     try:
         cli()
+    except OSError as problem:  # outside of the commands: the help cannot be written
+        _mute()
+        _complain(_outside(problem))
+        sys.exit(3)
     except Exception as problem:  # noqa: BLE001 - the boundary of the process: nothing above could handle it
         _complain(_unexpected(problem))
         sys.exit(3)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
@@ -79,6 +81,23 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ", right: Iterabl
         cells = [cell.rjust(widths[at]) if at in numbers else cell.ljust(widths[at]) for at, cell in enumerate(row)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return lines
+
+
+def program() -> str:
+    """How the user can call this program again: by its name where that finds it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(near(sys.executable))} -m ruleforge.cli"
+    found = shutil.which("ruleforge")
+    if called.name != "ruleforge" or (found and called.exists() and Path(found).samefile(called)):
+        return "ruleforge"
+    return shlex.quote(near(str(called)))
+
+
+def near(path: str) -> str:
+    """Write a path relative to the current folder where it lies below it."""
+    place, here = os.path.abspath(path), os.getcwd()  # noqa: PTH100, PTH109 - links must stay as they are
+    return os.path.relpath(place, here) if place.startswith(here.rstrip(os.sep) + os.sep) else path
 
 
 def plural(count: int, noun: str) -> str:

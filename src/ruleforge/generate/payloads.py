@@ -25,7 +25,7 @@ def path_payload_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]
     if not anatomy.path_classes:
         return
     raw = b"".join(element.value for element in HttpView(anatomy.poc.request).read("path.raw").elements)
-    start = re.match(rb"/[/\\.%;0-9a-fA-F]{2,40}", raw)
+    start = re.match(rb"/(?:%u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|[/\\.;]){2,40}", raw)
     if start and re.search(rb"%|\.\.|;|\\|//", start[0]):
         head = lower(start[0][:9])
         yield Facet("literal", Condition("path.raw", "starts_with", head, transforms=("lower",)),

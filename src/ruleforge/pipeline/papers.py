@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.formats.jsonl import request_to_json
 from ruleforge.pipeline.forge import Forged, Ground
@@ -109,11 +110,16 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
         "roles": _roles(advisory),
         "against": {
             "background": ground.background.name,
-            "corpus": None if ground.corpus is None else {"name": ground.corpus.name, "requests": len(ground.corpus)},
-            "benign": [{"name": benign.name, "requests": len(benign)} for benign in ground.benign],
+            "corpus": _indexed(ground.corpus) if ground.corpus is not None else None,
+            "benign": [_indexed(benign) for benign in ground.benign],
         },
         "approximations": list(advisory.problems)[:20],
     }  # fmt: skip
+
+
+def _indexed(corpus: Corpus) -> dict[str, Any]:
+    """Name what was indexed, without the version of the code that did it, and count its requests."""
+    return {"name": corpus.name.partition(" code ")[0].partition(" classes ")[0], "requests": len(corpus)}
 
 
 def _roles(advisory: Advisory) -> list[dict[str, str]]:

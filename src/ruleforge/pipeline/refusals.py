@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from ruleforge.pipeline.loop import LoopResult
+from ruleforge.pipeline.loop import Attempt, LoopResult
 from ruleforge.records.advisory import Advisory
 
 Refusal = tuple[str, str]  # (a key of REFUSALS, what was seen)
@@ -22,13 +22,19 @@ def refuse_before(advisory: Advisory) -> Refusal | None:
     return "fingerprint_only", f"none of {len(advisory.requests)} requests carries an attack"
 
 
+def _failed(attempt: Attempt) -> set[str]:
+    return {result.check for result in attempt.trial.results if result.passed is False}
+
+
 def refuse_after(advisory: Advisory, loop: LoopResult) -> Refusal:
     """Name the check that stopped the candidates."""
     del advisory
     if not loop.attempts:
         return "normal_use", "no condition on these requests is distinctive; nothing could be proposed"
-    last = loop.attempts[-1]
-    failed = Counter(r.check for a in loop.attempts for r in a.trial.results if r.passed is False)
+    # A candidate that misses its own exploits tells nothing of what stands in the way of one that does not.
+    firing = [a for a in loop.attempts if not _failed(a) & {"replay", "variants"}] or loop.attempts
+    last = firing[-1]
+    failed = Counter(check for attempt in firing for check in sorted(_failed(attempt)))
     common = failed.most_common(1)[0][0] if failed else ""
     detail = "; ".join(
         f"{r.check}: {r.failed} of {r.tried} {r.detail}".strip() for r in last.trial.results if r.passed is False

@@ -28,6 +28,7 @@ from ruleforge.rules.classes import classes_digest
 from ruleforge.store.state import State
 from ruleforge.validate.products import product_of
 
+SURFACES = frozenset(("app", "cli", "_examples"))  # they show what was forged, they do not decide it
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 
@@ -111,7 +112,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     background = options.background or default_background()
     cache = options.out / ".ruleforge"
     digest = hashlib.sha256("\n".join(sorted(a.id + a.digest for a in advisories)).encode()).hexdigest()[:16]
-    name = f"sources {digest} {code_digest()}"
+    name = f"sources {digest} code {code_digest()}"
     folder = cache / "corpus"
     progress("index", 0, 1)
     if not Corpus.current(folder, name):
@@ -199,11 +200,11 @@ def _base_key(ground: Ground) -> str:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Hash the package's own code and data: another version of the generator forges everything again."""
+    """Hash the code and data that forging depends on: another version of them forges everything again."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(__version__.encode())
     for file in sorted(root.rglob("*")):
-        if file.suffix in (".py", ".json", ".msgpack") and "_examples" not in file.parts:
+        if file.suffix in (".py", ".json", ".msgpack") and not SURFACES.intersection(file.relative_to(root).parts):
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,8 +1,10 @@
 """A rule as one sentence in plain English, for reviewers, logs and notices; hostile bytes come out escaped."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root, Rule, Sequence, Some, Value
+from ruleforge.rules.classes import CLASSES, latest_version, load_class
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root, Rule, Sequence, Some, Tree, Value
 
 MAX_SENTENCE = 2_000  # characters
 MAX_VALUE = 80  # characters shown of one literal
@@ -59,7 +61,7 @@ OPERATOR_WORDS = {
     "int_eq": "is the number {value}",
     "cidr": "is an address in {value}",
     "is_class": "looks like {value}",
-    "path_suffix": "ends with the path {value}",
+    "path_suffix": "ends with {value}",
     "path_segments": "has the segments {value}",
 }
 # What is said of how many values there are; {what} is the place.
@@ -83,7 +85,8 @@ TRANSFORM_WORDS = {
     "compress_whitespace": "with white space compressed",
     "trim": "trimmed",
 }
-CLASS_WORDS = {"sql_injection": "SQL injection", "xss": "cross-site scripting", "traversal": "path traversal"}
+_INJECTION = " injection"  # titles that end so share the word: "command, code or SQL injection"
+_NO_ARTICLE = ("injection", "scripting", "splitting", "access", "traversal")  # last words of titles
 
 
 class _Said(NamedTuple):
@@ -109,8 +112,7 @@ def render_condition(condition: Condition) -> str:
     if condition.op in COUNT_WORDS:
         what = _place(condition.field, condition.name) + _transforms(condition.transforms)
         return COUNT_WORDS[condition.op].format(value=value, what=what)
-    transforms = _transforms(condition.transforms)
-    subject = _subject(condition) + (transforms + "," if transforms else "")
+    subject = _whole_subject(condition)
     # The words come from our own tables, and `format` does not look into what it fills in.
     return f"{subject} {OPERATOR_WORDS.get(condition.op, condition.op + ' {value}').format(value=value)}"
 
@@ -143,7 +145,7 @@ def _say(tree: Root) -> _Said:
         case Not(part):
             return _Said(f"it is not so that {_say(part).inside()}")
         case Some(place, where):
-            return _Said(f"for some {NAMED_WORDS.get(place, place)}, {_say(where).inside()}", joined=True)
+            return _Said(f"for some {NAMED_WORDS.get(place, place)}, {_say(where).text}", joined=True)
         case Count(when, by, seconds, at_least, distinct):
             what = f"{at_least} requests" if distinct is None else f"requests with {at_least} different {distinct}"
             return _Said(f"at least {what} share {_words(by)} within {seconds} seconds, where {_say(when).text}")
@@ -152,14 +154,71 @@ def _say(tree: Root) -> _Said:
             return _Said(f"requests that share {_words(by)} follow each other within {seconds} seconds: {then}")
 
 
-def _list(parts: tuple[AllOf | AnyOf | Not | Some | Condition, ...], word: str) -> _Said:
-    if len(parts) == 1:
-        return _say(parts[0])
-    return _Said(word.join(_say(part).inside() for part in parts), joined=True)
+def _list(parts: tuple[Tree, ...], word: str) -> _Said:
+    said = _merged(parts) if word == " or " else [_say(part) for part in parts]
+    return said[0] if len(said) == 1 else _Said(word.join(part.inside() for part in said), joined=True)
+
+
+def _merged(parts: tuple[Tree, ...]) -> list[_Said]:
+    """Say each alternative; those about payload classes together, by value and then by what is asked."""
+    asked: dict[str, list[str]] = {}  # subject → names of classes
+    for part in parts:
+        if isinstance(part, Condition) and part.op == "is_class":
+            asked.setdefault(_whole_subject(part), []).append(_class_name(part.value))
+    families = {subject: _family(tuple(names)) for subject, names in asked.items()}
+    said = []
+    for part in parts:
+        if isinstance(part, Condition) and part.op == "is_class":
+            family = families[_whole_subject(part)]
+            subjects = _listed([subject for subject, other in families.items() if other == family], " or ")
+            said.append(_Said(f"{subjects} looks like {family}"))
+        else:
+            said.append(_say(part))
+    return list(dict.fromkeys(said))
+
+
+def _class_name(value: Value) -> str:
+    return value.decode("ascii", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _family(names: tuple[str, ...]) -> str:
+    """Name payload classes in a row: injections share that word, others get their article."""
+    titles = [_class_title(name) for name in dict.fromkeys(names)]
+    kinds = [kind for title in titles if title.endswith(_INJECTION) for kind in _kinds(title)]
+    others = [_with_article(title) for title in titles if not title.endswith(_INJECTION)]
+    return _listed(([_listed(kinds, " or ") + _INJECTION] if kinds else []) + others, " or ")
+
+
+@lru_cache(maxsize=256)
+def _class_title(name: str) -> str:
+    """Give the title of a class as it stands inside a sentence: "SQL injection", "absolute URL"."""
+    if name not in CLASSES:
+        return name.replace("_", " ")
+    title = load_class(name, latest_version(name)).data.title.removesuffix(" as a value").replace(" and ", " or ")
+    first = title.partition(" ")[0]
+    return title if first[1:] != first[1:].lower() else title[:1].lower() + title[1:]
+
+
+def _kinds(title: str) -> list[str]:
+    """Split "LDAP, NoSQL or XPath injection" into its three kinds."""
+    return title.removesuffix(_INJECTION).replace(" or ", ", ").split(", ")
+
+
+def _with_article(title: str) -> str:
+    first = title.partition(" ")[0]
+    if title.endswith(_NO_ARTICLE) or not first:
+        return title
+    spelled = first.isupper()  # "an XML entity", "a URL": the name of the first letter counts
+    return ("an " if first[0].lower() in ("aefhilmnorsx" if spelled else "aeiou") else "a ") + title
 
 
 def _words(names: tuple[str, ...]) -> str:
     return " and ".join(PLACE_WORDS.get(name, name) for name in names)
+
+
+def _whole_subject(condition: Condition) -> str:
+    transforms = _transforms(condition.transforms)
+    return _subject(condition) + (transforms + "," if transforms else "")
 
 
 def _subject(condition: Condition) -> str:
@@ -186,13 +245,16 @@ def _transforms(names: tuple[str, ...]) -> str:
 
 
 def _value(op: str, value: Value) -> str:
-    if op == "is_class" and isinstance(value, bytes):
-        name = value.decode("ascii", "backslashreplace")
-        return CLASS_WORDS.get(name, name.replace("_", " "))
+    if op == "is_class":
+        return _family((_class_name(value),))
     if isinstance(value, tuple):
         shown = [quote_bytes(item) for item in value[:MAX_LISTED]]
         if len(value) > MAX_LISTED:
             shown.append(f"{len(value) - MAX_LISTED} more")
-        word = " and " if op == "contains_all" else " or "
-        return word.join(filter(None, (", ".join(shown[:-1]), shown[-1] if shown else "")))
+        return _listed(shown, " and " if op == "contains_all" else " or ")
     return quote_bytes(value) if isinstance(value, bytes) else str(value)
+
+
+def _listed(words: list[str], last: str) -> str:
+    """Write a list as prose does: "a, b or c"."""
+    return last.join(filter(None, (", ".join(words[:-1]), words[-1] if words else "")))

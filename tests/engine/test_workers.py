@@ -1,0 +1,41 @@
+"""Tests of work spread over processes."""
+
+import os
+import signal
+
+from ruleforge.engine.workers import spread
+
+
+def _double(number: int) -> int:
+    return number * 2
+
+
+def _die_on_seven(number: int) -> int:
+    if number == 7:
+        os._exit(9)
+    return number
+
+
+def _handlers(_: int) -> tuple[bool, bool]:
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    assert list(spread(_double, range(50), 2, chunk=3)) == [number * 2 for number in range(50)]
+
+
+def test_no_items_give_no_results() -> None:
+    assert list(spread(_double, [], 2, chunk=4)) == []
+
+
+def test_a_process_that_dies_loses_its_own_item_only() -> None:
+    found = list(spread(_die_on_seven, list(range(20)), 2, chunk=4))
+    assert found == [number if number != 7 else None for number in range(20)]
+
+
+def test_workers_do_not_inherit_the_signal_handlers_of_the_program() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert list(spread(_handlers, [1, 2], 2, chunk=1)) == [(True, True), (True, True)]
+    finally:
+        signal.signal(signal.SIGTERM, before)
