@@ -22,6 +22,7 @@ from ruleforge.cli.terminal import note
 from ruleforge.errors import OutsideError, RuleForgeError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 and the number of the signal, as shells do
+INSIST_SECONDS = 2.0  # time to end in order, before a signal that was taken is raised once more
 _DEBUG = {"on": bool(os.environ.get("RULEFORGE_DEBUG"))}
 
 
@@ -143,6 +144,8 @@ def main() -> None:
     except Exception as problem:  # noqa: BLE001 - the boundary of the process: nothing above could handle it
         _complain(_unexpected(problem))
         sys.exit(3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _unexpected(problem: Exception) -> OutsideError:
@@ -153,16 +156,28 @@ def _unexpected(problem: Exception) -> OutsideError:
 def _watch_signals() -> None:
     """Let Ctrl-C and SIGTERM stop this process in order; its worker processes, which inherit this, stay silent."""
     parent = os.getpid()
+    asked: list[type[KeyboardInterrupt] | SystemExit] = []
+
+    def insist(_number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == parent and asked:
+            raise asked[0]
+
+    def stop(how: type[KeyboardInterrupt] | SystemExit) -> None:
+        # Code of others may swallow what a handler raises (an import that tries something): say it until we end.
+        asked[:] = [how]
+        signal.setitimer(signal.ITIMER_REAL, INSIST_SECONDS, INSIST_SECONDS)
+        raise how
 
     def interrupted(number: int, _frame: FrameType | None) -> None:
         if os.getpid() == parent:
-            raise KeyboardInterrupt
+            stop(KeyboardInterrupt)
 
     def terminated(number: int, _frame: FrameType | None) -> None:
         if os.getpid() == parent:
-            sys.exit(TERMINATED)
+            stop(SystemExit(TERMINATED))
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    signal.signal(signal.SIGALRM, insist)
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, terminated)
