@@ -63,7 +63,9 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
             yield Facet("anywhere", Some("multipart", Condition("filename", "is_class", name.encode())),
                         CLASS_BITS.get(name, 8.0), f"an uploaded file name is {name}")  # fmt: skip
     yield from _name_payload_facets(anatomy)
-    order = {name: place for place, name in enumerate(rank_classes(tuple({n for _, n in named}), expected))}
+    order = {
+        name: place for place, name in enumerate(rank_classes(tuple(dict.fromkeys(n for _, n in named)), expected))
+    }
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
         yield from _class_facets(place, name, parts, background, remote=bool(anatomy.segments))

@@ -14,7 +14,6 @@ from ruleforge.generate.facets import facets_of
 from ruleforge.generate.strategies import GENERATORS, Strategy
 from ruleforge.records.advisory import Advisory
 
-MAX_CANDIDATES = 5
 MAX_ARMS = 16
 FALLBACKS = ("endpoint_payload", "endpoint_literal", "magic_parameter", "endpoint_structure")
 
@@ -46,13 +45,13 @@ def gather(
 
 
 def propose(material: Material) -> list[Draft]:
-    """Write up to five first drafts, one per strategy that applies, without duplicates."""
+    """Write first drafts, one per strategy that applies, without duplicates, the strategies in their order."""
     drafts: list[Draft] = []
     for name, strategy in GENERATORS.items():
         arms = _cover(material, strategy)
         if arms and not any({a.facets for a in arms} == {a.facets for a in d.arms} for d in drafts):
             drafts.append(Draft(name, arms))
-    return drafts[:MAX_CANDIDATES]
+    return drafts
 
 
 def _cover(material: Material, strategy: Strategy) -> tuple[Arm, ...]:

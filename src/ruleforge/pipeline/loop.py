@@ -52,7 +52,7 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
     attempts: list[Attempt] = []
     passed: list[Attempt] = []
     rounds = 0
-    drafts = propose(material)
+    drafts = propose(material)[: gates.CANDIDATES_MOST]
     for draft in drafts:
         current: Draft | None = draft
         best_so_far: Attempt | None = None
