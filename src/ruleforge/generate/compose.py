@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ruleforge.generate.draft import Draft, draft_tree
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import latest_version
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
+from ruleforge.rules.tree import Root, Rule, conditions_of
 
 CWE = re.compile(r"CWE-[0-9]{1,6}")  # sources also write placeholders such as NVD-CWE-noinfo
 AUTHOR = "ruleforge (embedded generator)"
@@ -33,12 +33,6 @@ def compose(draft: Draft, advisory: Advisory) -> Rule:
 
 def classes_used(tree: Root) -> Iterator[str]:
     """Yield the payload classes a tree asks about."""
-    if isinstance(tree, AllOf | AnyOf):
-        for part in tree.parts:
-            yield from classes_used(part)
-    elif isinstance(tree, Not):
-        yield from classes_used(tree.part)
-    elif isinstance(tree, Some):
-        yield from classes_used(tree.where)
-    elif isinstance(tree, Condition) and tree.op == "is_class" and isinstance(tree.value, bytes):
-        yield tree.value.decode()
+    for condition in conditions_of(tree):
+        if condition.op == "is_class" and isinstance(condition.value, bytes):
+            yield condition.value.decode()

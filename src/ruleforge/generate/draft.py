@@ -149,12 +149,3 @@ def _alternatives(slot: Slot) -> Tree:
             values = tuple(t.value for t in trees if isinstance(t, Condition) and isinstance(t.value, bytes))
             return Condition(first.field, "in", values, first.name, first.transforms)
     return AnyOf(trees)
-
-
-def conditions(tree: Tree) -> int:
-    """Count the conditions of a tree."""
-    if isinstance(tree, AllOf | AnyOf):
-        return sum(conditions(part) for part in tree.parts)
-    if isinstance(tree, Some):
-        return conditions(tree.where)
-    return 1 if isinstance(tree, Condition) else conditions(tree.part)

@@ -63,7 +63,6 @@ class _Traits(msgspec.Struct, frozen=True):
     bare: bool  # a page without arguments: "/", "/index.php", a folder
     read_page: bool
     fetches_result: bool  # its path holds a stand-in: what an earlier request made
-    odd: bool  # something else an ordinary client does not send
     feeds: bool  # its response is read for values that later requests use
     page: bool  # an ordinary look at a start, log-in or information page
     specific: bool  # a path of its own, deeper than a start page
@@ -111,7 +110,6 @@ def _traits(poc: PocRequest, advisory: Advisory, *, chained: bool) -> _Traits:
         fetches_result=chained
         and any(segment.standin for segment in anatomy.segments)
         and poc.request.method in (b"GET", b"HEAD"),
-        odd=any(p.place == "headers" for p in anatomy.parts),
         feeds=any(matcher.startswith("extractor-internal:") for matcher in poc.matchers),
         page=_bare(anatomy) and bool(PAGE.search(path)),
         specific=len(anatomy.segments) >= 2 or bool(re.search(rb"[?]", poc.request.target)),

@@ -5,14 +5,14 @@ The judge sees the rule and the evidence of the JUDGE family; never the author's
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ruleforge.cases.anatomy import Part
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.cases.significance import is_selector
 from ruleforge.engine.reference import compile_rule
 from ruleforge.records.forging import Opinion
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Root, Rule, Some
+from ruleforge.rules.tree import Condition, Rule, conditions_of
 
 VERSION = "evidence judge 1"
 PRIOR_MISS, PRIOR_TRIALS = 0.15, 2.0  # what is assumed before any variant was tried
@@ -45,7 +45,7 @@ def _p_miss(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tu
     tried = len(evidence.variants)
     missed = Counter(case.kind for case in evidence.variants if not fires(case))
     share = (sum(missed.values()) + PRIOR_MISS * PRIOR_TRIALS) / (tried + PRIOR_TRIALS)
-    fixed = [c for c in _conditions(rule.when) if _wants_exact_value(c)]
+    fixed = [c for c in conditions_of(rule.when) if _wants_exact_value(c)]
     p_miss = 1 - (1 - share) * (1 - LITERAL_VALUE_MISS) ** min(len(fixed), 5)
     reasons = [f"p_miss: misses {sum(missed.values())} of {tried} unseen variants"]
     if missed:
@@ -58,7 +58,7 @@ def _p_miss(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tu
 def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
     terms: list[float] = []
     reasons: list[str] = []
-    reads_payload = any(c.op in ("is_class", "regex") for c in _conditions(rule.when))
+    reads_payload = any(c.op in ("is_class", "regex") for c in conditions_of(rule.when))
     neutral_hits = [case for case in evidence.siblings if fires(case)]
     if neutral_hits:
         share = len(neutral_hits) / len(evidence.siblings)
@@ -85,18 +85,6 @@ def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool])
     for term in terms:
         p_off = 1 - (1 - p_off) * (1 - term)
     return round(p_off, 4), reasons
-
-
-def _conditions(tree: Root) -> Iterator[Condition]:
-    if isinstance(tree, AllOf | AnyOf):
-        for part in tree.parts:
-            yield from _conditions(part)
-    elif isinstance(tree, Not):
-        yield from _conditions(tree.part)
-    elif isinstance(tree, Some):
-        yield from _conditions(tree.where)
-    elif isinstance(tree, Condition):
-        yield tree
 
 
 def _wants_exact_value(condition: Condition) -> bool:

@@ -7,13 +7,13 @@ import msgspec
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import Arm, Draft, conditions, enough_bits
+from ruleforge.generate.draft import Arm, Draft, enough_bits
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
 from ruleforge.judge.evidence_judge import judge_rule
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
-from ruleforge.rules.tree import Count, Rule, Sequence
+from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
 
@@ -117,8 +117,7 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     wide = attempt.candidate.strategy == "endpoint_any_parameter"
     family = sibling_sources(rule, evidence) if wide else 0
     strategy = GENERATORS.names().index(attempt.candidate.strategy)
-    tree = rule.when
-    size = conditions(tree) if not isinstance(tree, Count | Sequence) else 0
+    size = sum(1 for _ in conditions_of(rule.when))
     return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, size)
 
 

@@ -1,5 +1,6 @@
 """The rule language as a tree of frozen data. docs/reference/rule-language.md tells its meaning, `engine` has it."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -75,6 +76,18 @@ class Sequence(msgspec.Struct, frozen=True, tag="sequence"):
 
 
 Root: TypeAlias = Tree | Count | Sequence
+
+
+def conditions_of(root: Root) -> Iterator[Condition]:
+    """Yield every condition below `root`, in order; those inside counts and sequences too."""
+    match root:
+        case Condition():
+            yield root
+        case AllOf(parts) | AnyOf(parts) | Sequence(parts):
+            for part in parts:
+                yield from conditions_of(part)
+        case Not(inner) | Some(_, inner) | Count(inner):
+            yield from conditions_of(inner)
 
 
 class Product(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from ruleforge.cases.evidence import Case, Evidence, case, identity
 from ruleforge.engine.corpus import Row
 from ruleforge.records.forging import CheckResult
 from ruleforge.rules.proofs import prove
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Root, Rule, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Root, Rule, Tree, conditions_of
 from ruleforge.validate import gates
 
 
@@ -37,25 +37,13 @@ def static_proof(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     """No condition can never hold or always holds; the rule is short enough to read."""
     del ask, evidence
     problems = [f"{p.code} {p.path}: {p.message}" for p in prove(rule) if p.severity == "error"]
-    size = count_conditions(rule.when) if not _correlates(rule) else 0
+    size = sum(1 for _ in conditions_of(rule.when))
     if size > gates.CONDITIONS_MOST:
         problems.append(f"{size} conditions; at most {gates.CONDITIONS_MOST} can be reviewed")
     result = CheckResult(
         check="static_proof", passed=not problems, tried=1, failed=len(problems), detail="; ".join(problems)[:500]
     )
     return Finding(result, feedback=tuple(problems))
-
-
-def _correlates(rule: Rule) -> bool:
-    return type(rule.when).__name__ in ("Count", "Sequence")
-
-
-def count_conditions(tree: object) -> int:
-    """Count the conditions of a tree."""
-    if hasattr(tree, "parts"):
-        return sum(count_conditions(part) for part in tree.parts)
-    inner = getattr(tree, "where", None) or getattr(tree, "part", None)
-    return count_conditions(inner) if inner is not None else 1
 
 
 @CHECKS.add("replay")
