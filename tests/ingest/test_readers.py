@@ -112,4 +112,4 @@ def test_a_broken_file_between_two_good_ones_costs_only_itself(tmp_path: Path) -
 def test_any_bytes_give_an_advisory_or_a_reason(data: bytes) -> None:
     file = Path("x.yaml")
     with contextlib.suppress(InputError):
-        assert READERS["nuclei"](data, str(file)).sources == (str(file),)
+        assert READERS["nuclei"].read(data, str(file)).sources == (str(file),)

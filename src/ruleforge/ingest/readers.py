@@ -5,30 +5,44 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
+
 from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.ingest.nuclei import read_nuclei
 from ruleforge.records.advisory import Advisory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
-Reader: TypeAlias = Callable[[bytes, str], Advisory]
+Read: TypeAlias = Callable[[bytes, str], Advisory]
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """One format in which vulnerabilities are disclosed."""
+
+    meaning: str  # for the reference pages, "templates of Nuclei"
+    endings: tuple[str, ...]  # lower-case file endings that may hold this format, (".yaml", ".yml")
+    recognise: Callable[[bytes], bool]  # does the beginning of the file (64 KiB) look like this format?
+    read: Read
+
 
 READERS = Registry[Reader]("advisory format")
-READERS.put("nuclei", read_nuclei)
+# Asked in this order: the first whose ending fits and that recognises the file reads it. The last of an ending takes
+# what is left, so that a broken file gets the error of the most likely format.
+READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 MAX_FILES = 200_000
 MAX_FOLDERS = 50_000
 
-_YAML = frozenset({".yaml", ".yml"})
+HEAD_BYTES = 64 << 10
 SKIPPED = "RF218"  # the code of a file that is no advisory and need not be one, such as a README
 
 
 def read_advisories(paths: Sequence[Path]) -> Iterator[Advisory | InputError]:
     """Read all files given, and all files in the folders given, each into an advisory or the reason why not.
 
-    Folders are read in order of their names; links that lead out of a folder are not followed. Files that are
-    no YAML give an InputError with code RF218 ("skipped"), so that a caller can count them apart.
+    Folders are read in order of their names; links that lead out of a folder are not followed. Files of no known
+    format give an InputError with code RF218 ("skipped"), so that a caller can count them apart.
     """
     for file in list_files(paths):
         yield read_advisory(file)
@@ -51,12 +65,20 @@ def read_advisory(file: Path) -> Advisory | InputError:
     try:
         if not file.is_file():
             return InputError("no such file or folder", where=where, hint="check the path", code="RF217")
-        if file.suffix.lower() not in _YAML:
-            return InputError("skipped: not YAML", where=where, hint="only .yaml and .yml are read", code=SKIPPED)
+        ending = file.suffix.lower()
+        candidates = [reader for _, reader in READERS.items() if ending in reader.endings]
+        if not candidates:
+            endings = sorted({each for _, reader in READERS.items() for each in reader.endings})
+            hint = "read are " + ", ".join(endings)
+            return InputError(f"skipped: {ending or 'no ending'}", where=where, hint=hint, code=SKIPPED)
         size = file.stat().st_size
         if size > MAX_FILE_BYTES:
             return InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
-        return READERS["nuclei"](file.read_bytes(), where)
+        data = file.read_bytes()
+        for reader in candidates:
+            if reader.recognise(data[:HEAD_BYTES]):
+                return reader.read(data, where)
+        return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
     except InputError as error:
         return error
     except OSError as error:

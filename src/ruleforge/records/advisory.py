@@ -17,7 +17,8 @@ class PocRequest(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     role: str = ""  # "exploit" | "setup" | "probe"; empty before roles are assigned
     reason: str = ""  # why it has this role, one sentence
-    origin: str = ""  # place in the source, "http[0].raw[1]" or "http[2].path[0]"
+    origin: str = ""  # place in the source, "http[0].raw[1]", "line 12" or "entry 3"
+    source: int = 0  # ordinal of its document among the advisory's sources
     block: int = 0  # ordinal of the http block
     step: int = 0  # ordinal of the request within the block, before payload expansion
     row: int = 0  # ordinal of the payload row that filled it

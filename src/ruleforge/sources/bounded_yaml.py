@@ -42,6 +42,12 @@ def load_yaml(data: bytes, where: str = "") -> Document:
             if not builder.take(event):
                 break
     except yaml.YAMLError as error:
+        if "maximum nesting depth" in str(
+            error
+        ):  # the parser's own bound, which is met before ours for text in one line
+            raise InputError(
+                f"nested deeper than {MAX_DEPTH} levels", where=where, hint="simplify the document", code="RF213"
+            ) from None
         raise InputError(
             f"not valid YAML: {_one_line(error)}", where=where, hint="check quotes and indentation", code="RF212"
         ) from None
