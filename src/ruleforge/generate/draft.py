@@ -7,7 +7,7 @@ from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
 ENOUGH_FREE_BITS = 18.0  # the same where there is no endpoint to add: the payload has to carry the rule
-KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere")
+KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere", "session")
 
 
 class Arm(msgspec.Struct, frozen=True):

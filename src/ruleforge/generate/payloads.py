@@ -22,8 +22,6 @@ def path_payload_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]
     for name in ranked[:2]:
         condition = Condition("path.raw", "is_class", name.encode())
         yield Facet("payload", condition, min(PATH_CLASS_BITS, CLASS_BITS.get(name, 8.0) + 3), f"raw path is {name}")
-    if not anatomy.path_classes:
-        return
     raw = b"".join(element.value for element in HttpView(anatomy.poc.request).read("path.raw").elements)
     start = re.match(rb"/(?:%u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|[/\\.;]){2,40}", raw)
     if start and re.search(rb"%|\.\.|;|\\|//", start[0]):
@@ -43,7 +41,7 @@ def _odd_pieces(raw: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
         for run in runs
         if re.search(rb"%|\.\.|;|\\|//", run)
     ]
-    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%00|%25|%u", run.lower())]
+    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%[01][0-9a-f]|%2[35]|%3[bf]|%u", run.lower())]
     keep = [run for run in keep if 3 <= len(run) <= 60 and not any(mark in run for mark in standins)]
     keep = [REPEATED.sub(rb"\1", run) for run in keep]  # how often a step is repeated is the attacker's choice
     return sorted(dict.fromkeys(keep), key=len, reverse=True)[:3]

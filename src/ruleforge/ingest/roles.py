@@ -11,6 +11,7 @@ import msgspec
 
 from ruleforge.cases.anatomy import Anatomy, dissect, expected_classes
 from ruleforge.cases.significance import name_classes
+from ruleforge.cases.telling import telling
 from ruleforge.records.advisory import Advisory, PocRequest
 
 LOGIN_PATH = re.compile(
@@ -72,7 +73,7 @@ def assign_roles(advisory: Advisory) -> Advisory:
     """Return `advisory` with a role and a reason on every request; order and number of requests stay."""
     chained = len({(poc.block, poc.step) for poc in advisory.requests}) > 1
     traits = [_traits(poc, advisory, chained=chained and poc.step + poc.block > 0) for poc in advisory.requests]
-    roles = _roles(traits)
+    roles = _told_apart(_roles(traits), traits, advisory)
     requests = tuple(
         msgspec.structs.replace(poc, role=role, reason=reason)
         for poc, (role, reason) in zip(advisory.requests, roles, strict=True)
@@ -136,6 +137,24 @@ def _roles(traits: Sequence[_Traits]) -> list[tuple[str, str]]:
         chosen, why = _without_payload(traits), "is the unusual call of this source"
     # Uploads that the payload request only completes are part of the attack as well.
     return _spread(traits, chosen, why)
+
+
+def _told_apart(
+    roles: Sequence[tuple[str, str]], traits: Sequence[_Traits], advisory: Advisory
+) -> list[tuple[str, str]]:
+    """Beside a request that no ordinary user sends, an ordinary call of the same source is no attack."""
+    tells = [
+        role == "exploit" and bool(telling(t.anatomy, advisory)) for (role, _), t in zip(roles, traits, strict=True)
+    ]
+    if not any(tells):
+        return list(roles)
+    last = max(index for index, flag in enumerate(tells) if flag)
+    apart = []
+    for index, ((role, why), flag) in enumerate(zip(roles, tells, strict=True)):
+        if role == "exploit" and not flag:
+            role, why = ("setup", "prepares a later request") if index < last else ("probe", "looks at the result")
+        apart.append((role, why))
+    return apart
 
 
 def _harmless(t: _Traits) -> bool:
