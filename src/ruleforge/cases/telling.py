@@ -17,6 +17,7 @@ from ruleforge.events.decoding import percent_decode
 from ruleforge.records.advisory import Advisory
 
 LONG_VALUE = 256  # bytes of one repeated character or short piece: an overflow, no text
+LEAST_CREDENTIAL = 8  # bytes of an authorization header: a scheme, a blank and something
 SESSION_HEADERS = (b"cookie", b"authorization")
 
 # Weaknesses whose attack is the ordinary call without the right to make it.
@@ -121,6 +122,9 @@ def _whole(phrase: str) -> Tell | None:
 def _credentials(anatomy: Anatomy, advisory: Advisory) -> Tell | None:
     """A log-in that is the same in every installation, where the flaw is that there is one."""
     value = header_value(anatomy.poc.request, b"authorization")
+    if value and len(value) < LEAST_CREDENTIAL and not any(mark in value for mark in anatomy.poc.standins):
+        part = Part("headers", b"authorization", value)
+        return Tell("the authorization is too short for one", part, "length_lt", LEAST_CREDENTIAL)
     if not value or not _SECRET_CWES.intersection(advisory.cwes) or any(m in value for m in anatomy.poc.standins):
         return None
     part = Part("headers", b"authorization", value)
