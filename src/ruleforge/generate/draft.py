@@ -5,6 +5,7 @@ from functools import lru_cache
 import msgspec
 
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.forms import both_ways, one_way
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.rules.implication import implies
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
@@ -45,14 +46,14 @@ class Arm(msgspec.Struct, frozen=True):
 def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     """Leave out each facet that another one implies."""
     latest = {name: latest_version(name) for name in CLASSES}
+    asked = [one_way(facet.tree) for facet in facets]
 
-    def follows(facet: Facet) -> bool:
-        return isinstance(facet.tree, Condition) and any(
-            isinstance(other.tree, Condition) and other.tree != facet.tree and implies(other.tree, facet.tree, latest)
-            for other in facets
+    def follows(tree: Tree) -> bool:
+        return isinstance(tree, Condition) and any(
+            isinstance(other, Condition) and other != tree and implies(other, tree, latest) for other in asked
         )
 
-    return tuple(facet for facet in facets if not follows(facet))
+    return tuple(facet for facet, tree in zip(facets, asked, strict=True) if not follows(tree))
 
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
@@ -84,12 +85,13 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
 
 
 def _op(tree: Tree) -> str:
+    tree = one_way(tree)
     return tree.op if isinstance(tree, Condition) else ""
 
 
 def place_of(tree: Tree) -> tuple[str, bytes] | None:
     """Return the one named value a facet reads; None for whole places."""
-    match tree:
+    match one_way(tree):
         case Condition(field=field, name=name) if name is not None:
             return field, name.text
         case Some(place, AllOf((Condition(field="name", op="equals", value=bytes(name)), _))):
@@ -156,6 +158,20 @@ def _spell(slots: tuple[Slot, ...]) -> Tree:
 def _alternatives(slot: Slot) -> Tree:
     """Alternatives of one kind; equal questions about one place become one `in`."""
     trees = tuple(facet.tree for facet in slot)
+    ways = tuple(one_way(tree) for tree in trees)
+    if any(way == tree for way, tree in zip(ways, trees, strict=True)):
+        return _joined(trees)
+    joined = _joined(ways)
+    if not isinstance(joined, AnyOf):
+        return both_ways(joined)
+    return AnyOf(tuple(part for way in joined.parts for part in _parts(both_ways(way))))
+
+
+def _parts(tree: Tree) -> tuple[Tree, ...]:
+    return tree.parts if isinstance(tree, AnyOf) else (tree,)
+
+
+def _joined(trees: tuple[Tree, ...]) -> Tree:
     if all(isinstance(tree, Condition) and tree.op == "equals" for tree in trees):
         first = trees[0]
         assert isinstance(first, Condition)
