@@ -24,7 +24,7 @@ from ruleforge.ingest.readers import read_advisories
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import Rule
-from ruleforge.validate.products import product_of
+from ruleforge.records.products import product_of
 
 PROBES = ("exposed-panels", "technologies", "osint")
 

@@ -24,9 +24,9 @@ from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import classes_digest
 from ruleforge.store.state import State
-from ruleforge.records.products import product_of
 
 NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
