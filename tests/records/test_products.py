@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.records.advisory import Advisory
-from ruleforge.rules.tree import Product
 from ruleforge.records.products import product_of
+from ruleforge.rules.tree import Product
 
 REVIEWED: dict[str, Any] = json.loads(resources.files("ruleforge.records").joinpath("aliases.json").read_text("utf-8"))
 

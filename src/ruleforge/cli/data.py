@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where fetched data is kept; the platform's place.", show_default=False),
+    typer.Option("--data-dir", help="Where fetched data is kept; else the platform's place.", show_default=False),
 ]
 Printed = Annotated[Format, typer.Option(help="What to print on standard output.")]
 

@@ -90,9 +90,9 @@ def show(ranking: "Ranking", format: Format) -> None:
     else:
         term.out("\n".join(text(ranking)))
     if format in (Format.json, Format.ndjson):
-        for each in ranking.data:
-            if each.warning:
-                term.note(f"ruleforge: careful: {each.warning}")
+        for dated in ranking.data:
+            if dated.warning:
+                term.note(f"ruleforge: careful: {dated.warning}")
 
 
 def text(ranking: "Ranking") -> list[str]:
@@ -131,9 +131,16 @@ def _parts(parts: "tuple[Part, ...]") -> str:
 
 
 def _reasons(each: "Priority") -> list[str]:
+    """The heaviest reasons, and in one line what could not be told."""
     telling = sorted((part for part in each.parts if part.points > 0), key=lambda part: -part.points)[:REASONS_SHOWN]
-    unknown = [f"could not tell: {part.reason}" for part in each.parts if part.value is None and part.weight]
-    return [part.reason for part in telling] + unknown
+    unknown: dict[str, list[str]] = {}
+    for part in each.parts:
+        if part.value is None and part.weight:
+            unknown.setdefault(part.reason, []).append(part.signal)
+    if not unknown:
+        return [part.reason for part in telling]
+    why = "; ".join(f"{', '.join(signals)} ({reason})" for reason, signals in unknown.items())
+    return [*(part.reason for part in telling), f"from {each.told:.0%} of the weights, without {why}"]
 
 
 def _left_out(ranking: "Ranking") -> list[str]:

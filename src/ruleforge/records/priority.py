@@ -32,6 +32,7 @@ class Priority(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     rank: int | None = None  # from 1; None: left out
     score: float | None = None  # 0 to 100; None: no signal could tell, or it was never scored
+    told: float = 0.0  # share of the weights whose signals could tell, 0 to 1: how much the score stands on
     parts: tuple[Part, ...] = ()  # in the order of SIGNALS
     data: tuple[DataDate, ...] = ()
     left_out: str = ""  # a key of LEFT_OUT; empty: it has a rank

@@ -6,7 +6,8 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -56,22 +57,33 @@ def unpack(archive: Path, into: Path, wanted: Callable[[str], bool]) -> Unpacked
             of the folder, a link or a device; or too many members, too many bytes, or too well packed (RF272).
     """
     into.mkdir(parents=True)
-    files = left_out = number = 0
+    files = left_out = 0
     newest = ""
     try:
-        for number, member in enumerate(_members(archive), 1):
-            _check(member, number, archive)
-            if member.folder:
-                continue
-            stream = member.open() if wanted(member.name) and member.size <= FILE_BYTES_MOST else None
-            if stream is None:
-                left_out += 1
-                continue
-            _write(stream, into.joinpath(*member.name.split("/")))
-            files, newest = files + 1, max(newest, member.date)
+        with closing(_members(archive)) as members:
+            for number, member in enumerate(members, 1):
+                _check(member, number, archive)
+                if member.folder:
+                    continue
+                if _take(member, into, wanted):
+                    files, newest = files + 1, max(newest, member.date)
+                else:
+                    left_out += 1
     except _DAMAGE as error:
         raise _refused(archive, f"damaged: {str(error)[:200]}") from None
     return Unpacked(files=files, left_out=left_out, newest=newest)
+
+
+def _take(member: _Member, into: Path, wanted: Callable[[str], bool]) -> bool:
+    """Write a member that is wanted; whether it was written."""
+    stream = member.open() if wanted(member.name) and member.size <= FILE_BYTES_MOST else None
+    if stream is None:
+        return False
+    with stream:
+        place = into.joinpath(*member.name.split("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(stream.read(FILE_BYTES_MOST))
+    return True
 
 
 def _refused(archive: Path, why: str) -> InputError:
@@ -95,13 +107,7 @@ def _check(member: _Member, number: int, archive: Path) -> None:
         raise _refused(archive, f"{shown} is a link or a device")
 
 
-def _write(stream: IO[bytes], place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with stream, place.open("wb") as file:
-        file.write(stream.read(FILE_BYTES_MOST))
-
-
-def _members(archive: Path) -> Iterator[_Member]:
+def _members(archive: Path) -> Generator[_Member, None, None]:
     with archive.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == b"\x1f\x8b":
@@ -132,7 +138,7 @@ def _bound(archive: Path, size: int, packed: int) -> None:
         raise _refused(archive, f"it unpacks to more than {size:,} bytes, packed it has {packed:,}")
 
 
-def _tar_members(archive: Path) -> Iterator[_Member]:
+def _tar_members(archive: Path) -> Generator[_Member, None, None]:
     with gzip.open(archive) as plain:
         counted = _Counted(cast("IO[bytes]", plain), archive)
         with tarfile.open(fileobj=cast("BinaryIO", counted), mode="r|") as tar:
@@ -164,7 +170,7 @@ def _date(seconds: float) -> str:
         return ""
 
 
-def _zip_members(archive: Path) -> Iterator[_Member]:
+def _zip_members(archive: Path) -> Generator[_Member, None, None]:
     with zipfile.ZipFile(archive) as packed:
         infos = packed.infolist()
         _bound(archive, sum(info.file_size for info in infos), archive.stat().st_size)

@@ -21,6 +21,7 @@ from ruleforge.errors import OutsideError, UsageError
 REDIRECTS_MOST = 5
 WAIT_SECONDS = 30.0  # for a connection, and for each answer on it
 CHUNK = 1 << 16
+URL_MOST = 4_000  # characters
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ENTER = "fetch it another way and give the file: --from FILE"
 
@@ -47,7 +48,9 @@ def download(url: str, into: Path, *, bytes_most: int, seconds_most: float) -> D
         OutsideError: no answer, an answer that is no success, or cut off (RF520); a redirect that leaves https or
             redirects without end (RF521); too large or too slow (RF522).
     """
-    _parts(url, UsageError, "RF131")
+    if _parts(url) is None:
+        hint = "only https addresses without a user name are fetched"
+        raise UsageError("not an https address", where=url[:200], hint=hint, code="RF131")
     transfer = _Transfer(seconds_most)
     with transfer:
         try:
@@ -68,18 +71,16 @@ def _words(error: Exception) -> str:
     return f"{getattr(error, 'strerror', '') or error or type(error).__name__}"[:200]
 
 
-def _parts(url: str, kind: type[UsageError | OutsideError], code: str) -> SplitResult:
-    """Take an https address apart; anything else is refused."""
+def _parts(url: str) -> SplitResult | None:
+    """Take an https address apart; None for anything else."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        parts, host = SplitResult("", "", "", "", ""), None
+        return None
     printable = url.isascii() and url.isprintable() and " " not in url
-    if parts.scheme != "https" or not host or parts.username is not None or not printable or len(url) > 4_000:
-        hint = "only https addresses without a user name are fetched"
-        raise kind("not an https address", where=url[:200], hint=hint, code=code)
-    return parts
+    plain = parts.scheme == "https" and host and parts.username is None and printable and len(url) <= URL_MOST
+    return parts if plain else None
 
 
 class _Transfer:
@@ -89,6 +90,8 @@ class _Transfer:
         self.seconds = seconds
         self.late = False
         self._connection: http.client.HTTPSConnection | None = None
+        self._response: http.client.HTTPResponse | None = None
+        self._socket: socket.socket | None = None  # the connection lets go of it once the headers are there
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -97,12 +100,11 @@ class _Transfer:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        if self._connection is not None:
-            self._connection.close()
+        self._close()
 
     def _cut(self) -> None:
         self.late = True
-        held = self._connection.sock if self._connection is not None else None
+        held = self._socket or (self._connection.sock if self._connection is not None else None)
         if held is not None:
             try:
                 socket.socket.shutdown(held, socket.SHUT_RDWR)  # below TLS, which would wait for the other side
@@ -121,25 +123,32 @@ class _Transfer:
             response = self._get(url)
             if response.status not in _REDIRECTS:
                 return self._write(response, url, into, bytes_most)
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = urljoin(url, response.headers.get("Location", "")[:URL_MOST])
             self._close()
-            _parts(target, OutsideError, "RF521")
+            if _parts(target) is None:
+                what = f"it redirects to {target[:200]!r}, and only https is followed"
+                raise OutsideError(what, where=url, hint=_ENTER, code="RF521")
             url = target
         raise OutsideError(f"more than {REDIRECTS_MOST} redirects", where=url, hint=_ENTER, code="RF521")
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        for held in (self._response, self._connection, self._socket):
+            if held is not None:
+                held.close()
+        self._response = self._connection = self._socket = None
 
     def _get(self, url: str) -> http.client.HTTPResponse:
-        parts = _parts(url, OutsideError, "RF521")
+        parts = _parts(url)
+        assert parts is not None
         self._connection = connection = _connection(parts)
+        connection.connect()
+        self._socket = connection.sock
         self.check(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         agent = f"ruleforge/{__version__}"
         connection.request("GET", path, headers={"User-Agent": agent, "Accept-Encoding": "identity"})
-        return connection.getresponse()
+        self._response = connection.getresponse()
+        return self._response
 
     def _write(self, response: http.client.HTTPResponse, url: str, into: Path, bytes_most: int) -> Downloaded:
         if response.status != 200:

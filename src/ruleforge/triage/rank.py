@@ -89,6 +89,7 @@ def score(
         title=advisory.title,
         sources=advisory.sources,
         score=round(100 * total / whole, 2) if whole else None,
+        told=round(whole / sum(weights.values()), 4) if whole else 0.0,
         parts=parts,
         data=data,
         left_out=reason,

@@ -87,7 +87,7 @@ def epss(advisory: Advisory, known: Intelligence) -> Told:
     if not scores:
         return Told(None, f"the scores{_as_of(known.epss.date)} do not cover this CVE")
     score = max(scores, key=lambda each: each.probability)
-    chance = f"{score.probability:.1%} chance of being exploited within 30 days"
+    chance = f"{_cut_percent(score.probability)} chance of being exploited within 30 days"
     if score.percentile is None:
         return Told(score.probability, f"EPSS: {chance}")
     value = 0.7 * score.probability + 0.3 * score.percentile
@@ -95,8 +95,8 @@ def epss(advisory: Advisory, known: Intelligence) -> Told:
 
 
 def _cut_percent(share: float) -> str:
-    """A share in percent, cut and not rounded: nothing is more than 100 % of all."""
-    return f"{int(share * 1000) / 10:.1f}%"
+    """A share in percent, cut and not rounded: nothing is certain, and nothing is more than all."""
+    return f"{min(int(share * 1000), 999) / 10:.1f}%"
 
 
 def _as_of(day: str) -> str:
