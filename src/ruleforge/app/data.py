@@ -248,7 +248,9 @@ def _doubt(new: Verified, old: Edition | None, place: str, today: date) -> None:
     if old is not None and new.date and new.date < old.date:
         doubts.append(f"it is of {new.date}, and what is in use is of {old.date}")
     if doubts:
-        raise InputError("; ".join(doubts), where=place, hint="if that is right, give --force", code="RF275")
+        raise InputError(
+            f"not taken: {'; '.join(doubts)}", where=place, hint="if that is right, give --force", code="RF275"
+        )
 
 
 def _digest(file: Path) -> str:

@@ -111,8 +111,13 @@ def text(ranking: "Ranking") -> list[str]:
 
 
 def _dates(data: "tuple[DataDate, ...]") -> str:
-    shown = [f"{each.data} of {each.date} ({each.age_days} days old)" for each in data if each.date]
+    shown = [_dated(each) for each in data if each.date]
     return "Data: " + (", ".join(shown) or "none; content alone decides")
+
+
+def _dated(each: "DataDate") -> str:
+    age = "" if each.age_days is None else f" ({term.plural(each.age_days, 'day')} old)"
+    return f"{each.data} of {each.date}{age}"
 
 
 def _number(score: float | None) -> str:
