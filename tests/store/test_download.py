@@ -1,6 +1,8 @@
 """A download is whole or refused: faults of servers, redirects, bounds, and addresses that are not asked."""
 
 import hashlib
+import select
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -146,6 +148,40 @@ def test_only_plain_https_addresses_are_asked(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError) as found:
         fetch(url, tmp_path)
     assert found.value.code == "RF131"
+
+
+def test_a_proxy_of_the_environment_is_used_and_sees_no_content(
+    loopback: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback.routes["/fruit.csv"] = FRUIT
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://localhost:{proxy.getsockname()[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        thread = threading.Thread(target=tunnel, args=(proxy, loopback.server.server_port, asked))
+        thread.start()
+        fetch(f"{loopback.url}/fruit.csv", tmp_path)
+        thread.join()
+    assert (tmp_path / "fetched").read_bytes() == FRUIT
+    assert asked[0].startswith(b"CONNECT localhost:")
+    assert b"fruit" not in b"".join(asked)
+
+
+def tunnel(proxy: socket.socket, port: int, asked: list[bytes]) -> None:
+    """Accept one connection, answer its CONNECT, and carry bytes both ways until one side ends."""
+    near, _ = proxy.accept()
+    with near, socket.create_connection(("127.0.0.1", port)) as far:
+        asked.append(near.recv(4096))
+        near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        while True:
+            for ready in select.select([near, far], [], [], 20)[0]:
+                data = ready.recv(65536)
+                if not data:
+                    return
+                (far if ready is near else near).sendall(data)
+                if ready is near:
+                    asked.append(data)
 
 
 def test_no_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
 """Fetched data: the edition in use, the one before, and a record that survives what goes wrong."""
 
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,6 +63,15 @@ def test_what_breaks_off_leaves_nothing_and_the_edition_in_use(tmp_path: Path) -
         raise ZeroDivisionError
     assert [file.name for file in (tmp_path / "kev").iterdir()] == ["one"]
     assert editions.manifest().current["kev"].file == "one"
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    for name in (gone.stdout.strip(), str(os.getppid())):
+        (tmp_path / "kev" / f".part-{name}").mkdir(parents=True)
+    with Editions(tmp_path).staging("kev") as folder:
+        left = {file.name for file in folder.parent.iterdir()}
+    assert left == {f".part-{os.getppid()}", f".part-{os.getpid()}"}
 
 
 @pytest.mark.parametrize(

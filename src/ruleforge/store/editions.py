@@ -76,7 +76,9 @@ class Editions:
     def staging(self, kind: str) -> Iterator[Path]:
         """Give a folder for what is not checked yet, on the same disk; it is gone afterwards."""
         place = self.folder / kind / f".part-{os.getpid()}"
-        shutil.rmtree(place, ignore_errors=True)
+        for left in place.parent.glob(".part-*"):  # of runs that were killed
+            if left == place or not _runs(left.name.removeprefix(".part-")):
+                shutil.rmtree(left, ignore_errors=True)
         place.mkdir(parents=True)
         try:
             yield place
@@ -112,6 +114,17 @@ class Editions:
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _runs(number: str) -> bool:
+    """Whether a process of this number runs; what is no number counts as running."""
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError, OverflowError):
+        return True
+    return True
 
 
 def _is_plain(name: str) -> bool:
