@@ -78,6 +78,10 @@ def test_what_is_exploited_stands_first(advisories: list[Advisory], known: Intel
         halves = [area_under_curve([e for e in listed if tuned(e) is half], exploited) for half in (True, False)]
         print(f"triage.kev_among_top [{label}] {counts} auroc tuned {halves[0]:.3f} only counted {halves[1]:.3f}")  # noqa: T201
         assert min(halves) >= {"all": 0.99, "no kev": 0.93, "no kev, epss": 0.87}[label]
+    for name in ("epss", "content", "cvss", "recency", "exploit", "detectability"):
+        listed = order(advisories, known, *(each for each in SIGNALS if each != name))
+        counts = {n: sum(bool(exploited & set(each.cves)) for each in listed[:n]) for n in (100, 300, 500)}
+        print(f"triage.alone [{name}] {counts} auroc {area_under_curve(listed, exploited):.3f}")  # noqa: T201
     assert whole >= 300
     assert sum(bool(exploited & set(each.cves)) for each in ranked[:300]) >= 285
 

@@ -14,7 +14,7 @@ MAX_TEXT = 5_000  # characters of title and description that are looked at
 
 _CWE = re.compile(r"CWE-(\d{1,5})")
 _UNAUTHENTICATED = frozenset({"unauth", "unauthenticated", "pre_auth", "preauth"})
-_AUTHENTICATED = frozenset({"authenticated", "auth", "post_auth"})
+_AUTHENTICATED = frozenset({"authenticated", "post_auth"})
 
 
 class Class(msgspec.Struct, frozen=True):
@@ -106,8 +106,10 @@ def rights(advisory: Advisory) -> Factor:
     table, tags = _tables().rights, _tags(advisory)
     vector = dict(part.partition(":")[::2] for part in advisory.cvss_vector.upper()[:200].split("/"))
     level = {"N": "none", "L": "some", "H": "high"}.get(vector.get("PR", ""), "")
-    if not level:
-        level = "none" if tags & _UNAUTHENTICATED else "some" if tags & _AUTHENTICATED else "unknown"
+    if tags & _AUTHENTICATED and level in ("", "none"):
+        level = "some"  # the tag is about this source's own requests, the vector about the flaw at large
+    elif not level:
+        level = "none" if tags & _UNAUTHENTICATED else "unknown"
     words = {
         "none": "without logging in",
         "some": "after logging in",
