@@ -41,7 +41,7 @@ def _data() -> None:
 def update(
     kev: Annotated[bool, typer.Option("--kev", help="Known exploited vulnerabilities (CISA).")] = False,
     epss: Annotated[bool, typer.Option("--epss", help="Exploit prediction scores (FIRST).")] = False,
-    templates: Annotated[bool, typer.Option("--templates", help="Public templates, about 40 MB.")] = False,
+    templates: Annotated[bool, typer.Option("--templates", help="Public templates, a large archive.")] = False,
     source: Annotated[
         str, typer.Option("--from", metavar="URL|FILE|DIR", help="Take it from here instead.", show_default=False)
     ] = "",

@@ -127,7 +127,8 @@ def _exploits(advisories: Sequence[Advisory]) -> dict[str, int]:
 
 
 def _unread(source: str, problem: InputError, data: tuple[DataDate, ...]) -> Priority:
-    return Priority(advisory="", sources=(source,), data=data, left_out="unreadable", detail=str(problem))
+    detail = f"[{problem.code}] {problem.what}" + (f" ({problem.hint})" if problem.hint else "")
+    return Priority(advisory="", sources=(source,), data=data, left_out="unreadable", detail=detail)
 
 
 def _no_rule(advisory: Advisory) -> tuple[str, str]:
