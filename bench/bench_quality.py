@@ -23,8 +23,8 @@ from ruleforge.events.request import Request
 from ruleforge.ingest.readers import read_advisories
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.products import product_of
 from ruleforge.rules.tree import Rule
-from ruleforge.validate.products import product_of
 
 PROBES = ("exposed-panels", "technologies", "osint")
 

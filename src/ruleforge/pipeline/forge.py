@@ -15,8 +15,8 @@ from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
-from ruleforge.validate.products import product_of
 
 EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
 
