@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
@@ -126,6 +127,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
+cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 
 def main() -> None:
