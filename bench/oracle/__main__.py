@@ -14,20 +14,19 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oracle.case import MUTATORS, Case, mutate  # noqa: E402 - this folder is no part of any installed package
-from oracle.mutators import load  # noqa: E402
-
-from ruleforge.events.formats import read_requests, request_to_json  # noqa: E402
-from ruleforge.events.formats.bounded import Line, open_file, read_lines  # noqa: E402
-from ruleforge.events.request import Request  # noqa: E402
-from ruleforge.ingest.readers import read_advisories  # noqa: E402
-from ruleforge.ingest.roles import assign_roles  # noqa: E402
-from ruleforge.records.advisory import Advisory  # noqa: E402
+from oracle.case import MUTATORS, Case, mutate
+from oracle.mutators import load
+from ruleforge.events.formats import read_requests, request_to_json
+from ruleforge.events.formats.bounded import Line, open_file, read_lines
+from ruleforge.events.request import Request
+from ruleforge.ingest.readers import read_advisories
+from ruleforge.ingest.roles import assign_roles
+from ruleforge.records.advisory import Advisory
 
 
 def sources(templates: Path, exploits: Path | None) -> Iterator[tuple[Advisory, Request]]:
     """Yield the exploit requests of templates, then those that others wrote for the same CVEs."""
-    by_cve = {}
+    by_cve: dict[str, Advisory] = {}
     for advisory in read_advisories([templates]):
         if isinstance(advisory, Advisory):
             by_cve |= dict.fromkeys((*advisory.cves, advisory.id), advisory)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 from oracle.case import Case, Piece, join, mutator
 from oracle.path import escaped
-
 from ruleforge.events.decoding import percent_decode
 from ruleforge.events.request import Request
 from ruleforge.rules.classes import classes_of
@@ -15,6 +14,7 @@ from ruleforge.rules.classes import classes_of
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?', re.DOTALL)
 _PLAIN = re.compile(r"(\\u[0-9a-fA-F]{4}|\\.)|([\x20-\x7e])", re.DOTALL)
 _BOUNDARY = b"7d91e2f04c"
+_DECLARED = re.compile(rb"boundary=\"?([A-Za-z0-9'()+_,./:=?-]{1,70})\"?", re.IGNORECASE)
 _JOINING = {"struts", "struts2", "spring", "springboot"}
 
 
@@ -25,8 +25,8 @@ def percent_names(case: Case) -> Iterator[Request]:
 
 @mutator("percent_values", "arguments: values are decoded once, so encoding a letter changes nothing")
 def percent_values(case: Case) -> Iterator[Request]:
-    for every in (2, 1):
-        yield from case.rewritten(lambda piece, every=every: [Piece(piece.name, escaped(piece.value, every))])
+    yield from case.rewritten(lambda piece: [Piece(piece.name, escaped(piece.value, 2))])
+    yield from case.rewritten(lambda piece: [Piece(piece.name, escaped(piece.value))])
 
 
 @mutator("plus_for_space", "an argument with a space: + and %20 mean the same there")
@@ -87,6 +87,26 @@ def multipart_form(case: Case) -> Iterator[Request]:
     yield case.with_body(text, (b"Content-Type", b"multipart/form-data; boundary=" + _BOUNDARY))
 
 
+@mutator("multipart_boundary", "a multipart body: its boundary is the sender's choice, quoted or not")
+def multipart_boundary(case: Case) -> Iterator[Request]:
+    declared = case.header(b"content-type")
+    found = _DECLARED.search(declared)
+    if case.media_type != b"multipart/form-data" or not found or len(found[1]) < 6 or b"--" + found[1] not in case.body:
+        return
+    boundary = b"=_x" + _BOUNDARY
+    body = case.body.replace(b"--" + found[1], b"--" + boundary)
+    yield case.with_body(body, (b"Content-Type", b'multipart/form-data; boundary="' + boundary + b'"'))
+
+
+@mutator("multipart_header_case", "a multipart body: names of headers of parts have no case (RFC 7578)")
+def multipart_header_case(case: Case) -> Iterator[Request]:
+    if case.media_type == b"multipart/form-data":
+        body = re.sub(
+            rb"(?m)^content-(disposition|type):", lambda found: found[0].swapcase(), case.body, flags=re.IGNORECASE
+        )
+        yield case.with_body(body)
+
+
 @mutator("percent_u", "ASP and ASP.NET only: they alone decode %uXXXX in arguments")
 def percent_u(case: Case) -> Iterator[Request]:
     if case.server in ("asp", "aspnet"):
@@ -108,6 +128,48 @@ def json_escaped_values(case: Case) -> Iterator[Request]:
 @mutator("json_escaped_keys", "a body that is JSON: \\u escapes mean the letter, in keys too")
 def json_escaped_keys(case: Case) -> Iterator[Request]:
     yield from _escaped_json(case, keys=True)
+
+
+@mutator("json_layout", "a body that is JSON: blanks between tokens carry no meaning")
+def json_layout(case: Case) -> Iterator[Request]:
+    document = _json_of(case)
+    if document is not None:
+        yield case.with_body(json.dumps(document, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        yield case.with_body(json.dumps(document, separators=(",", ":")).encode())
+
+
+@mutator("json_key_order", "a body that is a JSON object without @ or $ keys (those may have to come first)")
+def json_key_order(case: Case) -> Iterator[Request]:
+    document = _json_of(case)
+    if isinstance(document, dict) and not any(key[:1] in "@$" for key in document):
+        yield case.with_body(json.dumps(dict(reversed(document.items())), ensure_ascii=False).encode())
+
+
+def _json_of(case: Case) -> object:
+    """The document; None where the body is none that can be written again without a loss."""
+    if b"json" not in case.media_type:
+        return None
+    try:
+        text = case.body.decode()
+        document: object = json.loads(text)
+        pairs: object = json.loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None
+    # A key that stands twice is lost in `document`: then nothing is written.
+    return document if _count(pairs) == _count_dict(document) else None
+
+
+def _count(node: object) -> int:
+    """Number of keys, duplicates too, where objects are tuples of pairs."""
+    if isinstance(node, tuple):
+        return sum(1 + _count(value) for _, value in node)
+    return sum(map(_count, node)) if isinstance(node, list) else 0
+
+
+def _count_dict(node: object) -> int:
+    if isinstance(node, dict):
+        return sum(1 + _count_dict(value) for value in node.values())
+    return sum(map(_count_dict, node)) if isinstance(node, list) else 0
 
 
 def _escaped_json(case: Case, *, keys: bool) -> Iterator[Request]:

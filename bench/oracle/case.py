@@ -20,14 +20,64 @@ _ENDINGS = {
     "cgi": {"cgi", "pl"},
 }
 _WORDS = {
-    "php": "wordpress wp-plugin wp-theme wp joomla drupal php thinkphp laravel magento phpmyadmin prestashop typo3 "
-    "codeigniter moodle opencart vbulletin".split(),
-    "java": "java tomcat spring springboot struts weblogic jboss wildfly websphere jenkins liferay solr ofbiz "
-    "confluence jira atlassian coldfusion geoserver activemq nexus xwiki".split(),
-    "aspnet": "iis asp aspx dotnet sharepoint exchange telerik umbraco sitecore dotnetnuke".split(),
+    "php": {
+        "wordpress",
+        "wp-plugin",
+        "wp-theme",
+        "wp",
+        "joomla",
+        "drupal",
+        "php",
+        "thinkphp",
+        "laravel",
+        "magento",
+        "phpmyadmin",
+        "prestashop",
+        "typo3",
+        "codeigniter",
+        "moodle",
+        "opencart",
+        "vbulletin",
+    },
+    "java": {
+        "java",
+        "tomcat",
+        "spring",
+        "springboot",
+        "struts",
+        "weblogic",
+        "jboss",
+        "wildfly",
+        "websphere",
+        "jenkins",
+        "liferay",
+        "solr",
+        "ofbiz",
+        "confluence",
+        "jira",
+        "atlassian",
+        "coldfusion",
+        "geoserver",
+        "activemq",
+        "nexus",
+        "xwiki",
+    },
+    "aspnet": {
+        "iis",
+        "asp",
+        "aspx",
+        "dotnet",
+        "sharepoint",
+        "exchange",
+        "telerik",
+        "umbraco",
+        "sitecore",
+        "dotnetnuke",
+    },
 }
 _FORM = b"application/x-www-form-urlencoded"
-_TRICK = re.compile(rb"\.\.|%2e|%25|%5c|%2f|\\|;", re.IGNORECASE)
+_TRICK = re.compile(rb"\.\.|%2e|%25|%5c|%2f|%[01u]|\\|;", re.IGNORECASE)
+_WORD = re.compile(rb"[A-Za-z0-9_.~@-]{1,200}\Z")
 FILE_ENDINGS = frozenset(ending for endings in _ENDINGS.values() for ending in endings) | {"html", "htm"}
 
 
@@ -59,7 +109,7 @@ class Case:
 
     @cached_property
     def server(self) -> str:
-        """"php", "java", "aspnet", "asp" or "cgi" by the file that is called, else by the product; "" for unknown."""
+        """Kind of server, a key of _ENDINGS, by the file that is called, else by the product; "" for unknown."""
         for segment in reversed(self.path.split(b"/")):
             ending = segment.partition(b";")[0].rpartition(b".")[2].decode("latin-1").lower()
             for name, endings in _ENDINGS.items():
@@ -67,7 +117,7 @@ class Case:
                     return name
         words = {word.lower() for word in self.advisory.tags}
         words |= {part.lower() for each in self.advisory.products for part in (each.vendor, each.product)}
-        found = [name for name, known in _WORDS.items() if words & set(known)]
+        found = [name for name, known in _WORDS.items() if words & known]
         return found[0] if len(found) == 1 else ""
 
     @cached_property
@@ -81,6 +131,21 @@ class Case:
         """Whether the path is an ordinary one: rooted, without tricks that a change could undo."""
         return self.path[:1] == b"/" and len(self.path) > 1 and not _TRICK.search(self.path) and b"//" not in self.path
 
+    @cached_property
+    def head(self) -> tuple[bytes, ...]:
+        """The leading segments of a plain path that are words; what follows may be a payload and stays as it is."""
+        found: list[bytes] = []
+        for segment in self.path[1:].split(b"/") if self.plain_path else ():
+            if not _WORD.match(segment):
+                break
+            found.append(segment)
+        return tuple(found)
+
+    def with_head(self, change: Callable[[list[bytes]], list[bytes]]) -> Request:
+        """The same request with other leading segments."""
+        rest = self.path[1:].split(b"/")[len(self.head) :]
+        return self.with_path(b"/" + b"/".join([*change(list(self.head)), *rest]))
+
     @property
     def media_type(self) -> bytes:
         """Declared type of the body, lower case, without parameters."""
@@ -89,7 +154,9 @@ class Case:
     @property
     def body(self) -> bytes:
         """The body; empty where there is none, or it is already coded."""
-        return b"" if self.header(b"transfer-encoding") or self.header(b"content-encoding") else self.request.body or b""
+        return (
+            b"" if self.header(b"transfer-encoding") or self.header(b"content-encoding") else self.request.body or b""
+        )
 
     @property
     def is_modern(self) -> bool:

@@ -4,10 +4,10 @@ import gzip
 import zlib
 from collections.abc import Iterator
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import msgspec
-from oracle.case import Case, mutator
 
+from oracle.case import Case, mutator
 from ruleforge.events.request import Request
 
 _INFLATING = (b"application/json", b"text/json", b"application/xml", b"text/xml", b"application/soap+xml")
@@ -23,6 +23,25 @@ def chunked(case: Case) -> Iterator[Request]:
             text += b"%x\r\n%b\r\n" % (len(part), part)
             at, turn = at + len(part), turn + 1
         yield case.with_body(text + b"0\r\n\r\n", (b"Transfer-Encoding", b"chunked"), drop=(b"content-length",))
+
+
+@mutator("chunk_extensions", "as chunked: extensions and trailers are ignored (RFC 9112)")
+def chunk_extensions(case: Case) -> Iterator[Request]:
+    if case.is_modern and case.body:
+        first, rest = case.body[:2], case.body[2:]
+        text = b"%x;a=b\r\n%b\r\n" % (len(first), first)
+        text += b'%X;c="d"\r\n%b\r\n' % (len(rest), rest) if rest else b""
+        text += b"0\r\nX-Check: 1\r\n\r\n"
+        yield case.with_body(text, (b"transfer-encoding", b"Chunked"), drop=(b"content-length",))
+
+
+@mutator("gzip_chunked", "as gzip_body and HTTP/1.1: both codings at once")
+def gzip_chunked(case: Case) -> Iterator[Request]:
+    if case.is_modern and _inflates(case):
+        packed = gzip.compress(case.body, mtime=0)
+        text = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+        coded = ((b"Content-Encoding", b"gzip"), (b"Transfer-Encoding", b"chunked"))
+        yield case.with_body(text, *coded, drop=(b"content-length",))
 
 
 @mutator("gzip_body", "JSON or XML body, endpoint no PHP, ASP or CGI file: stacks that read those inflate on their own")
@@ -48,9 +67,7 @@ def _inflates(case: Case) -> bool:
 
 
 def _typed(case: Case, value: bytes) -> Request:
-    headers = tuple(
-        (name, value if name.lower() == b"content-type" else sent) for name, sent in case.request.headers
-    )
+    headers = tuple((name, value if name.lower() == b"content-type" else sent) for name, sent in case.request.headers)
     return msgspec.structs.replace(case.request, headers=headers)
 
 
@@ -82,6 +99,13 @@ def header_name_case(case: Case) -> Iterator[Request]:
     for change in (bytes.lower, bytes.upper):
         headers = tuple((change(name), value) for name, value in case.request.headers)
         yield msgspec.structs.replace(case.request, headers=headers)
+
+
+@mutator("header_order", "always: the order of headers of other names carries no meaning (RFC 9110)")
+def header_order(case: Case) -> Iterator[Request]:
+    names = {name.lower() for name, _ in case.request.headers}
+    if len(names) == len(case.request.headers):
+        yield msgspec.structs.replace(case.request, headers=tuple(reversed(case.request.headers)))
 
 
 @mutator("cookie_name_case", "ASP and ASP.NET only: their collection of cookies has no case, others' has")

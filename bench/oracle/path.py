@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 from oracle.case import Case, mutator
-
 from ruleforge.events.request import Request
 
 _ESCAPE = re.compile(rb"%[0-9a-fA-F]{2}")
@@ -25,39 +24,40 @@ def escaped(text: bytes, every: int = 1) -> bytes:
     return _LETTER.sub(change, text)
 
 
-@mutator("path_parameters", "Java servers only, plain path: they cut ;… from each segment before they map it")
+@mutator("path_parameters", "Java servers only, leading words of a plain path: ;… is cut before a path is mapped")
 def path_parameters(case: Case) -> Iterator[Request]:
-    if case.server == "java" and case.plain_path:
-        segments = case.path[1:].split(b"/")
-        yield case.with_path(b"/" + b"/".join([segments[0] + b";x=y", *segments[1:]]))
-        yield case.with_path(b"/" + b"/".join(part + b";x=y" if part else part for part in segments))
+    if case.server == "java" and case.head:
+        yield case.with_head(lambda words: [words[0] + b";x=y", *words[1:]])
+        yield case.with_head(lambda words: [word + b";x=y" for word in words])
 
 
 @mutator("double_slashes", "a plain path to a file of two segments at least: servers that map files merge slashes")
 def double_slashes(case: Case) -> Iterator[Request]:
-    if case.plain_path and case.is_file and case.path.count(b"/") > 1:
-        yield case.with_path(b"/" + case.path[1:].replace(b"/", b"//"))
+    if case.is_file and len(case.head) > 1:
+        yield case.with_head(lambda words: [word for each in words for word in (each, b"")][:-1])
 
 
-@mutator("dot_segments", "a plain path: `/./` is removed before the path is looked at (RFC 3986)")
+@mutator("dot_segments", "leading words of a plain path: `/./` is removed before a path is looked at (RFC 3986)")
 def dot_segments(case: Case) -> Iterator[Request]:
-    if case.plain_path:
-        yield case.with_path(b"/." + case.path)
-        yield case.with_path(case.path.replace(b"/", b"/./"))
+    if case.head:
+        yield case.with_head(lambda words: [b".", *words])
+        yield case.with_head(lambda words: [word for each in words for word in (b".", each)])
 
 
-@mutator("deployment_prefix", "a plain path to a PHP file, or a Java file below a context: these can be deployed anywhere")
+@mutator(
+    "deployment_prefix", "a plain path to a file of PHP, or of Java: such products can be deployed below any folder"
+)
 def deployment_prefix(case: Case) -> Iterator[Request]:
-    if case.plain_path and case.is_file and case.server in ("php", "java"):
+    if case.head and case.is_file and case.server in ("php", "java"):
         yield case.with_path(b"/portal" + case.path)
         yield case.with_path(b"/a/b-2" + case.path)
 
 
-@mutator("percent_path", "a plain path without escapes: encoding a letter changes nothing (RFC 3986)")
+@mutator("percent_path", "leading words of a plain path: encoding a letter changes nothing (RFC 3986)")
 def percent_path(case: Case) -> Iterator[Request]:
-    if case.plain_path and not _ESCAPE.search(case.path):
-        for every in (3, 1):
-            yield case.with_path(escaped(case.path, every))
+    if case.head:
+        yield case.with_head(lambda words: escaped(b"/".join(words), 3).split(b"/"))
+        yield case.with_head(lambda words: escaped(b"/".join(words)).split(b"/"))
 
 
 @mutator("percent_hex_case", "a target or form with an escape that has a letter: the digits of escapes have no case")

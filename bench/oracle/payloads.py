@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 
 from oracle.case import Case, Piece, mutator
-
 from ruleforge.events.request import Request
 
 _BLANK = rb"(?:\+|%20| )"

@@ -14,16 +14,18 @@ from ruleforge.events.request import Request
 from ruleforge.rules.classes import load_class
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Not, Rule, Sequence, Some, Tree
 
-# How far a request is from an arm when such a condition fails: the endpoint weighs more than all the rest together.
+# How far a request is from an arm when such a condition fails, in the order in which causes come first: the endpoint
+# weighs more than all the rest together, and what is there, if in another place, is nearer than what is not there.
 _WEIGHTS = {
     "another endpoint": 64,
     "another method": 16,
     "another parameter": 8,
-    "place not read": 8,
+    "place not read": 1,
     "not decidable": 4,
     "selector or literal differs": 2,
     "payload not of the class": 2,
 }
+_RANK = {kind: number for number, kind in enumerate(_WEIGHTS)}
 _ELSEWHERE = ("query_args", "form_args", "json", "multipart", "xml", "cookies", "headers", "path.raw", "body")
 _MAX_ELEMENTS = 200  # of one place that are tried
 
@@ -38,7 +40,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 def first_cause(rule: Rule, request: Request) -> Cause | None:
-    """Name the heaviest condition that fails on the arm of `rule` that comes closest to `request`.
+    """Name the first cause among the conditions that fail on the arm of `rule` that comes closest to `request`.
 
     Returns:
         None where the rule holds.
@@ -51,8 +53,8 @@ def first_cause(rule: Rule, request: Request) -> Cause | None:
     failures = _Walk(HttpView(request), dict(rule.classes)).failures(rule.when)
     if not failures:
         return None
-    heaviest = max(failures, key=lambda cause: _WEIGHTS[cause.kind])  # the first of equals: in the rule's order
-    return msgspec.structs.replace(heaviest, distance=_distance(failures))
+    first = min(failures, key=lambda cause: _RANK[cause.kind])  # the first of equals: in the rule's order
+    return msgspec.structs.replace(first, distance=_distance(failures))
 
 
 def _distance(failures: list[Cause]) -> int:
@@ -145,7 +147,7 @@ class _Walk:
             if FIELDS[place].kind != "named" or place in _places(condition.field):
                 continue
             names = (element.name.rpartition(b"/")[2].lower() for element in self.view.read(place).elements)
-            if wanted and wanted in names:
+            if (wanted and wanted in names) or compile_name(place, condition.name)(self.view).elements:
                 yield place
 
     def places_of_payload(self, condition: Condition) -> Iterator[str]:

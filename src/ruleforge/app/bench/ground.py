@@ -11,7 +11,7 @@ import msgspec
 from ruleforge.app.rules import Loaded
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.first_cause import Cause, first_cause
-from ruleforge.errors import InputError
+from ruleforge.errors import InputError, OutsideError
 from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.records.forging import Outcome
@@ -165,8 +165,6 @@ def read_text(file: Path) -> str:
     Raises:
         OutsideError: it cannot be opened (RF501).
     """
-    from ruleforge.errors import OutsideError
-
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -182,4 +180,4 @@ def _outcome(line: str, where: str) -> Outcome:
 
 
 def _printable(text: bytes) -> str:
-    return repr(text)[2:-1]
+    return text.decode("utf-8", "backslashreplace")
