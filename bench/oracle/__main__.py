@@ -38,7 +38,14 @@ def sources(templates: Path, exploits: Path | None) -> Iterator[tuple[Advisory, 
             rows = [json.loads(line.text) for line in read_lines(stream, exploits.name) if isinstance(line, Line)]
         for row, request in zip(rows, read_requests(exploits), strict=True):
             if row["kind"] == "exploit" and row["cve"] in by_cve and isinstance(request, Request):
-                yield by_cve[row["cve"]], request
+                yield by_cve[row["cve"]], _versioned(request)
+
+
+def _versioned(request: Request) -> Request:
+    """Give a request the version that its source left out because all have it."""
+    if "version" not in request.unrecorded:
+        return request
+    return msgspec.structs.replace(request, version=b"HTTP/1.1", unrecorded=request.unrecorded - {"version"})
 
 
 def lines(pairs: Iterator[tuple[Advisory, Request]], only: set[str]) -> Iterator[dict[str, object]]:

@@ -30,11 +30,12 @@ def quality_dict(found: "Quality", changes: "Comparison | None") -> dict[str, An
 def quality_lines(found: "Quality", changes: "Comparison | None", *, misses: bool) -> Iterator[str]:
     """The table, what its rows are made of, worst rules, causes; misses where they are asked for."""
     main, mutators = _split(found.rows)
+    causes = list(_causes([*main, *mutators]))
     yield term.paint(f"{term.plural(len(found.rules), 'rule')} measured", "bold") + _half(found)
     yield from term.columns([_HEAD, *map(_cells, main)], right=(1, 2))
     yield from _section("Parts", _table(_parts(main, whole=False)))
     yield from _section("Mutators, worst first", _table(_mutators(main)))
-    yield from _section("First cause of what was missed", _table(_causes([*main, *mutators])))
+    yield from _section("First cause of what was missed", _table(causes and [_CAUSES, *causes]))
     yield from _section("Worst rules", _table(map(_worst_cells, found.worst[:WORST_SHOWN])))
     if misses:
         yield from _section("Misses of the even half", _table(map(_miss_cells, found.misses)))
@@ -49,8 +50,8 @@ def quality_markdown(found: "Quality", changes: "Comparison | None", *, misses: 
     yield from _md_table(_HEAD, map(_cells, main))
     yield from _md_section("Parts", ("row", "part", "hit", "share", "95 %", ""), _parts(main, whole=True))
     yield from _md_section("Mutators, worst first", ("mutator", "hit", "share", "95 %", ""), _mutators(main))
-    causes = _causes([*main, *mutators])
-    yield from _md_section("First cause of what was missed", ("row", "cause", "even", "odd"), causes)
+    causes = list(_causes([*main, *mutators]))
+    yield from _md_section("First cause of what was missed", _CAUSES, causes)
     yield from _md_section(
         "Worst rules", ("rule", "against it", "for example"), map(_worst_cells, found.worst[:WORST_SHOWN])
     )
@@ -63,6 +64,7 @@ def quality_markdown(found: "Quality", changes: "Comparison | None", *, misses: 
         yield from _changes(changes, lambda rows: _md_table(head, rows))
 
 
+_CAUSES = ("row", "cause", "all", "even", "odd")
 _HEAD = ("", "hit", "share", "95 %", "target", "", "")
 
 
@@ -108,8 +110,8 @@ def _parts(rows: "Iterable[Row]", *, whole: bool) -> Iterator[Cells]:
             yield row.key, f"{part.group} {part.name}", *_rate_cells(part)
         silent = [part for part in row.parts if part.group == SILENT and not part.rate.hits]
         if silent and not whole:
-            bounds = [100 * part.rate.high for part in silent]
-            span = f"at most {min(bounds):.2f} to {max(bounds):.2f}"
+            bounds = sorted({f"{100 * part.rate.high:.2f}" for part in silent}, key=float)
+            span = f"at most {bounds[0]}" + (f" to {bounds[-1]}" if len(bounds) > 1 else "")
             yield row.key, f"{len(silent)} strata without a hit", "", "", span, ""
 
 
@@ -131,10 +133,8 @@ def _mutators(rows: "Iterable[Row]") -> Iterator[Cells]:
 def _causes(rows: "Iterable[Row]") -> Iterator[Cells]:
     for row in rows:
         for cause, counts in row.causes.items():
-            if "all" in counts:
-                yield row.key, cause, str(counts["all"]), ""
-            else:
-                yield row.key, cause, f"even {counts.get('even', 0)}", f"odd {counts.get('odd', 0)}"
+            halves = ("", "") if "all" in counts else (str(counts.get("even", 0)), str(counts.get("odd", 0)))
+            yield row.key, cause, str(sum(counts.values())), *halves
 
 
 def _worst_cells(worst: "WorstRule") -> Cells:
