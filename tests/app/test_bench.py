@@ -129,7 +129,7 @@ def row_of(found: Quality, key: str) -> Row:
 KEYS = [
     "templates_with_rule", "refusal_precision", "refusal_recall", "replay", "independent", "independent_requests",
     "leave_one_source_out", "derived", "logic", "probes", "crowdsec", "benign_hold", "benign_fit", "harmless",
-    "other_product", "other_cve", "oracle", "generic_attacks", "differences",
+    "other_product", "other_cve", "oracle", "documents", "generic_attacks", "differences",
 ]  # fmt: skip
 
 
@@ -229,6 +229,39 @@ def test_outcomes_labels_and_pairs_fill_their_rows(data: Path, tmp_path: Path) -
     assert row_of(found, "refusal_recall:refusals_ours").rate == rate(1, 2)
     assert "1 unclear and 1 without a template" in row_of(found, "refusal_precision:refusals_ours").note
     assert row_of(found, "leave_one_source_out").rate == rate(1, 1)
+
+
+def test_mistakes_of_refusing_are_shown_unless_their_file_is_held_out(data: Path, tmp_path: Path) -> None:
+    labels = {"labels": [{"template": cve, "rule_possible": "context"} for cve in (EVEN[0], ODD[0])]}
+    for name in ("refusals_ours", "refusals_holdout"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(labels))
+    found = bench_quality(BenchOptions(rules=tmp_path / "rules", data=data, labels=(tmp_path,)))
+    for name in ("refusals_ours", "refusals_holdout"):
+        causes = row_of(found, f"refusal_recall:{name}").causes
+        assert causes == {"a rule, should be refused": {"even": 1, "odd": 1}}
+    shown = [(miss.row, miss.cve) for miss in found.misses if miss.row.startswith("refusal")]
+    assert shown == [("refusal:refusals_ours", EVEN[0])]
+
+
+def test_documents_count_by_the_end_of_their_path(data: Path, tmp_path: Path) -> None:
+    ends = [("press/a.md", "rule"), ("press/b.md", "refused"), ("mill/a.md", "rule")]
+    lines = [
+        {"advisory": name, "sources": [f"/docs/{name}"], "cves": [], "outcome": end, "reason": "normal_use"}
+        for name, end in ends
+    ]
+    (tmp_path / "ends.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    said = {"press/a.md": True, "press/b.md": True, "mill/a.md": False, "press/c.md": True}
+    labels = [{"document": name, "concrete": concrete} for name, concrete in said.items()]
+    (tmp_path / "labels.json").write_text(json.dumps({"labels": labels}))
+    options = BenchOptions(
+        rules=tmp_path / "rules",
+        data=data,
+        document_labels=tmp_path / "labels.json",
+        document_outcomes=tmp_path / "ends.ndjson",
+    )
+    row = row_of(bench_quality(options), "documents")
+    assert (row.rate, row.note) == (rate(1, 3), "1 have no outcome and count as missed")
+    assert row.causes == {"no rule (normal_use)": {"all": 1}}
 
 
 def test_mutated_requests_count_where_the_original_is_found(data: Path, tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ def quality(
             show_default=False,
         ),
     ] = None,
+    document_labels: Annotated[
+        Path | None,
+        typer.Option(help="File that says which documents hold a concrete request.", show_default=False),
+    ] = None,
+    document_outcomes: Annotated[
+        Path | None,
+        typer.Option(help="Lines of 'forge --format ndjson' about these documents.", show_default=False),
+    ] = None,
     oracle: Annotated[
         Path | None, typer.Option(help="Exploits written differently, as JSON lines.", show_default=False)
     ] = None,
@@ -106,6 +114,8 @@ def quality(
         templates=tuple(templates or ()),
         outcomes=outcomes,
         labels=tuple(labels or ()),
+        document_labels=document_labels,
+        document_outcomes=document_outcomes,
         oracle=oracle,
         holdout=holdout,
         half=half.value,

@@ -1,7 +1,7 @@
 """Measure a folder of rules on recorded corpora: the whole table, worst rules first, every miss with its cause."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import msgspec
 from ruleforge.app.bench.compare import Comparison, Moved, compare, read_quality
 from ruleforge.app.bench.exploits import exploit_rows
 from ruleforge.app.bench.ground import Ground, read_outcomes
+from ruleforge.app.bench.labels import document_row, label_files, refusal_rows
 from ruleforge.app.bench.survival import survival_rows
 from ruleforge.app.bench.templates import (
     HARMLESS,
@@ -17,7 +18,6 @@ from ruleforge.app.bench.templates import (
     harmless_row,
     outcome_row,
     read_templates,
-    refusal_rows,
     replay_row,
 )
 from ruleforge.app.bench.traffic import benign_rows, differential_row, generic_row
@@ -39,6 +39,8 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     templates: tuple[Path, ...] = ()  # the sources of the rules; empty: those in `data`
     outcomes: Path | None = None  # lines of `forge --format ndjson`; None: the state beside the rules
     labels: tuple[Path, ...] = ()  # files that say which templates ought to be refused
+    document_labels: Path | None = None  # which documents hold a concrete request
+    document_outcomes: Path | None = None  # how forging those ended
     oracle: Path | None = None
     holdout: Path | None = None
     half: str = "both"  # "even" | "odd" | "both": whose exploits are counted
@@ -95,6 +97,7 @@ def _rows(ground: Ground, options: BenchOptions, stages: "_Stages") -> list[Row]
         rows += cross_rows(ground)
     with stages("mutated exploits"):
         rows += survival_rows(ground, options.oracle)
+    rows.append(document_row(options.document_labels, options.document_outcomes))
     with stages("generic attacks"):
         file = data / "traffic" / "attack-dev.jsonl.gz"
         rows.append(generic_row(ground, file) if file.is_file() else _missing("generic_attacks", file))
@@ -115,14 +118,6 @@ def _rows(ground: Ground, options: BenchOptions, stages: "_Stages") -> list[Row]
 
 def _missing(key: str, file: Path) -> Row:
     return Row(key=key, title=f"{key.replace('_', ' ')}", unit="requests", rate=None, note=f"there is no {file.name}")
-
-
-def label_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of labels that `paths` name; of a folder, those called refusals*.json."""
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(path.glob("refusals*.json")) if path.is_dir() else [path]
-    return found
 
 
 class _Stages:

@@ -1,20 +1,15 @@
-"""Rows about the sources themselves: rules and refusals, replay, harmless probes, other products' exploits."""
+"""Rows about the sources themselves: how many have a rule, replay, harmless probes, other products' exploits."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
-from ruleforge.app.bench.ground import Ground, Template, read_text
+from ruleforge.app.bench.ground import Ground, Template
 from ruleforge.app.bench.tally import Tally
 from ruleforge.cases.anatomy import expected_classes
-from ruleforge.errors import InputError
 from ruleforge.ingest.readers import read_advisories
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.records.advisory import Advisory
-from ruleforge.records.forging import REFUSALS
 from ruleforge.records.quality import Row, rate
 from ruleforge.validate.products import product_of
 
@@ -54,88 +49,6 @@ def _class_of(template: Template) -> str:
     """Name the payload class the source speaks of first; the rarer one of two that a weakness stands for comes last."""
     expected = expected_classes(template.advisory)
     return next((name for name in expected if name != "shellshock"), expected[0] if expected else "none")
-
-
-class _Label(msgspec.Struct):
-    """What a person said of one template."""
-
-    template: str
-    rule_possible: bool | str | None
-    refusal: str | None = None
-
-    @property
-    def refuse(self) -> bool | None:
-        """Whether the template ought to be refused; None where the labeller could not tell."""
-        if isinstance(self.rule_possible, bool):
-            return not self.rule_possible
-        return True if self.rule_possible == "context" else None
-
-
-class _Labels(msgspec.Struct):
-    labels: list[_Label]
-
-
-def refusal_rows(ground: Ground, files: Sequence[Path]) -> list[Row]:
-    """Precision and recall of refusals on each file of labels."""
-    if not files:
-        return [
-            Row(key=f"refusal_{what}", title=f"refusals, {what}", unit="templates", rate=None, target=target, note=why)
-            for what, target in (("precision", 0.90), ("recall", 0.80))
-            for why in ["needs --labels FILE"]
-        ]
-    return [row for file in files for row in _labelled(ground, file)]
-
-
-def _labelled(ground: Ground, file: Path) -> list[Row]:
-    try:
-        labels = msgspec.convert(json.loads(read_text(file)), _Labels).labels
-    except (ValueError, RecursionError) as error:
-        hint = 'expected: {"labels": [{"template": …, "rule_possible": true, false or "context"}]}'
-        raise InputError(f"no labels: {error}", where=str(file), hint=hint, code="RF248") from error
-    by_id = {template.advisory.id: template for template in ground.templates}
-    unclear = unknown = 0
-    both = wrongly_refused = wrongly_ruled = 0
-    reasons = Tally()
-    for label in labels:
-        template = by_id.get(label.template)
-        if template is None or label.refuse is None:
-            unknown += template is None
-            unclear += template is not None
-            continue
-        refused = _is_refused(ground, template)
-        both += refused and label.refuse
-        wrongly_refused += refused and not label.refuse
-        wrongly_ruled += label.refuse and not refused
-        if refused and label.refuse and label.refusal in REFUSALS:
-            outcome = ground.outcomes.get(template.advisory.id)
-            reasons.add(outcome is not None and outcome.reason == label.refusal)
-    name = file.stem
-    note = f"{len(labels)} labels; {unclear} unclear and {unknown} without a template are left out"
-    agreed = f"; same reason in {reasons.hits} of {reasons.of}" if reasons.of else ""
-    return [
-        Row(
-            key=f"refusal_precision:{name}",
-            title=f"refusals, precision ({name})",
-            unit="templates",
-            rate=rate(both, both + wrongly_refused),
-            target=0.90,
-            stretch=0.95,
-            note=note + agreed,
-        ),
-        Row(
-            key=f"refusal_recall:{name}",
-            title=f"refusals, recall ({name})",
-            unit="templates",
-            rate=rate(both, both + wrongly_ruled),
-            target=0.80,
-            stretch=0.90,
-        ),
-    ]
-
-
-def _is_refused(ground: Ground, template: Template) -> bool:
-    outcome = ground.outcomes.get(template.advisory.id)
-    return outcome.outcome != "rule" if outcome else not ground.rules_for(template.names)
 
 
 def replay_row(ground: Ground) -> Row:
