@@ -110,14 +110,17 @@ def multipart_header_case(case: Case) -> Iterator[Request]:
 @mutator("percent_u", "ASP and ASP.NET only: they alone decode %uXXXX in arguments")
 def percent_u(case: Case) -> Iterator[Request]:
     if case.server in ("asp", "aspnet"):
-        yield from case.rewritten(lambda piece: [Piece(piece.name, _wide(piece))])
+        yield from case.rewritten(lambda piece: [Piece(piece.name, _wide(piece, letters=False))])
+        loaded = {piece.name for piece in (*case.query_pieces, *case.form_pieces) if classes_of(piece.text)}
+        yield from case.rewritten(lambda piece: [Piece(piece.name, _wide(piece, letters=piece.name in loaded))])
 
 
-def _wide(piece: Piece) -> bytes:
-    """Write every byte that is no letter or digit as %u00XX; nothing where a byte is no ASCII."""
+def _wide(piece: Piece, *, letters: bool) -> bytes:
+    """Write every byte (letters and digits too, if asked for) as %u00XX; nothing where a byte is no ASCII."""
     if not piece.text.isascii():
         return piece.value
-    return b"".join(bytes([byte]) if bytes([byte]).isalnum() else b"%%u%04x" % byte for byte in piece.text)
+    plain = (bytes([byte]) for byte in piece.text)
+    return b"".join(byte if byte.isalnum() and not letters else b"%%u%04x" % byte[0] for byte in plain)
 
 
 @mutator("json_escaped_values", "a body that is JSON: \\u escapes mean the letter")

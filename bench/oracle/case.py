@@ -174,8 +174,10 @@ class Case:
 
     @cached_property
     def form_pieces(self) -> tuple[Piece, ...]:
-        """The body as arguments; none where it is not declared a form."""
-        return _pieces(self.body) if self.media_type == _FORM else ()
+        """The body as arguments; none where it is not declared a form, or is JSON or XML all the same."""
+        return (
+            _pieces(self.body) if self.media_type == _FORM and self.body.lstrip()[:1] not in (b"{", b"[", b"<") else ()
+        )
 
     def payload(self, piece: Piece, *classes: str) -> bool:
         """Whether an argument carries a payload of one of the classes, which the advisory speaks of."""
