@@ -1,13 +1,17 @@
 """A rule being made: arms of facets, one arm per shape of exploit, and the tree they spell."""
 
+from functools import lru_cache
+
 import msgspec
 
 from ruleforge.generate.facet import Facet
+from ruleforge.rules.classes import CLASSES, latest_version
+from ruleforge.rules.implication import implies
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
 ENOUGH_FREE_BITS = 18.0  # the same where there is no endpoint to add: the payload has to carry the rule
-KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere")
+KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere", "session")
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -18,9 +22,9 @@ class Arm(msgspec.Struct, frozen=True):
 
     @property
     def bits(self) -> float:
-        """How surprising the arm is; each kind counts once in full, repeated kinds by half."""
+        """How surprising the arm is; each kind counts once in full, repeated kinds by half, what follows not at all."""
         total, seen = 0.0, set()
-        for facet in sorted(self.facets, key=lambda facet: -facet.bits):
+        for facet in sorted(_independent(self.facets), key=lambda facet: -facet.bits):
             total += facet.bits * (0.5 if facet.kind in seen else 1.0)
             seen.add(facet.kind)
         return total
@@ -35,6 +39,20 @@ class Arm(msgspec.Struct, frozen=True):
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
         return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+
+
+@lru_cache(maxsize=4_096)
+def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
+    """Leave out each facet that another one implies."""
+    latest = {name: latest_version(name) for name in CLASSES}
+
+    def follows(facet: Facet) -> bool:
+        return isinstance(facet.tree, Condition) and any(
+            isinstance(other.tree, Condition) and other.tree != facet.tree and implies(other.tree, facet.tree, latest)
+            for other in facets
+        )
+
+    return tuple(facet for facet in facets if not follows(facet))
 
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
@@ -57,7 +75,7 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     asked = {place_of(facet.tree) for facet in facets if _op(facet.tree) != "present"}
     whole = {place_of(facet.tree) for facet in facets if _op(facet.tree) == "equals"}
     kept = []
-    for facet in facets:
+    for facet in _independent(facets):
         place, op = place_of(facet.tree), _op(facet.tree)
         implied = (op == "present" and place in asked) or (op == "contains" and place in whole)
         if place is None or not implied:
