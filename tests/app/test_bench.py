@@ -317,6 +317,15 @@ def test_a_run_is_compared_with_what_it_wrote_earlier(measured: Quality, data: P
     assert back["independent"].gained == (EVEN[0],)
 
 
+def test_pairs_may_stand_one_on_a_line(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_text(
+        f'{{"cve": "{EVEN[0]}", "source": "press-club"}}\n{{"cve": "x", "source": "y"}}\n'
+    )
+    options = BenchOptions(rules=tmp_path / "rules", data=data, holdout=tmp_path / "pairs.jsonl")
+    row = row_of(bench_quality(options), "leave_one_source_out")
+    assert (row.rate, row.note) == (rate(1, 1), "1 requests, 2 pairs held out")
+
+
 @pytest.mark.parametrize(
     ("option", "text", "code"),
     [

@@ -6,11 +6,15 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ruleforge.events.formats import read_requests
 from ruleforge.events.places import HttpView
@@ -25,8 +29,9 @@ HOST = (b"Host", b"shop.example")
 SIZE = (b"Content-Length", b"7")
 
 
-@pytest.fixture(scope="module")
-def oracle() -> Iterator[ModuleType]:
+@contextmanager
+def family() -> Iterator[ModuleType]:
+    """The package beside the benchmarks, which nothing installed can import."""
     sys.path.insert(0, str(ROOT / "bench"))
     try:
         import oracle.case
@@ -36,6 +41,12 @@ def oracle() -> Iterator[ModuleType]:
         yield oracle
     finally:
         sys.path.remove(str(ROOT / "bench"))
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[ModuleType]:
+    with family() as package:
+        yield package
 
 
 def advisory(*tags: str, cwes: tuple[str, ...] = ()) -> Advisory:
@@ -260,3 +271,40 @@ def test_no_code_of_the_program_imports_the_family() -> None:
         if name.partition(".")[0] in ("oracle", "bench")
     ]
     assert found == []
+
+
+words = st.binary(min_size=1, max_size=8)
+arguments_sent = st.lists(st.tuples(words, st.binary(max_size=12)), min_size=1, max_size=4)
+
+
+@given(arguments_sent, arguments_sent, st.sampled_from((b"/a/b.php", b"/a/b.do", b"/a/b.aspx", b"/a/b")))
+def test_any_form_means_the_same_however_it_is_sent(
+    query: list[tuple[bytes, bytes]], form: list[tuple[bytes, bytes]], path: bytes
+) -> None:
+    with family() as oracle:
+        text = [urlencode(pairs).encode() for pairs in (query, form)]
+        original = post(path + b"?" + text[0], text[1], FORM)
+        for name, request in oracle.case.mutate(oracle.case.Case(original, advisory("struts"))):
+            if name in SAME:
+                assert values(request, *SAME[name]) == values(original, *SAME[name]), name
+            elif name == "multipart_form":
+                assert values(request, "multipart") == values(original, "form_args")
+            elif name in ("parameter_order", "extra_parameters", "duplicate_decoy_first", "duplicate_decoy_last"):
+                assert set(arguments(original)) <= set(arguments(request)), name
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=10)
+documents = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), documents, min_size=1, max_size=4), st.booleans())
+def test_any_json_means_the_same_however_it_is_sent(document: dict[str, Any], ascii_only: bool) -> None:
+    with family() as oracle:
+        body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        original = post(b"/api", body, (b"Content-Type", b"application/json"))
+        for name, request in oracle.case.mutate(oracle.case.Case(original, advisory())):
+            read = values(request, "json")[0]
+            assert sorted(read) == sorted(values(original, "json")[0]), name
+            assert name == "json_key_order" or read == values(original, "json")[0], name

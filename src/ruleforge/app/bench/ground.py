@@ -20,6 +20,7 @@ from ruleforge.store.state import State
 
 SHOWN = 120  # bytes of a target in a miss
 MISSES_KEPT = 20_000
+MAX_TEXT_BYTES = 256 << 20
 EXAMPLES_KEPT = 3
 
 
@@ -160,15 +161,20 @@ def _lines(file: Path) -> list[str]:
 
 
 def read_text(file: Path) -> str:
-    """Read a small file the user named.
+    """Read a file of labels, outcomes or an earlier run.
 
     Raises:
+        InputError: it is larger than 256 MiB (RF222).
         OutsideError: it cannot be opened (RF501).
     """
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        with file.open("rb") as stream:
+            text = stream.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise OutsideError(f"cannot read the file: {error.strerror}", where=str(file), code="RF501") from error
+    if len(text) > MAX_TEXT_BYTES:
+        raise InputError(f"more than {MAX_TEXT_BYTES} bytes", where=str(file), code="RF222")
+    return text.decode("utf-8", "replace")
 
 
 def _outcome(line: str, where: str) -> Outcome:
