@@ -68,7 +68,7 @@ def _count(ground: Ground, tally: Tally, label: _Label, request: Request, hit: b
     cause = ground.cause_of([label.advisory], request)
     tally.causes[cause_name(cause)][half_of(cve)] += 1
     ground.miss(f"oracle:{label.mutator}", cve, request, cause)
-    for rule in ground.rules_for([label.advisory]):
+    for rule in ground.rules_for([label.advisory]) if ground.readable(cve) else ():
         ground.blame(rule, "oracle", label.mutator)
 
 
