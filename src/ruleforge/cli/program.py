@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.data import data
 from ruleforge.cli.forge import forge
@@ -130,6 +131,7 @@ for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
+cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 
 def main() -> None:
