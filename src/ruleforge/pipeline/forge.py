@@ -81,7 +81,7 @@ def gather_evidence(
     exemptions: list[str] = []
     for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
-        made = near_misses(anatomy, advisory, "feedback")
+        made = near_misses(anatomy, advisory, "feedback", ground.background)
         twins += [case(n.request, n.kind, index, n.why) for n in made]
         if not made:
             exemptions.append(near_miss_exemption(anatomy))
