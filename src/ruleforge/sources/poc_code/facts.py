@@ -7,7 +7,7 @@ from ruleforge.sources.found import Findings
 HEAD = 16_000  # characters that are searched
 MAX_FOUND = 20
 
-_CVE = re.compile(r"CVE[-_ ]?(\d{4})[-_](\d{4,8})", re.IGNORECASE)
+_CVE = re.compile(r"CVE[-_ :]{0,4}(?:CVE[-_ ]{1,2})?(\d{4})[-_](\d{4,8})", re.IGNORECASE)
 _CWE = re.compile(r"CWE[-_ ]?(\d{1,4})\b", re.IGNORECASE)
 _TITLE = re.compile(
     r"^[\s#/*;\"'-]{0,12}(?:Exploit[ \t]+)?Title[ \t]{0,4}:[ \t]*(\S[^\n]{3,250})$", re.MULTILINE | re.IGNORECASE
@@ -19,7 +19,8 @@ _URL = re.compile(r"https?://[\w.-]{3,100}/[^\s'\"<>)\\]{0,200}")
 _COMMENT = re.compile(r"^[ \t]*(?:#|//|\*|\"\"\"|''')[ \t!]*([^\n]{8,200})$", re.MULTILINE)
 _TAGS: tuple[tuple[str, str], ...] = (
     ("sqli", r"sql[ -]?i(?:njection)?\b|sqli\b"), ("xss", r"\bxss\b|cross[ -]site[ -]scripting"),
-    ("traversal", r"travers|\.\./"), ("lfi", r"\blfi\b|(?:local|arbitrary) file (?:inclu|disclo|read|down)|file disclosure"),
+    ("traversal", r"travers|\.\./"),
+    ("lfi", r"\blfi\b|(?:local|arbitrary) file (?:inclu|disclo|read|down)|file disclosure"),
     ("rfi", r"\brfi\b|remote file inclu"), ("rce", r"\brce\b|remote command execution|code execution"),
     ("cmdi", r"command injection|os command|command execution"), ("ssrf", r"\bssrf\b|server[ -]side request forgery"),
     ("xxe", r"\bxxe\b|xml external"), ("deserialization", r"deseriali|object injection|unseriali"),

@@ -548,9 +548,9 @@ class Interpreter:
 
     def _inherited(self, receiver: Thing, name: str) -> Callable[["Interpreter", Value, Arguments], Any] | None:
         """A method of a library's class that the script's class is made from."""
-        for base in receiver.blueprint.bases if receiver.blueprint else ():
-            if isinstance(base, Symbol) and f"{base.name}.{name}" in self.library.methods:
-                return self.library.methods[f"{base.name}.{name}"]
+        for base in receiver.blueprint.symbols() if receiver.blueprint else ():
+            if f"{base}.{name}" in self.library.methods:
+                return self.library.methods[f"{base}.{name}"]
         return None
 
     def make(self, blueprint: Blueprint, arguments: Arguments) -> Thing:

@@ -20,7 +20,8 @@ _CUES: dict[str, tuple[tuple[str, int], ...]] = {
         (r"^[ \t]*end[ \t]*$", 1), (r"\bsend_request_(?:cgi|raw)\b|Net::HTTP|\bputs[ \t]", 2), (r"\bdo[ \t]*\|\w+", 1),
     ),
     "php": (
-        (r"<\?php", 3), (r"\bcurl_(?:init|setopt)\b|fsockopen|file_get_contents", 2), (r"^[ \t]*\$\w+[ \t]*=[^\n]*;", 1),
+        (r"<\?php", 3), (r"\bcurl_(?:init|setopt)\b|fsockopen|file_get_contents", 2),
+        (r"^[ \t]*\$\w+[ \t]*=[^\n]*;", 1),
     ),
     "perl": (
         (r"^[ \t]*use[ \t]+(?:strict|warnings|LWP|IO::Socket|HTTP::\w+|Getopt)\b", 3), (r"^[ \t]*my[ \t]+[$@%(]", 2),
@@ -33,7 +34,8 @@ _CUES: dict[str, tuple[tuple[str, int], ...]] = {
     ),
     "go": ((r"^package[ \t]+main\b", 4), (r"^func[ \t]+\w+\(", 1), (r"\bhttp\.(?:NewRequest|Get|Post)\(", 2)),
     "bash": (
-        (r"^[ \t]*(?:fi|done|esac)[ \t]*$", 1), (r"^[ \t]*(?:if[ \t]+\[|for[ \t]+\w+[ \t]+in\b)", 1), (r"^[ \t]*curl[ \t]", 1),
+        (r"^[ \t]*(?:fi|done|esac)[ \t]*$", 1), (r"^[ \t]*(?:if[ \t]+\[|for[ \t]+\w+[ \t]+in\b)", 1),
+        (r"^[ \t]*curl[ \t]", 1),
     ),
     "java": (
         (r"^[ \t]*import[ \t]+java[\w.]*;", 3), (r"\bpublic[ \t]+(?:static[ \t]+|final[ \t]+)?(?:class|void)\b", 2),

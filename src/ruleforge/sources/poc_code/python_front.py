@@ -16,9 +16,11 @@ MAX_NODES = 60_000
 MAX_TREE_DEPTH = 120
 MAX_REPAIRS = 60  # lines that are dropped, one after the other, because they do not parse
 
-_PRINT = re.compile(r"^([ \t]*(?:[^#'\"\n]*[:;][ \t]*)?)print(?:[ \t]+(?!\()|(?=['\"]))[^\n]*$", re.MULTILINE)
-_PRINT_CALL = re.compile(
-    r"^([ \t]*)print[ \t]*(?:\([^\n]*\)[ \t]*%[^\n]*|>>[^\n]*|\([^\n]*\)[ \t]*,)[ \t]*$", re.MULTILINE
+# `print x` becomes `_ = x`, which takes the same expressions, over several lines and with a comma at the end too.
+_PRINT = re.compile(
+    r"^([ \t]*(?:(?:if|else|elif|try|except|finally|for|while)\b[^'\"\n]{0,300}:[ \t]*)?)"
+    r"print(?:[ \t]*>>[ \t]*|[ \t]+(?=[^\s(=.,)])|(?=['\"]))",
+    re.MULTILINE,
 )
 _EXCEPT = re.compile(r"^([ \t]*except[ \t]+[\w.() ,]{1,200}?)[ \t]*,[ \t]*(\w{1,60})[ \t]*:", re.MULTILINE)
 _RAISE = re.compile(r"^([ \t]*)raise[ \t]+[\w.]{1,80}[ \t]*,[^\n]*$", re.MULTILINE)
@@ -105,8 +107,7 @@ def _mend_line(lines: list[str], error: Exception | ast.Module) -> bool:
 def _as_python_3(source: str) -> str:
     source = source.replace("\r\n", "\n").replace("\r", "\n").expandtabs(8).replace("“", '"').replace("”", '"')
     source = source.replace("\xa0", " ").replace("\0", "")
-    source = _PRINT.sub(r"\1pass", source)
-    source = _PRINT_CALL.sub(r"\1pass", source)
+    source = _PRINT.sub(r"\1_ = ", source)
     source = _EXCEPT.sub(r"\1 as \2:", source)
     source = _RAISE.sub(r"\1pass", source)
     source = _EXEC.sub(r"\1pass", source)

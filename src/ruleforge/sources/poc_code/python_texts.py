@@ -91,6 +91,8 @@ def _join(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     if not isinstance(given, list):
         return Unknown("value") if not isinstance(given, Text) else given
     mark = reader.text(receiver)
+    if len(given) > 1 and isinstance(given[0], (Unknown, Symbol)) and all(each == given[0] for each in given):
+        return reader.text(given[0])  # so many random characters
     parts: list[Text] = []
     for each in given:
         parts += [mark, reader.text(each)]

@@ -131,6 +131,14 @@ class Blueprint:
                 return found
         return None
 
+    def symbols(self, depth: int = 8) -> "Iterator[str]":
+        """The classes of libraries that it is made from."""
+        for base in self.bases if depth else ():
+            if isinstance(base, Symbol):
+                yield base.name
+            elif isinstance(base, Blueprint):
+                yield from base.symbols(depth - 1)
+
 
 class Bound(msgspec.Struct, frozen=True, eq=False):
     """`receiver.name`, waiting to be called."""
