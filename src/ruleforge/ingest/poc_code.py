@@ -7,7 +7,7 @@ from ruleforge.records.advisory import Advisory
 from ruleforge.sources.poc_code import requests_in_code
 
 # file ending → language, for the endings that a script's reader takes
-ENDINGS = {".py": "python"}
+ENDINGS = {".py": "python", ".rb": "ruby"}
 
 _SPEAKS_HTTP = re.compile(rb"https?\b|HTTP/1|socket|send_request|curl|urllib|requests\.|LWP|fetch\(", re.IGNORECASE)
 

@@ -4,7 +4,6 @@ Every branch counts, a loop is read for its first elements, calls are followed i
 only a real run knows becomes a gap with a name.
 """
 
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
@@ -12,11 +11,11 @@ from typing import Any
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.sources.found import FoundRequest
-from ruleforge.sources.nuclei.standins import Standins
 from ruleforge.sources.nuclei.text import Text
 from ruleforge.sources.poc_code import tree
-from ruleforge.sources.poc_code.texts import joined, percent_formatted
+from ruleforge.sources.poc_code.ledger import Ledger
+from ruleforge.sources.poc_code.operations import operate
+from ruleforge.sources.poc_code.texts import joined
 from ruleforge.sources.poc_code.values import (
     MAX_DEPTH,
     MAX_ITEMS,
@@ -32,21 +31,11 @@ from ruleforge.sources.poc_code.values import (
     Thing,
     Unknown,
     Value,
-    as_text,
     text,
 )
-from ruleforge.sources.poc_code.wire import Draft, draft_of_raw, found_request
 
-MAX_REQUESTS = 60
 MAX_ROUNDS = 6  # elements of a loop that are read
 MAX_CALLS = 10  # calls of the script's functions within one another
-MAX_PROBLEMS = 20
-MAX_NUMBER = 1 << 64
-
-_ARITHMETIC: dict[str, Callable[[Any, Any], int | float | bool]] = {
-    "-": operator.sub, "/": operator.truediv, "//": operator.floordiv, "&": operator.and_, "|": operator.or_,
-    "^": operator.xor, ">>": operator.rshift,
-}  # fmt: skip
 
 
 class Library(msgspec.Struct, frozen=True):
@@ -59,107 +48,51 @@ class Library(msgspec.Struct, frozen=True):
     methods: Mapping[str, Callable[["Interpreter", Value, Arguments], Any]]  # "kind.name", ".name" of any receiver
     globals: Mapping[str, str] = {}  # names that stand for something from the start → symbol
     receivers: tuple[str, ...] = ("self", "this")
+    implicit_self: bool = False  # a bare name may be a method of the object we are in
+    entries: tuple[str, ...] = ("main", "exploit", "run", "check", "attack", "pwn", "run_host")  # read before others
     joins_with: tuple[str, ...] = ("+",)  # operators that put texts together
 
 
-class Interpreter:
+class Interpreter(Ledger):
     """Reads one script. Use `read`, then look at `requests` and `problems`."""
 
     def __init__(self, library: Library, budget: Budget | None = None) -> None:
+        super().__init__(budget)
         self.library = library
-        self.standins = Standins()
-        self.requests: list[FoundRequest] = []
-        self.problems: list[str] = []
-        self._budget = budget or Budget()
+        self.frame = Frame()
         self._depth = 0
         self._calls: list[int] = []  # functions being read, by identity of their body
         self._read_bodies: set[int] = set()
         self._functions: list[tuple[Function, Value]] = []
-        self._seen: set[tuple[object, ...]] = set()
-        self._open_sockets: list[Thing] = []
-        self.frame = Frame()
 
     def read(self, script: tree.Block) -> None:
         """Read `script` from top to end, then the functions that nothing called; a bound reached ends it early."""
         for name, symbol in self.library.globals.items():
             self.frame.values[name] = Symbol(symbol)
+        if self.library.implicit_self:
+            self.frame.values["self"] = Thing("script")
         try:
             self.run(script, self.frame)
             self._read_the_rest()
         except Limit as limit:
             self.problem(str(limit))
-        for socket in self._open_sockets:
-            self._flush(socket)
+        self.finish()
 
     def _read_the_rest(self) -> None:
-        """Functions handed to threads, decorators or frameworks: read them with gaps for arguments."""
-        for function, receiver in self._functions:
-            if id(function.body) not in self._read_bodies:
-                if isinstance(receiver, Blueprint):
-                    instance = Thing("instance", receiver)
-                    start = receiver.find("__init__") or receiver.find("initialize")
-                    if isinstance(start, Function) and start is not function:
-                        self.invoke(start, Arguments(), instance)
-                    self.invoke(function, Arguments(), instance)
-                else:
-                    self.invoke(function, Arguments())
-
-    # What the libraries use
-
-    def text(self, value: Value) -> Text:
-        """How `value` reads inside a text."""
-        done = as_text(value, self.standins)
-        self._budget.charge(len(done.data) >> 10)
-        return done
-
-    def problem(self, what: str) -> None:
-        """Remember, once, what was left out."""
-        if what not in self.problems and len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(what)
-
-    def send(self, draft: Draft) -> None:
-        """Write down a request; the same one twice counts once."""
-        found = found_request(draft, self.standins, len(self.requests))
-        if isinstance(found, str):
-            return self.problem(found)
-        request = found.request
-        identity = (request.method, request.target, request.headers, request.body)
-        if identity in self._seen:
-            return None
-        if len(self.requests) >= MAX_REQUESTS:
-            raise Limit(f"more than {MAX_REQUESTS} requests")
-        self._seen.add(identity)
-        self.requests.append(found)
-        return None
-
-    def write(self, socket: Thing, data: Text, line: int) -> None:
-        """Bytes written to a socket: a request line begins a new request."""
-        written = socket.fields.setdefault("written", Text())
-        if not isinstance(written, Text):
-            return
-        draft = draft_of_raw(data, line)
-        if draft is not None or not written.data:
-            self._flush(socket)
-            socket.fields["line"] = line
-            written = Text()
-        if socket not in self._open_sockets:
-            self._open_sockets.append(socket)
-        socket.fields["written"] = joined([written, data])
-
-    def _flush(self, socket: Thing) -> None:
-        written, line = socket.fields.get("written"), socket.fields.get("line")
-        socket.fields["written"] = Text()
-        if isinstance(written, Text) and isinstance(line, int):
-            draft = draft_of_raw(written, line)
-            if draft is not None:
-                try:
-                    self.send(draft)
-                except Limit as limit:
-                    self.problem(str(limit))
-
-    def done_writing(self, socket: Thing) -> None:
-        """The answer is read or the socket closed: what was written is the request."""
-        self._flush(socket)
+        """Functions that a framework or a thread calls: read them with gaps for arguments, entry points first."""
+        instances: dict[int, Thing] = {}
+        order = [*self._functions]
+        entries = self.library.entries
+        order.sort(key=lambda each: entries.index(each[0].name) if each[0].name in entries else len(entries))
+        for function, blueprint in order:
+            if id(function.body) in self._read_bodies:
+                continue
+            if not isinstance(blueprint, Blueprint):
+                self.invoke(function, Arguments())
+                continue
+            if id(blueprint) not in instances:
+                instances[id(blueprint)] = self.make(blueprint, Arguments())
+            self.invoke(function, Arguments(), instances[id(blueprint)])
 
     # Statements
 
@@ -172,7 +105,7 @@ class Interpreter:
         for statement in block:
             if frame.done:
                 return
-            self._budget.charge()
+            self.budget.charge()
             self._depth += 1
             before, self.frame = self.frame, frame
             try:
@@ -190,7 +123,7 @@ class Interpreter:
         if isinstance(node, tree.Assign):
             value = self.value(node.value)
             if node.operator:
-                value = self._operate(node.operator, [self.value(node.target), value])
+                value = operate(self, node.operator, [self.value(node.target), value], self.library.joins_with)
             self.assign(node.target, value)
         elif isinstance(node, tree.Do):
             self.value(node.value)
@@ -319,7 +252,7 @@ class Interpreter:
         """
         if node is None:
             return None
-        self._budget.charge()
+        self.budget.charge()
         if self._depth > MAX_DEPTH:
             self.problem(f"line {node.line}: nested too deeply")
             return Unknown()
@@ -338,6 +271,11 @@ class Interpreter:
     def _name(self, node: tree.Name) -> Value:
         home = self.frame.find(node.id)
         return home.values[node.id] if home is not None else Symbol(node.id)
+
+    def receiver(self) -> Value:
+        """The object whose method is being read, where the language has it implied."""
+        home = self.frame.find("self") if self.library.implicit_self else None
+        return home.values["self"] if home is not None else None
 
     def _attribute(self, node: tree.Attribute) -> Value:
         return self.attribute(self.value(node.base), node.name)
@@ -421,50 +359,7 @@ class Interpreter:
         return joined([self.text(self.value(part)) for part in node.parts])
 
     def _operation(self, node: tree.Operation) -> Value:
-        return self._operate(node.operator, [self.value(each) for each in node.operands])
-
-    def _operate(self, sign: str, values: list[Value]) -> Value:
-        if sign in self.library.joins_with and any(isinstance(v, (Text, Unknown, Symbol)) for v in values):
-            return joined([self.text(v) for v in values])
-        done = values[0]
-        for value in values[1:]:
-            done = self._pair(sign, done, value)
-        return done
-
-    def _pair(self, sign: str, left: Value, right: Value) -> Value:
-        if sign in ("or", "||", "??"):
-            return left if left not in (None, False) and not isinstance(left, (Unknown, Symbol)) else right
-        if sign == "%" and isinstance(left, Text):
-            return percent_formatted(left, right, self.standins)
-        if sign == "*" and (isinstance(left, (Text, list)) or isinstance(right, (Text, list))):
-            return self._times(left, right)
-        if sign in ("+", "<<", ".") and isinstance(left, Text):
-            return joined([left, self.text(right)])
-        if isinstance(left, list) and isinstance(right, list) and sign == "+":
-            return [*left, *right][:MAX_ITEMS]
-        if isinstance(left, list) and sign == "<<":
-            self._put(left, None, right)
-            return left
-        if isinstance(left, Map) and isinstance(right, Map) and sign in ("|", "+"):
-            done = left.copy()
-            for each in right.pairs():
-                done.put(*each)
-            return done
-        return _calculated(sign, left, right)
-
-    def _times(self, left: Value, right: Value) -> Value:
-        if not isinstance(left, (Text, list)):
-            left, right = right, left
-        if not isinstance(right, int):
-            return left
-        size = len(left.data) if isinstance(left, Text) else 0
-        self._budget.charge(min(max(0, right) * max(size, 1), 1 << 20) >> 10)
-        if isinstance(left, Text):
-            most = (64 << 10) // max(size, 1)
-            if right > most:
-                self.problem(f"a text repeated {right} times was cut")
-            return joined([left] * max(0, min(right, most)))
-        return (left * max(0, min(right, MAX_ITEMS)))[:MAX_ITEMS] if isinstance(left, list) else Unknown()
+        return operate(self, node.operator, [self.value(each) for each in node.operands], self.library.joins_with)
 
     def _choice(self, node: tree.Choice) -> Value:
         self.value(node.test)
@@ -506,13 +401,19 @@ class Interpreter:
     def call(self, function: Value, arguments: Arguments) -> Value:
         """`function(*arguments)`: into the script's own functions, or by what the library says."""
         if isinstance(function, Function):
-            return self.invoke(function, arguments)
+            return self.invoke(function, arguments, None if function.is_closure else self.receiver())
+        if isinstance(function, (Text, int, float, list, Map, Thing, Unknown)) and not arguments.values:
+            return function  # `a.b` that turned out to be a value
         if isinstance(function, Blueprint):
             return self.make(function, arguments)
         if isinstance(function, Symbol):
             known = self.library.functions.get(function.name)
             if known is None and "." in function.name:
                 known = self.library.functions.get("*." + function.name.rpartition(".")[2])
+            elif known is None and self.library.implicit_self:
+                inherited = self._of_receiver(function.name)
+                if isinstance(inherited, Function):
+                    return self.invoke(inherited, arguments, self.receiver())
             done = NotImplemented if known is None else known(self, arguments)
         elif isinstance(function, Bound):
             done = self._method(function.receiver, function.name, arguments)
@@ -521,6 +422,10 @@ class Interpreter:
         if done is not NotImplemented:
             return done  # type: ignore[no-any-return]
         return self._unknown_call(function, arguments)
+
+    def _of_receiver(self, name: str) -> Value:
+        receiver = self.receiver()
+        return receiver.blueprint.find(name) if isinstance(receiver, Thing) and receiver.blueprint else None
 
     def _unknown_call(self, function: Value, arguments: Arguments) -> Value:
         """A call nobody knows: functions among its arguments are called by it, as threads and pools do."""
@@ -628,30 +533,6 @@ def _name_of(node: tree.Expression | None) -> str:
 def _says_little(value: Unknown | Symbol) -> bool:
     """Whether the gap has no name of its own: the result of a call, an argument by number."""
     return isinstance(value, Unknown) and (not value.name or value.name.endswith("()") or value.name == "argument")
-
-
-def _calculated(sign: str, left: Value, right: Value) -> Value:
-    """Arithmetic within 64 bits; anything else is a gap."""
-    if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
-        return Unknown()
-    try:
-        if sign == "+":
-            done: int | float | bool = left + right
-        elif sign == "*":
-            done = left * right
-        elif sign == "%":
-            done = left % right
-        elif sign == "**" and 0 <= right <= 64 and abs(left) <= 1_000:
-            done = left**right
-        elif sign == "<<" and isinstance(left, int) and isinstance(right, int) and 0 <= right <= 64:
-            done = left << right
-        elif sign in _ARITHMETIC:
-            done = _ARITHMETIC[sign](left, right)
-        else:
-            return Unknown()
-    except (ArithmeticError, TypeError, ValueError):
-        return Unknown()
-    return done if abs(done) < MAX_NUMBER else Unknown()
 
 
 def pairs_of(reader: Interpreter, value: Value) -> list[tuple[Text, Text]]:

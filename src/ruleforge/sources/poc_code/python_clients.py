@@ -7,17 +7,19 @@ from ruleforge.sources.poc_code import python_texts
 from ruleforge.sources.poc_code.interpret import Interpreter, Library, pairs_of
 from ruleforge.sources.poc_code.texts import base64_encoded, form_encoded, joined, json_written
 from ruleforge.sources.poc_code.values import Arguments, Map, Symbol, Thing, Unknown, Value, text
-from ruleforge.sources.poc_code.wire import FORM, Draft, Pair, Part, multipart
+from ruleforge.sources.poc_code.wire import FORM, Draft, Pair, Part, as_path, multipart
 
 _MODULES = ("requests", "httpx", "grequests")
 _VERBS = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
-def _answer() -> Thing:
+def answer() -> Thing:
+    """What a client gives back: gaps that later requests may build on."""
     done = Thing("response")
-    # Names that a later request may build on.
-    done.fields |= {name: Unknown(f"{name}()") for name in ("text", "content", "cookies", "headers", "url")}
-    done.fields["status_code"] = 200
+    done.fields |= {
+        name: Unknown(f"{name}()") for name in ("text", "content", "cookies", "headers", "url", "body", "get_cookies")
+    }
+    done.fields |= {"status_code": 200, "code": 200, "status": 200}
     return done
 
 
@@ -47,7 +49,7 @@ def _send(reader: Interpreter, method: Value, arguments: Arguments, session: Thi
             line=arguments.line,
         )
     )
-    return _answer()
+    return answer()
 
 
 def _full_url(reader: Interpreter, url: Value, session: Thing | None) -> Text:
@@ -142,7 +144,7 @@ def _prepared(reader: Interpreter, arguments: Arguments) -> Value:
 def _send_prepared(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     given = arguments.get(0)
     if not isinstance(given, Thing) or given.kind != "prepared":
-        return _answer()
+        return answer()
     named = {name: value for name, value in given.fields.items() if name != "body"}
     if given.fields.get("body") is not None:
         named["data"] = given.fields["body"]
@@ -193,7 +195,7 @@ def _urlopen(reader: Interpreter, arguments: Arguments, opener: Thing | None = N
     reader.send(
         Draft(method=verb, url=reader.text(given), headers=tuple(headers), body=body, kind=FORM, line=arguments.line)
     )
-    return _answer()
+    return answer()
 
 
 def _open_with(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
@@ -212,24 +214,18 @@ def _connection_request(reader: Interpreter, receiver: Value, arguments: Argumen
     reader.send(
         Draft(
             method=reader.text(arguments.get(0, "method")),
-            url=_path(reader, arguments.get(1, "url")),
+            url=as_path(reader.text(arguments.get(1, "url"))),
             body=None if body is None or body is False else reader.text(body),
             headers=tuple(pairs_of(reader, arguments.get(3, "headers"))),
             line=arguments.line,
         )
     )
-    return _answer()
-
-
-def _path(reader: Interpreter, value: Value) -> Text:
-    """A target that is a path: a stand-in at its beginning is a folder, not a host."""
-    done = reader.text(value)
-    return done if done.data.startswith((b"/", b"http")) else joined([Text(b"/"), done])
+    return answer()
 
 
 def _put_request(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     if isinstance(receiver, Thing):
-        receiver.fields |= {"method": arguments.get(0), "url": _path(reader, arguments.get(1)), "headers": Map()}
+        receiver.fields |= {"method": arguments.get(0), "url": as_path(reader.text(arguments.get(1))), "headers": Map()}
         receiver.fields["body"] = None
     return None
 
@@ -247,7 +243,7 @@ def _get_response(reader: Interpreter, receiver: Value, arguments: Arguments) ->
         parts = Arguments((fields["method"], fields["url"], fields["body"], fields["headers"]), {}, arguments.line)
         fields["url"] = None
         return _connection_request(reader, receiver, parts)
-    return _answer()
+    return answer()
 
 
 # Sockets

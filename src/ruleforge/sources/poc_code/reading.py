@@ -5,14 +5,17 @@ from collections.abc import Callable
 import msgspec
 
 from ruleforge.sources.found import Findings
+from ruleforge.sources.nuclei.text import Text
 from ruleforge.sources.poc_code import tree
 from ruleforge.sources.poc_code.bounds import MAX_SOURCE
-from ruleforge.sources.poc_code.facts import facts_of
+from ruleforge.sources.poc_code.facts import MAX_FOUND, facts_of
 from ruleforge.sources.poc_code.interpret import Interpreter, Library
 from ruleforge.sources.poc_code.language import language_of
 from ruleforge.sources.poc_code.python_clients import PYTHON
 from ruleforge.sources.poc_code.python_front import read_python
-from ruleforge.sources.poc_code.values import Limit
+from ruleforge.sources.poc_code.ruby_clients import RUBY
+from ruleforge.sources.poc_code.ruby_front import read_ruby
+from ruleforge.sources.poc_code.values import Limit, Map, Value
 
 
 class Language(msgspec.Struct, frozen=True):
@@ -22,7 +25,7 @@ class Language(msgspec.Struct, frozen=True):
     library: Library
 
 
-LANGUAGES: dict[str, Language] = {"python": Language(read_python, PYTHON)}
+LANGUAGES: dict[str, Language] = {"python": Language(read_python, PYTHON), "ruby": Language(read_ruby, RUBY)}
 
 
 def requests_in_code(text: str, language: str | None = None) -> Findings:
@@ -51,4 +54,35 @@ def requests_in_code(text: str, language: str | None = None) -> Findings:
         return msgspec.structs.replace(facts_of(text), problems=(str(error) or "nested too deeply",))
     reader = Interpreter(known.library)
     reader.read(script)
-    return msgspec.structs.replace(facts_of(text), requests=tuple(reader.requests), problems=tuple(reader.problems))
+    return msgspec.structs.replace(
+        _facts(text, reader), requests=tuple(reader.requests), problems=tuple(reader.problems)
+    )
+
+
+def _facts(text: str, reader: Interpreter) -> Findings:
+    """What comments say, and before that what the script's metadata says, as exploit modules have it."""
+    given = reader.objects["metadata"].fields.get("items") if "metadata" in reader.objects else None
+    if not isinstance(given, Map):
+        return facts_of(text)
+    stated = {name: _words(given.get(name)) for name in ("Name", "Description", "Author")}
+    pairs = [each for each in _list(given.get("References")) if isinstance(each, list) and len(each) == 2]
+    references = [(_words(kind).upper(), _words(value)) for kind, value in pairs]
+    found = facts_of(text, stated["Name"][:300], stated["Description"])
+    cves = [f"CVE-{value.removeprefix('CVE-')}" for kind, value in references if kind == "CVE"]
+    return msgspec.structs.replace(
+        found,
+        cves=tuple(dict.fromkeys((*cves, *found.cves)))[:MAX_FOUND],
+        cwes=tuple(dict.fromkeys((*(f"CWE-{v}" for kind, v in references if kind == "CWE"), *found.cwes)))[:MAX_FOUND],
+        references=tuple(value for kind, value in references if kind == "URL")[:MAX_FOUND] or found.references,
+        author=stated["Author"][:200] or found.author,
+    )
+
+
+def _list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []
+
+
+def _words(value: Value) -> str:
+    """A text, or the texts of a list, with blanks as in prose."""
+    parts = [each.data.decode("utf-8", "replace") for each in [value, *_list(value)] if isinstance(each, Text)]
+    return " ".join(", ".join(parts).split())[:4_000]

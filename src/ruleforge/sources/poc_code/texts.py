@@ -11,6 +11,8 @@ from ruleforge.sources.nuclei.standins import Standins
 from ruleforge.sources.nuclei.text import Text, glue
 from ruleforge.sources.poc_code.values import Map, Unknown, Value, as_text, checked, text
 
+SPACIOUS = (b", ", b": ")  # JSON as Python's json.dumps writes it
+COMPACT = (b",", b":")  # as the other languages do
 MAX_PIECES = 2_000
 MAX_WIDTH = 1_000  # of a padded field
 
@@ -177,20 +179,26 @@ def backslash_decoded(data: str, also: Callable[[str], str | None] = lambda _: N
     return re.sub(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|[0-7]{1,3}|[\s\S])", one, data)
 
 
-def json_written(value: Value, standins: Standins, depth: int = 0) -> Text:
-    """`value` as Python's `json.dumps` writes it."""
+def json_written(value: Value, standins: Standins, signs: tuple[bytes, bytes] = SPACIOUS, depth: int = 0) -> Text:
+    """`value` as JSON; `signs` stand between elements and behind keys."""
     if depth > 12:
         return Text(b"null")
     if value is None or isinstance(value, (bool, int, float)):
         return text(json.dumps(value))
     if isinstance(value, list):
-        return joined([Text(b"["), *_commas(json_written(each, standins, depth + 1) for each in value), Text(b"]")])
+        return joined(
+            [
+                Text(b"["),
+                *_commas(signs[0], (json_written(each, standins, signs, depth + 1) for each in value)),
+                Text(b"]"),
+            ]
+        )
     if isinstance(value, Map):
         pairs = (
-            joined([_json_text(as_text(k, standins)), Text(b": "), json_written(v, standins, depth + 1)])
+            joined([_json_text(as_text(k, standins)), Text(signs[1]), json_written(v, standins, signs, depth + 1)])
             for k, v in value.pairs()
         )
-        return joined([Text(b"{"), *_commas(pairs), Text(b"}")])
+        return joined([Text(b"{"), *_commas(signs[0], pairs), Text(b"}")])
     return _json_text(as_text(value, standins))
 
 
@@ -199,8 +207,8 @@ def _json_text(value: Text) -> Text:
     return joined([Text(b'"'), inner, Text(b'"')])
 
 
-def _commas(parts: Iterator[Text]) -> list[Text]:
+def _commas(sign: bytes, parts: Iterator[Text]) -> list[Text]:
     done: list[Text] = []
     for part in parts:
-        done += [Text(b", "), part] if done else [part]
+        done += [Text(sign), part] if done else [part]
     return done

@@ -145,6 +145,13 @@ def target_of(url: Text) -> Text | str:
     return Text() if end < 0 else url.cut(end)
 
 
+def as_path(target: Text) -> Text:
+    """A target that its client takes as a path: without a slash in front, it gets one, unless it is a whole URL."""
+    if target.data.startswith((b"/", b"http", b"*")) or (target.spans and target.data.startswith(TARGET_HOST)):
+        return target
+    return glue([Text(b"/"), target])
+
+
 def _after_host(url: Text, position: int) -> Text:
     """What follows a host that is a stand-in and ends at `position`: a port, maybe another stand-in, the target."""
     while url.data[position : position + 1] == b":":
