@@ -22,13 +22,14 @@ _PRINT = re.compile(
     r"print(?:[ \t]*>>[ \t]*|[ \t]+(?=[^\s(=.,)])|(?=['\"]))",
     re.MULTILINE,
 )
-_EXCEPT = re.compile(r"^([ \t]*except[ \t]+[\w.() ,]{1,200}?)[ \t]*,[ \t]*(\w{1,60})[ \t]*:", re.MULTILINE)
+_EXCEPT = re.compile(
+    r"^([ \t]*except[ \t]{1,20}[\w.()][\w.() ,]{0,200}?)[ \t]{0,20},[ \t]{0,20}(\w{1,60})[ \t]{0,20}:", re.MULTILINE
+)
 _RAISE = re.compile(r"^([ \t]*)raise[ \t]+[\w.]{1,80}[ \t]*,[^\n]*$", re.MULTILINE)
 _EXEC = re.compile(r"^([ \t]*)exec[ \t]+[^\n(][^\n]*$", re.MULTILINE)
 _BACKTICKS = re.compile(r"`([^`\n]{1,200})`")
 _OCTAL = re.compile(r"(?<![\w.'\"])0+([1-7][0-7]{0,10})\b(?!\.)")
 _LONG = re.compile(r"(?<![\w.'\"])(\d{1,20}|0x[0-9a-fA-F]{1,16})[lL]\b")
-_NOT_EQUAL = re.compile(r"<>")
 _UNICODE = re.compile(r"(?<![\w'\"])ur(?=['\"])")
 
 
