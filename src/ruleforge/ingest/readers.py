@@ -10,6 +10,7 @@ import msgspec
 from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.ingest.nuclei import read_nuclei
+from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
 from ruleforge.records.advisory import Advisory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
@@ -29,6 +30,7 @@ READERS = Registry[Reader]("advisory format")
 # Asked in this order: the first whose ending fits and that recognises the file reads it. The last of an ending takes
 # what is left, so that a broken file gets the error of the most likely format.
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
+READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 MAX_FILES = 200_000
