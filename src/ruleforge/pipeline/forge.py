@@ -39,6 +39,14 @@ class Forged(msgspec.Struct, frozen=True):
     best: Attempt | None = None
     evidence: Evidence | None = None
     loop: LoopResult | None = None
+    left_out: tuple["LeftOut", ...] = ()  # documents that the rule does not cover
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A document whose exploit requests the rule need not hit."""
+
+    source: int  # ordinal among the advisory's sources
+    why: str
 
 
 def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
@@ -79,7 +87,8 @@ def gather_evidence(
     varied: list[Case] = []
     twins: list[Case] = []
     exemptions: list[str] = []
-    for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
+    for index in varied_exploits(exploits):
+        anatomy = exploits[index]
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
         made = near_misses(anatomy, advisory, "feedback")
         twins += [case(n.request, n.kind, index, n.why) for n in made]
@@ -100,6 +109,16 @@ def gather_evidence(
     )
 
 
+def varied_exploits(exploits: Sequence[Anatomy]) -> list[int]:
+    """Choose the exploit requests to vary, at most EXPLOITS_MOST: each document gets its turn, none crowds others out."""
+    seen: dict[int, int] = {}
+    turns = []
+    for index, anatomy in enumerate(exploits):
+        turn = seen[anatomy.poc.source] = seen.get(anatomy.poc.source, -1) + 1
+        turns.append((turn, index))
+    return sorted(index for _, index in sorted(turns)[:EXPLOITS_MOST])
+
+
 def judge_evidence(
     advisory: Advisory, exploits: Sequence[Anatomy], classes: Mapping[str, int], product: str
 ) -> Evidence:
@@ -107,7 +126,8 @@ def judge_evidence(
     varied: list[Case] = []
     twins: list[Case] = []
     neutral: list[Case] = []
-    for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
+    for index in varied_exploits(exploits):
+        anatomy = exploits[index]
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "judge")]
         twins += [case(n.request, n.kind, index, n.why) for n in near_misses(anatomy, advisory, "judge")]
         plain = neutralise(anatomy, advisory)

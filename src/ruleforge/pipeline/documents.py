@@ -1,0 +1,62 @@
+"""Forge several documents about one vulnerability: one rule for all of them, or for as many as allow one."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import msgspec
+
+from ruleforge.pipeline.forge import Forged, Ground, LeftOut, forge_advisory
+from ruleforge.pipeline.merge import EXHAUSTIVE_MOST, alone, members_of, restrict, selections
+from ruleforge.records.advisory import Advisory
+
+WHY_MOST = 240  # characters of the reason why a document is not covered
+
+
+def forge_documents(merged: Advisory, documents: Sequence[Advisory], ground: Ground) -> Forged:
+    """Forge the advisory `merged` of `documents`.
+
+    Where no rule covers all documents, the largest selection that has one is taken, and the documents left out are
+    named with the reason. A document never costs the rule that another one gives alone. Cost: as many times that of
+    one advisory as there are selections, 15 at most for four documents, 25 for twelve.
+    """
+    whole = forge_advisory(merged, ground)
+    if whole.best is not None:
+        return whole
+    for chosen in selections(merged):
+        forged = forge_advisory(restrict(merged, chosen), ground)
+        if forged.best is not None:
+            return _less(forged, merged, chosen, whole)
+    if len(members_of(merged)) > EXHAUSTIVE_MOST:
+        return _one_by_one(merged, documents, ground, whole)
+    for ordinal, document in enumerate(documents):
+        forged = forge_advisory(alone(merged, document, ordinal), ground)
+        if forged.best is not None:
+            return _less(forged, merged, (ordinal,), whole)
+    return whole
+
+
+def _one_by_one(merged: Advisory, documents: Sequence[Advisory], ground: Ground, whole: Forged) -> Forged:
+    """Start with the first document that gives a rule and add each one that leaves it possible."""
+    best: Forged | None = None
+    chosen: tuple[int, ...] = ()
+    for ordinal, document in enumerate(documents):
+        more = (*chosen, ordinal)
+        given = restrict(merged, more) if chosen else alone(merged, document, ordinal)
+        forged = forge_advisory(given, ground)
+        if forged.best is not None:
+            best, chosen = forged, more
+    return whole if best is None else _less(best, merged, chosen, whole)
+
+
+def _less(forged: Forged, merged: Advisory, chosen: Sequence[int], whole: Forged) -> Forged:
+    """Say on `forged`, a rule for the chosen documents, which others it does not cover and why."""
+    why = f"no rule covers all documents ({whole.outcome.reason}: {whole.outcome.detail})"[:WHY_MOST]
+    left = tuple(LeftOut(ordinal, why) for ordinal in members_of(merged) if ordinal not in chosen)
+    names = ", ".join(PurePath(merged.sources[each.source]).name for each in left)
+    detail = f"not covered: {names}: {why}" if left else ""
+    return msgspec.structs.replace(
+        forged,
+        advisory=msgspec.structs.replace(forged.advisory, digest=merged.digest, problems=merged.problems),
+        outcome=msgspec.structs.replace(forged.outcome, detail=detail),
+        left_out=left,
+    )
