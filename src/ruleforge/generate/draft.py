@@ -15,6 +15,7 @@ class Arm(msgspec.Struct, frozen=True):
 
     poc: int  # ordinal of that request among the advisory's exploit requests
     facets: tuple[Facet, ...]
+    others: tuple[int, ...] = ()  # requests of other documents that it was made for as well
 
     @property
     def bits(self) -> float:
@@ -25,16 +26,21 @@ class Arm(msgspec.Struct, frozen=True):
             seen.add(facet.kind)
         return total
 
+    @property
+    def made_for(self) -> tuple[int, ...]:
+        """Ordinals of the exploit requests it was made for."""
+        return (self.poc, *self.others)
+
     def with_facet(self, facet: Facet) -> "Arm":
         """Add `facet`, replacing another endpoint where it is one, and what it implies."""
         kept = tuple(f for f in self.facets if not (facet.kind == "endpoint" == f.kind) and f.tree != facet.tree)
         if facet.kind == "payload":
             kept = tuple(f for f in kept if f.kind != "anywhere")  # says less about the same payload
-        return Arm(self.poc, without_implied((*kept, facet)))
+        return Arm(self.poc, without_implied((*kept, facet)), self.others)
 
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
-        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree), self.others)
 
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:

@@ -5,6 +5,8 @@ from pathlib import PurePath
 
 import msgspec
 
+from ruleforge.engine.reference import compile_rule
+from ruleforge.events.places import HttpView
 from ruleforge.pipeline.forge import Forged, Ground, LeftOut, forge_advisory
 from ruleforge.pipeline.merge import EXHAUSTIVE_MOST, alone, members_of, restrict, selections
 from ruleforge.records.advisory import Advisory
@@ -49,9 +51,17 @@ def _one_by_one(merged: Advisory, documents: Sequence[Advisory], ground: Ground,
 
 
 def _less(forged: Forged, merged: Advisory, chosen: Sequence[int], whole: Forged) -> Forged:
-    """Say on `forged`, a rule for the chosen documents, which others it does not cover and why."""
+    """Say on `forged`, a rule for the chosen documents, which others it does not cover and why.
+
+    A document that was left out may be covered all the same.
+    """
+    assert forged.best is not None
+    ask = compile_rule(forged.best.candidate.rule).ask
+    missed = {
+        poc.source for poc in merged.requests if poc.role == "exploit" and ask(HttpView(poc.request)) is not True
+    }
     why = f"no rule covers all documents ({whole.outcome.reason}: {whole.outcome.detail})"[:WHY_MOST]
-    left = tuple(LeftOut(ordinal, why) for ordinal in members_of(merged) if ordinal not in chosen)
+    left = tuple(LeftOut(ordinal, why) for ordinal in sorted(missed.difference(chosen)))
     names = ", ".join(PurePath(merged.sources[each.source]).name for each in left)
     detail = f"not covered: {names}: {why}" if left else ""
     return msgspec.structs.replace(

@@ -52,7 +52,7 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
     attempts: list[Attempt] = []
     passed: list[Attempt] = []
     rounds = 0
-    drafts = propose(material)[: gates.CANDIDATES_MOST]
+    drafts = propose(material)[: gates.CANDIDATES_MOST * min(material.documents, 2)]
     for draft in drafts:
         current: Draft | None = draft
         best_so_far: Attempt | None = None
@@ -117,8 +117,10 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     wide = attempt.candidate.strategy == "endpoint_any_parameter"
     family = sibling_sources(rule, evidence) if wide else 0
     strategy = GENERATORS.names().index(attempt.candidate.strategy)
+    # What holds for several documents generalises better than a list of what each of them shows.
+    apart = float(not any(arm.others for arm in attempt.draft.arms))
     size = sum(1 for _ in conditions_of(rule.when))
-    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, size)
+    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, apart, size)
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:

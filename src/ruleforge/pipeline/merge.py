@@ -11,12 +11,14 @@ from pathlib import PurePath
 
 import msgspec
 
+from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.records.advisory import Advisory, PocRequest
 
 FEW_CVES = 3  # a document that names more is a round-up, unless its file is named after one of them
 DOCUMENTS_MOST = 12  # documents of one vulnerability that a rule is made from; all are listed
+NAMES_MOST = 100  # arguments of a call that are compared
 EXHAUSTIVE_MOST = 4  # up to this many documents every subset is tried, the largest first; above, one at a time
 FIRST_FORMATS = ("nuclei",)  # the formats whose facts are taken before those of all others
 
@@ -121,7 +123,32 @@ def _requests(
                 _keep(kept, poc, ordinal, block, number)
             block += max((poc.block for poc in document.requests), default=-1) + 1
         ordinal += len(document.sources)
-    return tuple(kept.values()), tuple(problems)
+    return _same_calls(tuple(kept.values())), tuple(problems)
+
+
+def _same_calls(requests: tuple[PocRequest, ...]) -> tuple[PocRequest, ...]:
+    """Take a preparing step for the attack where another document shows the same call as the attack."""
+    attacks: dict[tuple[object, ...], set[int]] = {}
+    for poc in requests:
+        if poc.role == "exploit":
+            attacks.setdefault(_call(poc.request), set()).add(poc.source)
+    return tuple(
+        msgspec.structs.replace(poc, role="exploit", reason="another document shows this call as the attack")
+        if poc.role == "setup" and attacks.get(_call(poc.request), set()) - {poc.source}
+        else poc
+        for poc in requests
+    )
+
+
+def _call(request: Request) -> tuple[object, ...]:
+    """What makes two requests the same call: method, folder, ending and the names of the arguments."""
+    view = HttpView(request)
+    path = view.read("path").elements
+    folder, _, name = (path[0].value if path else b"").rpartition(b"/")
+    ending = name.rpartition(b".")[2] if b"." in name else name
+    places = ("query_args", "json", "multipart", *(("form_args",) if b"=" in (request.body or b"") else ()))
+    names = frozenset(element.name for place in places for element in view.read(place).elements)
+    return request.method, folder, ending, names if len(names) < NAMES_MOST else None
 
 
 def _keep(kept: dict[tuple[object, ...], PocRequest], poc: PocRequest, ordinal: int, block: int, number: int) -> None:
