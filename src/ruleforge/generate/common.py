@@ -12,10 +12,10 @@ from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.engine.reference import compile_tree
 from ruleforge.events.places import HttpView
-from ruleforge.generate.endpoints import bits_of_segments, path_of
+from ruleforge.generate.endpoints import bits_of_segments, path_of, varies
 from ruleforge.generate.facet import Facet, field_of, named, shown
 from ruleforge.generate.values import LITERAL_BITS_MOST, significant_pieces
-from ruleforge.generate.words import IGNORE_CASE
+from ruleforge.generate.words import IGNORE_CASE, is_generic
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree, conditions_of
 
 REQUESTS_MOST = 24  # of an advisory, compared with one another
@@ -69,10 +69,15 @@ def _between(one: Anatomy, other: Anatomy, background: Background) -> Iterator[F
 
 
 def _paths(one: Anatomy, other: Anatomy, background: Background) -> Iterator[Facet]:
-    """What two different paths share: a run of segments, and the same path with some segments free."""
+    """What two different paths share: the same path with some segments free, or else a run of segments."""
     left = [segment for segment in path_of(one).split(b"/") if segment][-SEGMENTS_MOST:]
     right = [segment for segment in path_of(other).split(b"/") if segment][-SEGMENTS_MOST:]
     if left == right or one.path_classes or other.path_classes:
+        return
+    free = {s for a, path in ((one, left), (other, right)) for s in path if varies(s, a.poc.standins)}
+    aligned = _aligned(left, right, free, background)
+    if aligned is not None:
+        yield aligned
         return
     same = SequenceMatcher(None, left, right, autojunk=False).find_longest_match()
     run = left[same.a : same.a + same.size]
@@ -81,30 +86,31 @@ def _paths(one: Anatomy, other: Anatomy, background: Background) -> Iterator[Fac
         text = b"/" + b"/".join(run)
         yield Facet("endpoint", Condition("path", "path_segments", text), bits_of_segments(run, background),
                     f"path contains {shown(text)}", len(run))  # fmt: skip
-    yield from _aligned(left, right, background)
 
 
-def _aligned(left: list[bytes], right: list[bytes], background: Background) -> Iterator[Facet]:
+def _aligned(left: list[bytes], right: list[bytes], free: set[bytes], background: Background) -> Facet | None:
     """The end of both paths, segment by segment, free where they differ; from the first name they share."""
     ends = list(zip(reversed(left), reversed(right), strict=False))[::-1]
     while ends and ends[0][0] != ends[0][1]:
         ends.pop(0)
     fixed = [a for a, b in ends if a == b]
-    if len(fixed) == len(ends) or not fixed:
-        return
-    parts = [re.escape(a) if a == b else _segment(a, b) for a, b in ends]
+    if len(fixed) == len(ends) or not fixed or all(is_generic(segment) for segment in fixed):
+        return None
+    parts = [re.escape(a) if a == b else _segment(a, b, free) for a, b in ends]
     text = b"/" + b"/".join(parts) + rb"/?\z"
     if any(segment.lower().endswith(IGNORE_CASE) for segment in left):
         text = b"(?i)" + text
     told = "/".join(a.decode("latin-1") if a == b else "…" for a, b in ends)
-    yield Facet("endpoint", Condition("path", "regex", text), bits_of_segments(fixed, background) - 0.5,
-                f"path ends like /{told[:60]}", len(ends))  # fmt: skip
+    return Facet("endpoint", Condition("path", "regex", text), bits_of_segments(fixed, background) - 0.5,
+                 f"path ends like /{told[:60]}", len(ends))  # fmt: skip
 
 
-def _segment(one: bytes, other: bytes) -> bytes:
+def _segment(one: bytes, other: bytes, free: set[bytes]) -> bytes:
     """A segment in which two paths differ, as a pattern: what the two forms share stays."""
     if one.isdigit() and other.isdigit():
         return b"[0-9]+"
+    if one in free or other in free:  # no name: nor is its ending one
+        return b"[^/]+"
     (stem, dot, ending), (stem2, dot2, ending2) = one.rpartition(b"."), other.rpartition(b".")
     if dot and dot2 and stem == stem2:
         return re.escape(stem) + rb"\.[A-Za-z0-9]+"

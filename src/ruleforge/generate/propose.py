@@ -1,6 +1,6 @@
 """From an advisory's exploit requests to first drafts: every request is covered by some arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -14,10 +14,22 @@ from ruleforge.generate.facet import Facet
 from ruleforge.generate.facets import facets_of
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS, Strategy
 from ruleforge.records.advisory import Advisory
+from ruleforge.rules.tree import Condition
 
 MAX_ARMS = 16
 COMPARED_MOST = 24  # requests an arm may be made for together with its first
 FALLBACKS = ("endpoint_payload", "endpoint_literal", "magic_parameter", "endpoint_structure")
+
+
+def _closest(facets: Iterable[Facet]) -> tuple[Facet, ...]:
+    """Leave out a mere piece of the path where a pattern says all that two paths share."""
+    kept = tuple(facets)
+    patterns = any(facet.kind == "endpoint" and _op(facet) == "regex" for facet in kept)
+    return tuple(f for f in kept if not (patterns and f.kind == "endpoint" and _op(f) == "path_segments"))
+
+
+def _op(facet: Facet) -> str:
+    return facet.tree.op if isinstance(facet.tree, Condition) else ""
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -56,7 +68,7 @@ class Material(msgspec.Struct, frozen=True):
         known = [facet for facet, ask in asks if any(ask(view) is True for view in views)]
         if not known:
             return self.own(poc)
-        return (*known, *(facet for facet in self.own(poc) if facet.kind != "endpoint"))
+        return _closest((*known, *(facet for facet in self.own(poc) if facet.kind != "endpoint")))
 
 
 def gather(
@@ -137,7 +149,7 @@ def _common_arm(material: Material, strategy: Strategy, open_pocs: list[int], vi
     for other in open_pocs[1 : COMPARED_MOST + 1]:
         if material.exploits[other].poc.source == material.exploits[poc].poc.source:
             continue
-        left = tuple(f for f in shared if compile_tree(f.tree, material.classes)(views[other]) is True)
+        left = _closest(f for f in shared if compile_tree(f.tree, material.classes)(views[other]) is True)
         free = material.free[poc] and material.free[other]
         facets = strategy(left, free)
         if not facets:

@@ -57,9 +57,7 @@ def _less(forged: Forged, merged: Advisory, chosen: Sequence[int], whole: Forged
     """
     assert forged.best is not None
     ask = compile_rule(forged.best.candidate.rule).ask
-    missed = {
-        poc.source for poc in merged.requests if poc.role == "exploit" and ask(HttpView(poc.request)) is not True
-    }
+    missed = {poc.source for poc in merged.requests if poc.role == "exploit" and ask(HttpView(poc.request)) is not True}
     why = f"no rule covers all documents ({whole.outcome.reason}: {whole.outcome.detail})"[:WHY_MOST]
     left = tuple(LeftOut(ordinal, why) for ordinal in sorted(missed.difference(chosen)))
     names = ", ".join(PurePath(merged.sources[each.source]).name for each in left)

@@ -12,9 +12,10 @@ from ruleforge.cases.variants import variants
 from ruleforge.engine.corpus import Corpus
 from ruleforge.generate.propose import gather
 from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
+from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
-from ruleforge.records.forging import Outcome
+from ruleforge.records.forging import Needed, Outcome
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.validate.products import product_of
 
@@ -40,6 +41,7 @@ class Forged(msgspec.Struct, frozen=True):
     evidence: Evidence | None = None
     loop: LoopResult | None = None
     left_out: tuple["LeftOut", ...] = ()  # documents that the rule does not cover
+    conditions: tuple[Needed, ...] = ()  # why each condition of the rule stands there
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -64,13 +66,15 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     judging = judge_evidence(advisory, exploits, classes, evidence.product)
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
-    loop = run_loop(gather(advisory, exploits, free, ground.background, classes), evidence, judging)
+    material = gather(advisory, exploits, free, ground.background, classes)
+    loop = run_loop(material, evidence, judging)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
     outcome = msgspec.structs.replace(
         _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
     )
-    return Forged(outcome, advisory, loop.best, evidence, loop)
+    needed = conditions_needed(loop.best, material, evidence, judging)
+    return Forged(outcome, advisory, loop.best, evidence, loop, conditions=needed)
 
 
 def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:
@@ -106,6 +110,7 @@ def gather_evidence(
         corpus=ground.corpus,
         benign=ground.benign,
         classes=classes,
+        documents=tuple(a.poc.source for a in exploits),
     )
 
 
@@ -137,4 +142,5 @@ def judge_evidence(
         advisory=advisory.id, product=product,
         exploits=tuple(case(a.poc.request, "exploit", index) for index, a in enumerate(exploits)),
         variants=tuple(varied), near_misses=tuple(twins), siblings=tuple(neutral), classes=classes,
+        documents=tuple(a.poc.source for a in exploits),
     )  # fmt: skip

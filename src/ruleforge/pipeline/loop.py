@@ -5,9 +5,10 @@ from collections.abc import Sequence as Items
 import msgspec
 
 from ruleforge.cases.evidence import Case, Evidence
-from ruleforge.engine.reference import compile_rule
+from ruleforge.engine.reference import compile_rule, compile_tree
+from ruleforge.events.places import HttpView
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import Arm, Draft, enough_bits
+from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -88,7 +89,8 @@ def _grade(attempt: Attempt) -> tuple[int, float]:
 def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attempt:
     """Leave out one condition after the other as long as every gate still passes and nothing more is missed.
 
-    What the payload and the endpoint say stays: a rule must name what it protects.
+    What the payload and the endpoint say stays: a rule must name what it protects. Then arms are left out whose
+    exploits the others hit as well.
     """
     for index, arm in enumerate(attempt.draft.arms):
         for facet in sorted(arm.facets, key=lambda facet: facet.bits):
@@ -104,7 +106,20 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
             if tried.trial.passed and _grade(tried) >= _grade(attempt):
                 attempt = tried
+    for arm in attempt.draft.arms:
+        fewer = tuple(other for other in attempt.draft.arms if other is not arm)
+        if fewer and _hit_all(fewer, material):
+            tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=fewer), material, evidence)
+            if tried.trial.passed and _grade(tried) >= _grade(attempt):
+                attempt = tried
     return attempt
+
+
+def _hit_all(arms: Items[Arm], material: Material) -> bool:
+    """Whether these arms hit every exploit request by themselves."""
+    asks = [compile_tree(arm_tree(arm), material.classes) for arm in arms]
+    views = (HttpView(anatomy.poc.request) for anatomy in material.exploits)
+    return all(any(ask(view) is True for ask in asks) for view in views)
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
