@@ -27,12 +27,12 @@ from ruleforge.engine.workers import spread
 from ruleforge.events.formats import read_requests
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.ingest.readers import list_files
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
 from ruleforge.pipeline.merge import merge, request_key
 from ruleforge.pipeline.run import _read, _source_rows, benign_corpus
-from ruleforge.ingest.readers import list_files
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.rules.classes import classes_digest
 from ruleforge.rules.render import render_sentence

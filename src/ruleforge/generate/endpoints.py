@@ -56,7 +56,7 @@ def endpoint_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]
         inner = _below_root(best)
         if inner:
             text = b"/" + b"/".join(inner)
-            yield Facet("endpoint", _fold(Condition("path", "path_segments", text), text), bits_of_segments(inner, background),
+            yield Facet("endpoint", _fold(Condition("path", "path_segments", text), text), _bits(inner, background),
                         f"path contains {text.decode('latin-1')}", len(inner))  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def _fold(condition: Condition, text: bytes) -> Condition:
 def _suffix(segments: list[bytes], background: Background) -> Facet:
     text = b"/" + b"/".join(segments)
     condition = _fold(Condition("path", "path_suffix", text), text)
-    return Facet("endpoint", condition, bits_of_segments(segments, background), f"path ends with {text.decode('latin-1')}",
+    return Facet("endpoint", condition, _bits(segments, background), f"path ends with {text.decode('latin-1')}",
                  len(segments))  # fmt: skip
 
 
@@ -88,6 +88,9 @@ def bits_of_segments(segments: list[bytes], background: Background) -> float:
     generic_only = all(is_generic(segment) for segment in segments)
     best = max(single + ([] if generic_only else [min(pair, sum(single)) for pair in pairs]))
     return best + (len(segments) - 1)
+
+
+_bits = bits_of_segments
 
 
 def _path_is_payload(anatomy: Anatomy) -> bool:
@@ -110,17 +113,17 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     for depth in range(len(run), 0, -1):
         part = run[-depth:]
         text = b"/" + b"/".join(part) + b"/"
-        yield Facet("endpoint", Condition("path.decoded", "contains", text), bits_of_segments(part, background),
+        yield Facet("endpoint", Condition("path.decoded", "contains", text), _bits(part, background),
                     f"path holds {text.decode('latin-1')}", depth)  # fmt: skip
     if len(run) >= 2:
         # Another file or folder beside the one the source used.
         text = b"/" + b"/".join(run[:-1]) + b"/"
-        yield Facet("endpoint", Condition("path.decoded", "contains", text), bits_of_segments(run[:-1], background) - 0.5,
+        yield Facet("endpoint", Condition("path.decoded", "contains", text), _bits(run[:-1], background) - 0.5,
                     f"path holds {text.decode('latin-1')}", len(run) - 1)  # fmt: skip
     if run:
         # The payload may follow its segment without a slash: /name;x, /name%0a
         text = b"/" + b"/".join(run)
-        yield Facet("endpoint", Condition("path.decoded", "contains", text), bits_of_segments(run, background) - 1,
+        yield Facet("endpoint", Condition("path.decoded", "contains", text), _bits(run, background) - 1,
                     f"path holds {text.decode('latin-1')}", len(run))  # fmt: skip
     after: list[bytes] = []
     for segment in reversed(anatomy.segments):
@@ -131,7 +134,7 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
         text = b"/" + b"/".join(after)
         if not CANARIES.search(text) and not SENSITIVE_PATH.search(text + b"/"):
             # Where the traversal leads is the attacker's choice: it may help to tell, it is no endpoint.
-            yield Facet("literal", Condition("path.decoded", "ends_with", text), min(12.0, bits_of_segments(after, background)),
+            yield Facet("literal", Condition("path.decoded", "ends_with", text), min(12.0, _bits(after, background)),
                         f"path ends with {text.decode('latin-1')}")  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def gather_evidence(
 
 
 def varied_exploits(exploits: Sequence[Anatomy]) -> list[int]:
-    """Choose the exploit requests to vary, at most EXPLOITS_MOST: each document gets its turn, none crowds others out."""
+    """Choose the exploit requests to vary, at most EXPLOITS_MOST: each document gets its turn."""
     seen: dict[int, int] = {}
     turns = []
     for index, anatomy in enumerate(exploits):

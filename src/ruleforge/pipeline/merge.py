@@ -11,6 +11,8 @@ from pathlib import PurePath
 
 import msgspec
 
+from ruleforge.cases.anatomy import Anatomy, dissect
+from ruleforge.cases.significance import WEAK_CLASSES
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.ingest.roles import assign_roles
@@ -172,6 +174,26 @@ def request_key(request: Request) -> tuple[object, ...]:
 def members_of(merged: Advisory) -> tuple[int, ...]:
     """Return the ordinals of the documents that hold an exploit request no earlier document holds."""
     return tuple(sorted({poc.source for poc in merged.requests if poc.role == "exploit"}))
+
+
+def doubtful(merged: Advisory) -> tuple[int, ...]:
+    """Return the documents whose attack carries no payload although that of the first document does.
+
+    Such a document may show a look, a part of the attack or something else; a rule for it would rest on ordinary words.
+    """
+    sources: set[int] = set()
+    armed: set[int] = set()
+    for poc in merged.requests:
+        if poc.role == "exploit":
+            sources.update((poc.source, *poc.agreed))
+            if _armed(dissect(poc)):
+                armed.update((poc.source, *poc.agreed))
+    return tuple(sorted(sources - armed)) if min(sources, default=-1) in armed else ()
+
+
+def _armed(anatomy: Anatomy) -> bool:
+    classes = {name for part in anatomy.payloads for name in (*part.classes, *part.filename_classes)}
+    return bool(anatomy.path_classes or classes - WEAK_CLASSES)
 
 
 def selections(merged: Advisory) -> Iterator[tuple[int, ...]]:

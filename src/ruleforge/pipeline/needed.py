@@ -6,7 +6,7 @@ import msgspec
 
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_tree
-from ruleforge.generate.draft import Arm, Shape, Slot, enough_bits, shapes_of, shapes_tree, slot_tree
+from ruleforge.generate.draft import Arm, Shape, Slot, enough_bits, shapes_of, shapes_tree
 from ruleforge.generate.propose import Material
 from ruleforge.pipeline.loop import Attempt
 from ruleforge.records.forging import Needed

@@ -61,7 +61,8 @@ _SHARED: dict[str, Any] = {}
 def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
     """Forge everything below `paths`; yield one outcome per advisory (or unreadable file), in the order of the files.
 
-    Documents about one vulnerability are one advisory; its outcome stands in the place of the first of them. Every input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
+    Documents about one vulnerability are one advisory; its outcome stands in the place of the first of them. Every
+    input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
     """
     jobs = options.jobs or multiprocessing.cpu_count()
     files = list(list_files(paths))
