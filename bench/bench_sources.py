@@ -1,6 +1,6 @@
 """Leave one source out: a rule made of a template and one other source, asked about the requests of a third.
 
-Usage: python bench/bench_sources.py [--data ../shared/data] [--benign FILE] [--out DIR] [--json FILE] [--misses]
+Usage: python bench/bench_sources.py [--data ../shared/data] [--benign FILE] [--hold FILE] [--out DIR] [--misses]
 
 Of each CVE that has a template and two or more independent other sources, every pair (learned from, held out) is one
 rotation; it is a hit when the rule of template and learned source fires on some exploit request of the held-out one,
@@ -41,6 +41,7 @@ TARGET = 0.80
 # Pages of the one retell pages of the other, also where the requests differ a little.
 SAME_AUTHOR = {"vulhub-reproduce": "vulhub"}
 GROUND: list[Ground] = []  # set before the processes fork
+HOLD: list[Corpus] = []  # normal traffic that no gate saw
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class Rotation(msgspec.Struct, frozen=True):
     held: str
     documents: tuple[Advisory, ...]
     asked: tuple[Request, ...]
+    probes: tuple[Request, ...]  # harmless looks of any source: a rule had better not fire on them
     strict: bool  # the source learned from holds more than near copies of the template's requests
 
 
@@ -73,6 +75,8 @@ class Result(msgspec.Struct, frozen=True):
     outcome: str
     left_out: tuple[str, ...]
     rule: str
+    probes_hit: int = 0
+    hold_hit: int = 0
 
 
 def even(cve: str) -> bool:
@@ -129,6 +133,7 @@ def rotations(templates: dict[str, Advisory], rows: Sequence[Sample]) -> Iterato
     for row in rows:
         by_cve[row.cve].append(row)
     for cve, mine in sorted(by_cve.items()):
+        probes = tuple(row.request for row in mine if row.kind == "probe")
         sources = {
             name: found for name, found in sources_of(mine).items() if any(row.kind == "exploit" for row in found)
         }
@@ -138,12 +143,12 @@ def rotations(templates: dict[str, Advisory], rows: Sequence[Sample]) -> Iterato
             asked = tuple(row.request for row in found if row.kind == "exploit" and not row.derived)
             if not asked:
                 continue
-            yield Rotation(cve, "", held, (templates[cve],), asked, False)
+            yield Rotation(cve, "", held, (templates[cve],), asked, probes, False)
             for learned, other in sorted(sources.items()):
                 if learned != held:
                     strict = any(row.kind == "exploit" and not row.derived for row in other)
                     documents = (templates[cve], assign_roles(document(cve, learned, other)))
-                    yield Rotation(cve, learned, held, documents, asked, strict)
+                    yield Rotation(cve, learned, held, documents, asked, probes, strict)
 
 
 def answer(rotation: Rotation) -> Result:
@@ -158,7 +163,10 @@ def answer(rotation: Rotation) -> Result:
     rule = forged.best.candidate.rule
     ask = compile_rule(rule).ask
     hit = sum(ask(HttpView(request)) is True for request in rotation.asked)
-    return Result(hit, "rule", left, f"[{forged.best.candidate.strategy}] {render_sentence(rule)}")
+    probes = sum(ask(HttpView(request)) is True for request in rotation.probes)
+    hold = sum(len(corpus.hits(rule.when, dict(rule.classes), limit=200)) for corpus in HOLD)  # type: ignore[arg-type]
+    told = f"[{forged.best.candidate.strategy}] {render_sentence(rule)}"
+    return Result(hit, "rule", left, told, probes, hold)
 
 
 def ground(templates: Sequence[Advisory], benign: Path | None, out: Path, jobs: int) -> Ground:
@@ -192,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--benign", type=Path, help="normal traffic that rules must be silent on")
+    parser.add_argument("--hold", type=Path, help="normal traffic that is only reported")
     parser.add_argument("--out", type=Path, default=Path("bench-sources"), help="where the indexes are kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
@@ -201,6 +210,8 @@ def main() -> None:
     read = [found for found in spread(_read, files, options.jobs, chunk=64) if isinstance(found, Advisory)]
     templates = {advisory.id: advisory for advisory in read}
     GROUND.append(ground(list(templates.values()), options.benign, options.out, options.jobs))
+    if options.hold:
+        HOLD.append(benign_corpus(options.hold, options.out / ".ruleforge", options.jobs, lambda *_: None))
     todo = list(rotations(templates, list(samples(options.data))))
     results = [r or Result(0, "died", (), "") for r in spread(answer, todo, options.jobs, chunk=2)]
     pairs = list(zip(todo, results, strict=True))
@@ -223,6 +234,10 @@ def report(pairs: Sequence[tuple[Rotation, Result]], options: argparse.Namespace
             ),
             "two_strict": table(f"{half}: source is no near copy of it", [(r, x) for r, x in both if r.strict]),
         }
+    for name, some in (("template alone", [(r, x) for r, x in pairs if not r.learned]), ("with a source", with_two)):
+        probes, fired = sum(len(r.probes) for r, _ in some), sum(x.probes_hit for _, x in some)
+        print(f"{name}: fires on probes {fired}/{probes}; rules with a hit on hold traffic "
+              f"{sum(x.hold_hit > 0 for _, x in some)}/{len(some)}")  # fmt: skip
     print(f"target {TARGET:.0%} of CVEs; refused with the template alone "
           f"{len({r.cve for r, x in pairs if not r.learned and x.outcome != 'rule'})}, with two "
           f"{len({r.cve for r, x in with_two if x.outcome != 'rule'})}")  # fmt: skip

@@ -476,6 +476,11 @@ def test_a_paper_that_was_deleted_is_written_again(forge: Forge, templates: Path
 
 
 def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> None:
+    several = tmp_path / "several"
+    shutil.copytree(EXAMPLES, several)
+    for file in [*several.glob("invented/*.yaml")]:
+        other = file.read_text().replace("{{BaseURL}}/", "{{BaseURL}}/old/")
+        file.with_name(f"zz-{file.name}").write_text(other)
     found = []
     for seed in ("1", "2", "3"):
         out = tmp_path / seed
@@ -484,7 +489,7 @@ def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> No
             "-m",
             "ruleforge.cli",
             "forge",
-            str(EXAMPLES),
+            str(several),
             "--out",
             str(out),
             "--format",

@@ -1,6 +1,6 @@
 """Leave one condition out: why each condition of a rule stands there, for its evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -32,6 +32,7 @@ def conditions_needed(best: Attempt, material: Material, evidence: Evidence, jud
     """
     shapes = shapes_of(best.draft)
     rule = best.candidate.rule
+    now = {result.check: result.failed for result in best.trial.results}
     told: list[Needed] = []
     for number, shape in enumerate(shapes):
         if len(shapes) > 1:
@@ -43,7 +44,7 @@ def conditions_needed(best: Attempt, material: Material, evidence: Evidence, jud
             less = [*shapes[:number], rest, *shapes[number + 1 :]]
             arms = [arm for arm in best.draft.arms if _is_of(arm, shape)]
             why = (
-                (_fires(less, rule, evidence) or _too_plain(slot, arms, material) or _judged(less, judging))
+                (_fires(less, rule, evidence, now) or _too_plain(slot, arms, material) or _judged(less, judging))
                 if rest
                 else "it is all that is asked"
             )
@@ -87,8 +88,8 @@ def _lost(shapes: Sequence[Shape], material: Material, evidence: Evidence) -> st
     return f"without it the rule misses exploit request {', '.join(lost[:5])}" if lost else ""
 
 
-def _fires(shapes: Sequence[Shape], rule: Rule, evidence: Evidence) -> str:
-    """What a rule of `shapes` fires on and must not; "" where it stays silent."""
+def _fires(shapes: Sequence[Shape], rule: Rule, evidence: Evidence, now: Mapping[str, int]) -> str:
+    """What a rule of `shapes` fires on beyond what the rule fires on now (by check); "" where there is nothing."""
     wider = msgspec.structs.replace(rule, when=shapes_tree(shapes))
     asked = compile_tree(shapes_tree(shapes), evidence.classes)
 
@@ -97,10 +98,9 @@ def _fires(shapes: Sequence[Shape], rule: Rule, evidence: Evidence) -> str:
 
     for name in SILENCING:
         finding = CHECKS[name](wider, ask, evidence)
-        if finding.hit and finding.result.passed is False:
-            case = finding.hit[0]
-            what = _told(case)
-            count = len(finding.hit)
+        count = len(finding.hit)
+        if count > now.get(name, 0):
+            what = _told(finding.hit[-1])
             return f"without it the rule fires on {count} of {finding.result.tried} ({name}), such as: {what}"[:400]
     return ""
 
