@@ -4,11 +4,13 @@ from collections.abc import Sequence as Items
 
 import msgspec
 
+from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule, compile_tree
 from ruleforge.events.places import HttpView
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
+from ruleforge.generate.facet import Facet
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -17,6 +19,8 @@ from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
+
+PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -89,13 +93,15 @@ def _grade(attempt: Attempt) -> tuple[int, float]:
 def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attempt:
     """Leave out one condition after the other as long as every gate still passes and nothing more is missed.
 
-    What the payload and the endpoint say stays: a rule must name what it protects. Then arms are left out whose
+    What the endpoint says stays, and one payload: a rule must name what it protects. Then arms are left out whose
     exploits the others hit as well.
     """
     for index, arm in enumerate(attempt.draft.arms):
-        for facet in sorted(arm.facets, key=lambda facet: facet.bits):
+        for facet in sorted(arm.facets, key=_worth):
             now = attempt.draft.arms[index]
-            if facet.kind in ("payload", "anywhere", "endpoint") or facet not in now.facets or len(now.facets) < 2:
+            if facet.kind == "endpoint" or facet not in now.facets or len(now.facets) < 2:
+                continue
+            if facet.kind in PAYLOADS and sum(other.kind in PAYLOADS for other in now.facets) < 2:
                 continue
             if facet.kind == "selector" and _endpoint_bits(now) < ENDPOINT_BITS:
                 continue  # there the selector is the endpoint
@@ -113,6 +119,13 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             if tried.trial.passed and _grade(tried) >= _grade(attempt):
                 attempt = tried
     return attempt
+
+
+def _worth(facet: Facet) -> tuple[bool, int, float]:
+    """Sort key: what is left out first. Of two payloads the more telling class stays, whatever its name is worth."""
+    asked = [c.value for c in conditions_of(facet.tree) if c.op == "is_class" and isinstance(c.value, bytes)]
+    name = asked[0].decode() if facet.kind in PAYLOADS and asked else ""
+    return facet.kind in PAYLOADS, -SPECIFICITY.index(name) if name in SPECIFICITY else 0, facet.bits
 
 
 def _hit_all(arms: Items[Arm], material: Material) -> bool:
