@@ -127,6 +127,7 @@ def test_evidence_names_what_is_covered_and_what_documents_agree_on() -> None:
     told = {each["name"]: each for each in evidence_of(forged, GROUND)["advisory"]["documents"]}
     assert {name: each["covered"] for name, each in told.items()} == {"a.yaml": True, "f.txt": True, "c.txt": False}
     assert told["f.txt"]["requests_of_earlier_documents"] == 1
+    assert {name: each["exploits"] for name, each in told.items()} == {"a.yaml": 1, "f.txt": 1, "c.txt": 1}
     assert told["c.txt"]["why"]
     assert "folder" not in json.dumps(told)
 

@@ -1,5 +1,6 @@
 """Forge several documents about one vulnerability: one rule for all of them, or for as many as allow one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -67,7 +68,8 @@ def _less(forged: Forged, merged: Advisory, chosen: Sequence[int], why: str) -> 
     assert forged.best is not None
     ask = compile_rule(forged.best.candidate.rule).ask
     missed = {poc.source for poc in merged.requests if poc.role == "exploit" and ask(HttpView(poc.request)) is not True}
-    left = tuple(LeftOut(ordinal, why) for ordinal in sorted(missed.difference(chosen)))
+    own = Counter(poc.source for poc in merged.requests if poc.role == "exploit")
+    left = tuple(LeftOut(ordinal, why, own[ordinal]) for ordinal in sorted(missed.difference(chosen)))
     names = ", ".join(PurePath(merged.sources[each.source]).name for each in left)
     detail = f"not covered: {names}: {why}" if left else ""
     return msgspec.structs.replace(

@@ -49,6 +49,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     source: int  # ordinal among the advisory's sources
     why: str
+    exploits: int = 0  # its exploit requests that no earlier document holds
 
 
 def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:

@@ -122,7 +122,7 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
 
 def _documents(forged: Forged) -> list[dict[str, Any]]:
     """Which of several documents the rule covers, and how many requests they agree on."""
-    advisory, left = forged.advisory, {each.source: each.why for each in forged.left_out}
+    advisory, left = forged.advisory, {each.source: each for each in forged.left_out}
     if len(advisory.sources) < 2:
         return []
     own = Counter(poc.source for poc in advisory.requests if poc.role == "exploit")
@@ -130,10 +130,10 @@ def _documents(forged: Forged) -> list[dict[str, Any]]:
     return [
         {
             "name": Path(source).name,
-            "exploits": own[ordinal],
+            "exploits": left[ordinal].exploits if ordinal in left else own[ordinal],
             "requests_of_earlier_documents": agreed[ordinal],
             "covered": ordinal not in left,
-            "why": left.get(ordinal, ""),
+            "why": left[ordinal].why if ordinal in left else "",
         }
         for ordinal, source in enumerate(advisory.sources)
     ]
