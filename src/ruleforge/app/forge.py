@@ -51,6 +51,7 @@ def forge(
     background: Path | None = None,
     jobs: int = 0,
     again: bool = False,
+    merge: bool = True,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -64,6 +65,7 @@ def forge(
         background: a table made by `background_build`; None: the one that ships.
         jobs: processes; 0: one per core.
         again: forge unchanged sources, too.
+        merge: one rule for all documents about a vulnerability; False: one for each document.
         clock: seconds, for the summary only.
 
     Raises:
@@ -82,6 +84,7 @@ def forge(
         background=None if background is None else load_background(background),
         jobs=jobs,
         again=again,
+        merge=merge,
     )
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()

@@ -32,6 +32,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     corpus: Corpus | None = None  # requests of all sources of this run
     benign: Sequence[Corpus] = ()
     classes: Mapping[str, int]
+    documents: tuple[int, ...] = ()  # of each exploit: the ordinal of its document
 
 
 def identity(request: Request) -> tuple[bytes, bytes, bytes]:

@@ -39,6 +39,9 @@ def forge(
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
     again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge/--no-merge", help="One rule for all documents about a vulnerability.")
+    ] = True,
     background: Annotated[
         Path | None, typer.Option(help="Table made by 'background build' instead of the one that ships.")
     ] = None,
@@ -67,7 +70,7 @@ def forge(
     with term.progress(quiet=quiet) as progress:
         outcomes = run(
             paths, settings.out, summary, progress,
-            benign=settings.benign, background=settings.background, jobs=settings.jobs, again=again,
+            benign=settings.benign, background=settings.background, jobs=settings.jobs, again=again, merge=merge,
         )  # fmt: skip
         kept = _show_lines(outcomes) if format is Format.ndjson else list(outcomes)
     if format is Format.json:
@@ -141,6 +144,7 @@ def one_text(outcome: "Outcome", summary: "ForgeSummary") -> list[str]:
     return [
         f"{term.paint(shown.rule.id, 'green')}  {title}{again}",
         f"  {term.visible(shown.sentence)}",
+        *([f"  {term.visible(term.shorten(outcome.detail, 300))}"] if outcome.detail else []),
         f"  It passed every check and is in {term.visible(str(folder))}: rule.json, tests.yaml, evidence.json.",
     ]
 

@@ -1,6 +1,8 @@
 """A rule being made: arms of facets, one arm per shape of exploit, and the tree they spell."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import msgspec
 
@@ -20,6 +22,7 @@ class Arm(msgspec.Struct, frozen=True):
 
     poc: int  # ordinal of that request among the advisory's exploit requests
     facets: tuple[Facet, ...]
+    others: tuple[int, ...] = ()  # requests of other documents that it was made for as well
 
     @property
     def bits(self) -> float:
@@ -30,16 +33,21 @@ class Arm(msgspec.Struct, frozen=True):
             seen.add(facet.kind)
         return total
 
+    @property
+    def made_for(self) -> tuple[int, ...]:
+        """Ordinals of the exploit requests it was made for."""
+        return (self.poc, *self.others)
+
     def with_facet(self, facet: Facet) -> "Arm":
         """Add `facet`, replacing another endpoint where it is one, and what it implies."""
         kept = tuple(f for f in self.facets if not (facet.kind == "endpoint" == f.kind) and f.tree != facet.tree)
         if facet.kind == "payload":
             kept = tuple(f for f in kept if f.kind != "anywhere")  # says less about the same payload
-        return Arm(self.poc, without_implied((*kept, facet)))
+        return Arm(self.poc, without_implied((*kept, facet)), self.others)
 
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
-        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree), self.others)
 
 
 @lru_cache(maxsize=4_096)
@@ -112,17 +120,32 @@ def arm_tree(arm: Arm) -> Tree:
 
 def draft_tree(draft: Draft) -> Tree:
     """Spell the draft; arms that differ in one facet only share the rest."""
-    merged = _merge([ordered(arm.facets) for arm in draft.arms])
-    trees = tuple(_spell(arm) for arm in merged)
+    return shapes_tree(shapes_of(draft))
+
+
+Slot: TypeAlias = tuple[Facet, ...]  # alternatives at one place of a merged arm
+Shape: TypeAlias = tuple[Slot, ...]  # a merged arm: every slot has to hold
+
+
+def shapes_of(draft: Draft) -> list[Shape]:
+    """Return the merged arms of the draft: what the rule says, each an alternative of the others."""
+    return _merge([ordered(arm.facets) for arm in draft.arms])
+
+
+def shapes_tree(shapes: Sequence[Shape]) -> Tree:
+    """Spell merged arms."""
+    trees = tuple(_spell(shape) for shape in shapes)
     return trees[0] if len(trees) == 1 else AnyOf(trees)
 
 
-Slot = tuple[Facet, ...]  # alternatives at one place of a merged arm
+def slot_tree(slot: Slot) -> Tree:
+    """Spell one slot."""
+    return slot[0].tree if len(slot) == 1 else _alternatives(slot)
 
 
-def _merge(arms: list[tuple[Facet, ...]]) -> list[tuple[Slot, ...]]:
+def _merge(arms: list[tuple[Facet, ...]]) -> list[Shape]:
     """Join arms that are equal but for one facet of the same kind (repeatedly, in order)."""
-    slots: list[tuple[Slot, ...]] = []
+    slots: list[Shape] = []
     for arm in arms:
         new = tuple((facet,) for facet in arm)
         for index, old in enumerate(slots):
@@ -135,7 +158,7 @@ def _merge(arms: list[tuple[Facet, ...]]) -> list[tuple[Slot, ...]]:
     return slots
 
 
-def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] | None:
+def _join(left: Shape, right: Shape) -> Shape | None:
     if len(left) != len(right):
         return None
     differ = [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
@@ -150,8 +173,8 @@ def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] |
     return (*left[:at], slot, *left[at + 1 :])
 
 
-def _spell(slots: tuple[Slot, ...]) -> Tree:
-    trees = [slot[0].tree if len(slot) == 1 else _alternatives(slot) for slot in slots]
+def _spell(slots: Shape) -> Tree:
+    trees = [slot_tree(slot) for slot in slots]
     return trees[0] if len(trees) == 1 else AllOf(tuple(trees))
 
 

@@ -82,13 +82,16 @@ def _suffix(segments: list[bytes], background: Background) -> Facet:
                  len(segments))  # fmt: skip
 
 
-def _bits(segments: list[bytes], background: Background) -> float:
+def bits_of_segments(segments: list[bytes], background: Background) -> float:
     """Surprise of a run of segments: its rarest member or pair, plus a little for each further one."""
     single = [min(background.bits("segment", segment), 4.0 if is_generic(segment) else 40.0) for segment in segments]
     pairs = [background.bits("tail", a + b"/" + b) for a, b in pairwise(segments)]
     generic_only = all(is_generic(segment) for segment in segments)
     best = max(single + ([] if generic_only else [min(pair, sum(single)) for pair in pairs]))
     return best + (len(segments) - 1)
+
+
+_bits = bits_of_segments
 
 
 def _path_is_payload(anatomy: Anatomy) -> bool:

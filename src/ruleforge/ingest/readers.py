@@ -68,7 +68,7 @@ def read_advisory(file: Path) -> Advisory | InputError:
         if not file.is_file():
             return InputError("no such file or folder", where=where, hint="check the path", code="RF217")
         ending = file.suffix.lower()
-        candidates = [reader for _, reader in READERS.items() if ending in reader.endings]
+        candidates = [(name, reader) for name, reader in READERS.items() if ending in reader.endings]
         if not candidates:
             endings = sorted({each for _, reader in READERS.items() for each in reader.endings})
             hint = "read are " + ", ".join(endings)
@@ -77,9 +77,9 @@ def read_advisory(file: Path) -> Advisory | InputError:
         if size > MAX_FILE_BYTES:
             return InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
         data = file.read_bytes()
-        for reader in candidates:
+        for name, reader in candidates:
             if reader.recognise(data[:HEAD_BYTES]):
-                return reader.read(data, where)
+                return msgspec.structs.replace(reader.read(data, where), format=name)
         return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
     except InputError as error:
         return error

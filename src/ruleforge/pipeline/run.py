@@ -20,7 +20,9 @@ from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
+from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
+from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
@@ -40,6 +42,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     background: Background | None = None  # None: the table that ships
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
+    merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -48,6 +51,7 @@ class _Work(msgspec.Struct, frozen=True):
     advisory: Advisory
     folder: str
     key: str
+    documents: tuple[Advisory, ...] = ()  # what the advisory was merged from, in the order of its sources
 
 
 # Set before the pool forks, read by its processes: indexes are shared through the page cache, never pickled.
@@ -57,11 +61,12 @@ _SHARED: dict[str, Any] = {}
 def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
     """Forge everything below `paths`; yield one outcome per advisory (or unreadable file), in the order of the files.
 
-    Every input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
+    Documents about one vulnerability are one advisory; its outcome stands in the place of the first of them. Every
+    input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
     """
     jobs = options.jobs or multiprocessing.cpu_count()
     files = list(list_files(paths))
-    works = _name(list(read_sources(files, jobs, progress)))
+    works = _name(list(read_sources(files, jobs, progress)), together=options.merge)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
     state = State.beside(options.out)
@@ -95,22 +100,39 @@ def _read(file: Path) -> Advisory | InputError:
         return InputError(told, where=str(file), code="RF299")
 
 
-def _name(read: Sequence[tuple[str, Advisory | InputError]]) -> list[_Work | tuple[str, InputError]]:
-    """Give each advisory a folder of its own; a second source of the same id gets a number."""
+def _name(
+    read: Sequence[tuple[str, Advisory | InputError]], *, together: bool = True
+) -> list[_Work | tuple[str, InputError]]:
+    """Merge what belongs together, and give each advisory a folder of its own; a second one of an id gets a number.
+
+    Which one gets the number depends on the documents, not on the order of the files.
+    """
+    found = [document for _, document in read if isinstance(document, Advisory)]
+    groups = group(found) if together else [(document,) for document in found]
+    works = {id(documents[0]): _Work(merge(documents), "", "", documents) for documents in groups}
+    first = {id(document): id(documents[0]) for documents in groups for document in documents}
     taken: set[str] = set()
-    works: list[_Work | tuple[str, InputError]] = []
-    for source, found in read:
-        if not isinstance(found, Advisory):
-            works.append((source, found))
-            continue
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.id).strip(".-")[:100] or "unnamed"
-        name, number = plain, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{plain}-{number}"
-        taken.add(name.lower())
-        works.append(_Work(msgspec.structs.replace(found, id=name), name, ""))
-    return works
+    for key, work in sorted(works.items(), key=lambda item: (len(item[1].documents) < 2, precedence(item[1].advisory))):
+        folder = _folder(work.advisory.id, taken)
+        works[key] = _Work(msgspec.structs.replace(work.advisory, id=folder), folder, "", work.documents)
+    placed: dict[int | str, _Work | tuple[str, InputError]] = {}
+    for source, document in read:
+        if isinstance(document, Advisory):
+            placed.setdefault(first[id(document)], works[first[id(document)]])
+        else:
+            placed[source] = (source, document)
+    return list(placed.values())
+
+
+def _folder(name: str, taken: set[str]) -> str:
+    """Spell a name as a folder that no other advisory of the run has."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:100] or "unnamed"
+    folder, number = plain, 1
+    while folder.lower() in taken:
+        number += 1
+        folder = f"{plain}-{number}"
+    taken.add(folder.lower())
+    return folder
 
 
 def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, progress: Progress) -> Ground:
@@ -168,9 +190,8 @@ def _forge_all(
     for work in works:
         if not isinstance(work, _Work):
             continue
-        keyed = _Work(
-            work.advisory, work.folder, hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest()
-        )
+        key = hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest()
+        keyed = msgspec.structs.replace(work, key=key)
         old = known.get(work.folder)
         if old and old[0] == keyed.key and _papers_fit(options.out / work.folder, old[1]):
             ready[work.folder] = msgspec.convert(old[1], Outcome)
@@ -241,7 +262,10 @@ def _forge_one(work: _Work) -> Outcome:
     ground: Ground = _SHARED["ground"]
     folder: Path = _SHARED["out"] / work.folder
     try:
-        forged = forge_advisory(work.advisory, ground)
+        if len(work.documents) > 1:
+            forged = forge_documents(work.advisory, work.documents, ground)
+        else:
+            forged = forge_advisory(work.advisory, ground)
         outcome = forged.outcome
         if outcome.outcome == "rule":
             write_papers(forged, ground, folder)
