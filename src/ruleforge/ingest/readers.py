@@ -11,6 +11,7 @@ from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.ingest import captures
 from ruleforge.ingest.afrog import is_poc, read_poc
+from ruleforge.ingest.crowdsec import is_patch, read_patch
 from ruleforge.ingest.nuclei import read_nuclei
 from ruleforge.records.advisory import Advisory
 
@@ -34,6 +35,7 @@ READERS = Registry[Reader]("advisory format")
 # Asked in this order: the first whose ending fits and that recognises the file reads it. The last of an ending takes
 # what is left, so that a broken file gets the error of the most likely format.
 READERS.put("afrog", Reader("PoC files of afrog and xray", (".yaml", ".yml"), is_poc, read_poc))
+READERS.put("crowdsec", Reader("virtual-patch rules of CrowdSec", (".yaml", ".yml"), is_patch, read_patch))
 for _name, _meaning, _endings, _recognise, _read in (
     ("har", "what a browser recorded", (".har",), captures.is_har_file, captures.read_har_file),
     ("burp", "Burp Suite's XML export", (".xml",), captures.is_burp_file, captures.read_burp_file),
