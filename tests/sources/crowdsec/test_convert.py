@@ -126,4 +126,8 @@ def test_hostile_rules_are_refused():
     for data in (patch(nested), patch(*[condition()] * (MAX_CONDITIONS + 1)), b"rules: {}", b"- 1", b"\xff"):
         with pytest.raises(InputError, match="RF21"):
             parse_patch(data)
+    many = condition(variables=["a"] * 200) | {"zones": ["ARGS"] * 200}
+    with pytest.raises(InputError, match="RF213"):
+        parse_patch(patch(many))
+    assert "300000 characters" in convert(condition(kind="regex", value="[" * 300_000)).losses[0]
     assert parse_patch(patch("x", {"zones": ["ARGS"]}, {"and": []})).rules == ()

@@ -1,6 +1,6 @@
 """Every concrete request a PoC sends: rules in the order of its expression, variables and payload rows filled in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
@@ -13,7 +13,8 @@ from ruleforge.sources.nuclei.expand import payload_rows
 from ruleforge.sources.nuclei.raw_request import Draft, Filler, draft_of_path, draft_of_raw
 from ruleforge.sources.nuclei.template import HttpBlock
 
-MAX_ROWS = 64
+MAX_ROWS = 64  # sets of variables
+MAX_VALUES = 2_000  # variables of all sets together
 MAX_REQUESTS = 1_000
 MAX_TOTAL_BYTES = 16 * 1024 * 1024
 _HTTP = frozenset({"http", "https", ""})
@@ -44,15 +45,16 @@ class _Expander:
         if unused:
             self.problems.append(f"rules that the expression does not use are left out: {', '.join(unused[:10])}"[:500])
         rows = self.poc.rows or ((),)
-        if len(rows) > MAX_ROWS:
-            self.problems.append(f"only {MAX_ROWS} of {len(rows)} sets of variables are used")
-        for row in rows[:MAX_ROWS]:
+        most = min(MAX_ROWS, max(1, MAX_VALUES // (len(self.poc.variables) + len(rows[0]) + 1)))
+        if len(rows) > most:
+            self.problems.append(f"only {most} of {len(rows)} sets of variables are used")
+        for row in rows[:most]:
             self._row(alternatives, row)
         return self._findings()
 
     def _row(self, alternatives: list[list[str]], row: tuple[tuple[str, str], ...]) -> None:
+        variables = self._variables(row)
         for block, names in enumerate(alternatives):
-            variables = self._variables(row)
             for step, name in enumerate(names):
                 for sent in self._rule(self.rules[name], variables):
                     if len(self.found) >= MAX_REQUESTS or self.bytes_left < 0:
@@ -82,14 +84,14 @@ class _Expander:
             attack=rule.payload_mode,
             redirects=rule.redirects,
         )
+        checks = (*flatten_checks(rule.expression, variables), *(f"extractor-internal:{name}" for name in rule.output))
         for row in payload_rows(block)[0]:
-            yield from self._requests(rule, block, variables, row)
+            variables.put(row)
+            for draft in self._drafts(rule, block, variables):
+                yield _finished(rule, draft, checks, tuple(variables.notes))
         variables.expect(list(rule.output))
 
-    def _requests(
-        self, rule: Rule, block: HttpBlock, variables: Variables, row: Mapping[str, str]
-    ) -> Iterator[FoundRequest]:
-        variables.put(row)
+    def _drafts(self, rule: Rule, block: HttpBlock, variables: Variables) -> Iterator[Draft]:
         texts = [rule.raw] if rule.raw else list(rule.paths)
         if not texts:
             self.problems.append(f"rules.{rule.name}: it has neither path nor raw request, left out")
@@ -101,19 +103,7 @@ class _Expander:
                 self.problems.append(f"rules.{rule.name}: {error.what}")
                 continue
             if draft is not None:
-                yield self._finished(rule, draft, variables)
-
-    @staticmethod
-    def _finished(rule: Rule, draft: Draft, variables: Variables) -> FoundRequest:
-        notes = tuple(variables.notes)
-        checks = flatten_checks(rule.expression, variables)
-        return FoundRequest(
-            request=msgspec.structs.replace(draft.request(), source="afrog"),
-            origin=f"rules.{rule.name}",
-            standins=draft.standins(),
-            matchers=(*checks, *(f"extractor-internal:{name}" for name in rule.output)),
-            notes=(*draft.notes, *notes),
-        )
+                yield draft
 
     def _findings(self) -> Findings:
         poc = self.poc
@@ -134,6 +124,16 @@ class _Expander:
 
 def _draft(block: HttpBlock, text: str, variables: Filler, *, is_raw: bool) -> Draft | None:
     return draft_of_raw(block, text, variables) if is_raw else draft_of_path(block, text.strip(), variables)
+
+
+def _finished(rule: Rule, draft: Draft, checks: tuple[str, ...], notes: tuple[str, ...]) -> FoundRequest:
+    return FoundRequest(
+        request=msgspec.structs.replace(draft.request(), source="afrog"),
+        origin=f"rules.{rule.name}",
+        standins=draft.standins(),
+        matchers=checks,
+        notes=(*draft.notes, *notes),
+    )
 
 
 def _same(one: FoundRequest, other: FoundRequest) -> bool:

@@ -119,7 +119,9 @@ class _Parser:
         raw = "r" in prefix or quote == "`"
         end = start
         while (end := self.text.find(quote, end)) >= 0:
-            slashes = len(self.text[start:end]) - len(self.text[start:end].rstrip("\\"))
+            slashes = 0
+            while end - slashes > start and self.text[end - slashes - 1] == "\\":
+                slashes += 1
             if raw or slashes % 2 == 0:
                 break
             end += 1

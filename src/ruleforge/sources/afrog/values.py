@@ -26,7 +26,8 @@ from ruleforge.sources.nuclei.text import Text as Marked
 from ruleforge.sources.nuclei.text import glue, whole
 from ruleforge.sources.nuclei.values import Amount, Value, as_count, as_number, as_text, join_texts
 
-MAX_CALLS = 10_000  # of one PoC
+MAX_STEPS = 10_000  # of all expressions of one set of variables
+MAX_WORK = 16 * 1024 * 1024  # bytes they may make
 
 _MARKER = re.compile(r"\{\{\s{0,8}([A-Za-z_][\w.]{0,100})\s{0,8}\}\}")
 _HOST = Marked(TARGET_HOST, whole(TARGET_HOST))
@@ -89,7 +90,8 @@ class Variables:
         self.notes: list[str] = []
         self._values: dict[str, Worth] = {"oob": Callback(self.standins.host())}
         self._dynamic: set[str] = set()
-        self._calls = 0
+        self._steps_left = MAX_STEPS
+        self._work_left = MAX_WORK
 
     def set(self, name: str, text: str) -> None:
         """Evaluate one variable; a text that is no expression is worth itself."""
@@ -142,8 +144,8 @@ class Variables:
         Raises:
             InputError: too much work, or a value too large (RF216).
         """
-        self._calls += 1
-        if self._calls > MAX_CALLS:
+        self._steps_left -= 1
+        if self._steps_left < 0 or self._work_left < 0:
             raise InputError("the expressions take too much work", hint="simplify them", code="RF216")
         match node:
             case Text(value):
@@ -153,9 +155,14 @@ class Variables:
             case Name() | Member() | Index():
                 return self._looked_up(node)
             case Call():
-                return self._call(node)
+                return self._counted(self._call(node))
             case Operation():
-                return self._operation(node)
+                return self._counted(self._operation(node))
+
+    def _counted(self, value: Worth) -> Worth:
+        if isinstance(value, Marked):
+            self._work_left -= len(value.data)
+        return value
 
     def text(self, node: Node) -> Marked:
         """Evaluate to text."""

@@ -9,7 +9,7 @@ import re
 import msgspec
 
 from ruleforge.errors import RuleError
-from ruleforge.rules.patterns import compile_pattern
+from ruleforge.rules.patterns import MAX_PATTERN_BYTES, compile_pattern
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some, Tree, Value
 from ruleforge.sources.crowdsec.document import Both, Either, Match, VirtualPatch
 from ruleforge.sources.crowdsec.document import Tree as Foreign
@@ -229,6 +229,8 @@ def _name_is(name: Name) -> Condition:
 
 def _pattern(text: str) -> bytes:
     r"""The pattern in our dialect: `$` is `\z`, and `.` matches line feeds, as in Coraza."""
+    if len(text) > MAX_PATTERN_BYTES:
+        raise _LossError(f"a pattern of {len(text)} characters")
     changed = _DOLLAR.sub(lambda found: r"\z" if found[0] == "$" else found[0], text)
     dotall = "(?s)" if "." in text else ""
     return (dotall + changed).encode("utf-8", "surrogatepass")

@@ -7,7 +7,7 @@ import msgspec
 from ruleforge.errors import InputError
 from ruleforge.sources.bounded_yaml import Node, load_yaml
 
-MAX_CONDITIONS = 500
+MAX_CONDITIONS = 500  # counted for each zone and variable
 MAX_DEPTH = 12
 
 
@@ -122,18 +122,19 @@ class _Reader:
 
     def _match(self, node: "dict[str, Node]") -> Match | None:
         match = node.get("match")
-        self._conditions += 1
+        zones, variables = _texts(node.get("zones")), _texts(node.get("variables"))
+        self._conditions += max(1, len(zones)) * max(1, len(variables))
         if self._conditions > MAX_CONDITIONS:
             hint = "split the rule"
             raise InputError(f"more than {MAX_CONDITIONS} conditions", where=self.where, hint=hint, code="RF213")
-        if not isinstance(match, dict) or not _texts(node.get("zones")):
+        if not isinstance(match, dict) or not zones:
             self.problems.append("a condition without `zones` or `match` is left out")
             return None
         return Match(
-            zones=tuple(zone.strip().upper() for zone in _texts(node.get("zones"))),
+            zones=tuple(zone.strip().upper() for zone in zones),
             type=_text(match.get("type")).strip(),
             value=_text(match.get("value")),
-            variables=_texts(node.get("variables")),
+            variables=variables,
             transforms=tuple(each.strip().lower() for each in _texts(node.get("transform"))),
             negated=_text(match.get("not")).strip().lower() == "true",
         )
