@@ -63,6 +63,21 @@ def test_a_test_is_read_as_a_template_with_the_cve_of_its_name(tmp_path):
     assert skipped.code == "RF218"
 
 
+def test_what_the_rule_leaves_open_is_a_standin_and_names_keep_their_spelling():
+    rule = {"and": [part("URI", "/plum/api/"), part("ARGS", "tree"), part("ARGS", "x;y", variables=["seedName"])]}
+    (poc,) = read_patch(yaml.safe_dump({"name": "x", "rules": [rule]}).encode(), "x.yaml").requests
+    target = poc.request.target
+    for standin in (b"rfqhead", b"rfqtail", b"rfqname"):
+        assert standin in target
+        assert standin in poc.standins
+    assert target.startswith(b"/plum/api/rfqtail?")
+    assert b"seedName=rfqheadx%3Byrfqtail" in target
+
+
+def part(zone, value, **keys):
+    return {"zones": [zone], "match": {"type": "contains", "value": value}} | keys
+
+
 ZONES = st.sampled_from(
     ["URI", "ARGS", "BODY_ARGS", "HEADERS", "COOKIES", "METHOD", "RAW_BODY", "FILENAMES", "ARGS_NAMES", "HEADERS_NAMES"]
 )

@@ -1,6 +1,8 @@
 """Reads CrowdSec's virtual-patch rules: a rule holds no request, so one that satisfies it is made."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -9,7 +11,7 @@ from ruleforge.errors import InputError, RuleError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.ingest.assemble import assemble
-from ruleforge.ingest.synthesis import synthesise
+from ruleforge.ingest.synthesis import STANDINS, synthesise
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import latest_version
 from ruleforge.rules.tree import Rule, Tree, conditions_of
@@ -42,12 +44,13 @@ def read_patch(data: bytes, where: str) -> Advisory:
         raise InputError("skipped: the settings of a test hold no request", where=where, hint=hint, code=SKIPPED)
     patch = parse_patch(data, where)
     converted = convert_patch(patch)
-    request = None if converted.tree is None else satisfying_request(converted.tree)
+    spelling = {name.lower().encode(): name.encode() for name in patch.variables()}
+    request = None if converted.tree is None else satisfying_request(converted.tree, spelling)
     problems = [*patch.problems, *(f"the rule could not be read exactly: {loss}" for loss in converted.losses)]
     if request is None:
         problems.append("no request could be made that satisfies the rule")
     found = Findings(
-        requests=() if request is None else (_found(request),),
+        requests=() if request is None else (_found(request, converted.tree),),
         problems=tuple(problems),
         id=next(iter(patch.cves), patch.name.rpartition("/")[2]),
         cves=(*patch.cves, patch.name),
@@ -67,22 +70,26 @@ def rule_of_tree(tree: Tree, name: str = "converted") -> Rule:
     return Rule(id=name, when=tree, classes=tuple((each, latest_version(each)) for each in sorted(used)))
 
 
-def satisfying_request(tree: Tree) -> Request | None:
+def satisfying_request(tree: Tree, spelling: Mapping[bytes, bytes] = MappingProxyType({})) -> Request | None:
     """A request for which `tree` holds, as the reference evaluator says; None where none was found.
 
-    A tree that is no valid rule has none, either.
+    A tree that is no valid rule has none, either. `spelling`: lower-case name → how its author wrote it.
     """
     try:
         compiled = compile_rule(rule_of_tree(tree))
     except RuleError:
         return None
-    return next((each for each in synthesise(tree) if compiled.ask(HttpView(each)) is True), None)
+    return next((each for each in synthesise(tree, spelling) if compiled.ask(HttpView(each)) is True), None)
 
 
-def _found(request: Request) -> FoundRequest:
+def _found(request: Request, tree: Tree | None) -> FoundRequest:
+    folded = tree is not None and any("lower" in condition.transforms for condition in conditions_of(tree))
     return FoundRequest(
         request=msgspec.structs.replace(request, source="crowdsec"),
         origin="rules",
-        standins=(b"target.example",),
-        notes=("synthesised: the source is a rule, and this request was made to satisfy it",),
+        standins=(b"target.example", *STANDINS),
+        notes=(
+            "synthesised: the source is a rule, and this request was made to satisfy it",
+            *(("the rule folds case, so the case of texts in a real request is not known",) if folded else ()),
+        ),
     )

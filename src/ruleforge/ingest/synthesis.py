@@ -4,8 +4,9 @@ import base64
 import json
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice, product
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,18 +23,27 @@ _SAMPLES = {
     b"traversal": b"../../../../etc/passwd",
     b"command_injection": b"1;cat /etc/passwd",
 }
+_HEAD, _TAIL, _NAME = b"rfqhead", b"rfqtail", b"rfqname"
+STANDINS = (_HEAD, _TAIL, _NAME)
+_PADDED = frozenset({"query_args", "form_args", "json", "headers", "cookies", "body", "multipart"})
 _CANDIDATES = b"a1/.<'\"; $|&=-_:,A{[(`%\n"
 _ESCAPES = {"d": "1", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a", "n": "\n", "r": "\r", "t": "\t"}
 _NOTHING = frozenset("bBAz")
 
 
-def synthesise(tree: Tree) -> Iterator[Request]:
+def synthesise(tree: Tree, spelling: Mapping[bytes, bytes] = MappingProxyType({})) -> Iterator[Request]:
     """Make requests that should satisfy `tree`, the likeliest first; the caller asks an evaluator which do.
 
-    Negations are left to chance. At most 64 requests.
+    Negations are left to chance. Where the tree leaves open what stands around a text, or how a name is called, one of
+    STANDINS stands there, if the tree lets it.
+
+    Args:
+        tree: what must hold.
+        spelling: lower-case name → how its author wrote it.
     """
     for wanted in islice(_ways(tree, 0), MAX_TRIES):
-        yield _Parts(wanted).request()
+        yield _Parts(wanted, spelling, padded=True).request()
+        yield _Parts(wanted, spelling, padded=False).request()
 
 
 # One condition, with the place of the `some` around it ("" outside) and a number that is its own for each `some`.
@@ -72,13 +82,14 @@ class _Element(msgspec.Struct):
 class _Parts:
     """The parts of a request, gathered from conditions."""
 
-    def __init__(self, wanted: list[_Wanted]) -> None:
+    def __init__(self, wanted: list[_Wanted], spelling: Mapping[bytes, bytes], *, padded: bool) -> None:
+        self.spelling, self.padded = spelling, padded
         self.places: dict[str, dict[object, _Element]] = {}
         for condition, place, group in wanted:
             if place:
                 self._inside(condition, place, group)
             else:
-                name = None if condition.name is None else _name_text(condition.name)
+                name = None if condition.name is None else self._spelt(condition.name)
                 self._element(condition.field, name, name).conditions.append(condition)
 
     def _element(self, place: str, key: object, name: bytes | None) -> _Element:
@@ -120,7 +131,7 @@ class _Parts:
         if "multipart" in self.places:
             fields = [*self.places["multipart"].values()]
             extra = [_part(name, value, b"") for name, value in self._pairs("form_args")]
-            parts = [_part(_named(each), _text_for(each.conditions), _file(each)) for each in fields]
+            parts = [_part(self._named(each), self._text(each.conditions, "multipart"), _file(each)) for each in fields]
             return b"multipart/form-data; boundary=rfboundary", b"".join([*parts, *extra]) + b"--rfboundary--\r\n"
         if "form_args" in self.places:
             pairs = self._pairs("form_args")
@@ -129,16 +140,36 @@ class _Parts:
 
     def _value(self, place: str) -> bytes:
         conditions = [each for element in self.places.get(place, {}).values() for each in element.conditions]
-        return _text_for(conditions) if conditions else b""
+        return self._text(conditions, place) if conditions else b""
 
     def _pairs(self, place: str) -> list[tuple[bytes, bytes]]:
-        return [(_named(each), _text_for(each.conditions)) for each in self.places.get(place, {}).values()]
+        return [(self._named(each), self._text(each.conditions, place)) for each in self.places.get(place, {}).values()]
+
+    def _named(self, element: _Element) -> bytes:
+        if element.names:
+            name = _text_for(element.names)
+            return self.spelling.get(name, name)
+        return element.name if element.name is not None else _NAME
+
+    def _spelt(self, name: Name) -> bytes:
+        return _name_text(name) if name.how == "regex" else self.spelling.get(name.text, name.text)
+
+    def _text(self, conditions: list[Condition], place: str) -> bytes:
+        """A text for all conditions, with stand-ins where they let something stand around it."""
+        if not conditions:
+            return _TAIL
+        text, asked = _text_for(conditions), {each.op for each in conditions}
+        if asked <= {"present", "absent"}:
+            return _TAIL
+        if not self.padded or asked & {"equals", "in", "ends_with"}:
+            return text
+        if place in _PADDED and asked == {"contains"} and all(_keeps_text(each) for each in conditions):
+            return _HEAD + text + _TAIL
+        return text + _TAIL if text.endswith(b"/") else text
 
 
-def _named(element: _Element) -> bytes:
-    if element.names:
-        return _text_for(element.names)
-    return element.name if element.name is not None else b"a"
+def _keeps_text(condition: Condition) -> bool:
+    return not {"base64_decode", "hex_decode"} & set(condition.transforms)
 
 
 def _file(element: _Element) -> bytes:

@@ -50,6 +50,16 @@ class VirtualPatch(msgspec.Struct, frozen=True, kw_only=True):
     attack: tuple[str, ...] = ()  # ATT&CK technique ids
     problems: tuple[str, ...] = ()
 
+    def variables(self) -> tuple[str, ...]:
+        """The names that conditions read, as they are written; patterns too."""
+        return tuple(dict.fromkeys(name for tree in self.rules for name in _variables(tree)))
+
+
+def _variables(tree: Tree) -> list[str]:
+    if isinstance(tree, Match):
+        return list(tree.variables)
+    return [name for part in tree.parts for name in _variables(part)]
+
 
 def parse_patch(data: bytes, where: str = "") -> VirtualPatch:
     """Read a rule from the bytes of its file.
