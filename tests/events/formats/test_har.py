@@ -102,6 +102,14 @@ def test_a_lone_surrogate_is_kept():
     assert read(data)[0].body == b"\xed\xa0\x80"
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 400, b"0", b"null", b"404.0"])
+@pytest.mark.parametrize("method", [b"GET", b"\\ud800"])
+def test_odd_numbers_are_no_status(number, method):
+    data = har(entry(method="MARK")).replace(b"404", number).replace(b"MARK", method)
+    (item,) = read(data)
+    assert isinstance(item, InputError) or item.status == (404 if number == b"404.0" else None)
+
+
 def test_a_har_is_told_from_json_lines(tmp_path):
     path = tmp_path / "unnamed"
     assert detect_format(path, b'\xef\xbb\xbf\n{ "log" : {') == "har"

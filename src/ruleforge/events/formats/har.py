@@ -191,8 +191,8 @@ def _body(sent: _Sent) -> bytes | None:
 
 
 def _status(answer: _Answer | None) -> int | None:
-    status = int(answer.status or 0) if answer is not None else 0
-    return status if 100 <= status <= 999 else None
+    status = answer.status if answer is not None else None
+    return int(status) if status is not None and 100 <= status <= 999 else None
 
 
 def _bytes(text: str) -> bytes:
