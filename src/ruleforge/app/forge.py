@@ -48,6 +48,9 @@ def forge(
     progress: Progress = lambda *_: None,
     *,
     benign: Sequence[Path] = (),
+    sensors: Sequence[Path] = (),
+    mixed: Sequence[Path] = (),
+    known_bad: Sequence[Path] = (),
     background: Path | None = None,
     jobs: int = 0,
     again: bool = False,
@@ -61,6 +64,9 @@ def forge(
         summary: filled while the outcomes are read.
         progress: told (stage, done, of).
         benign: request files of ordinary traffic.
+        sensors: logs that only receive attacks, such as those of honeypots.
+        mixed: logs of a site, with visitors and attackers.
+        known_bad: lists of addresses with a bad name.
         background: a table made by `background_build`; None: the one that ships.
         jobs: processes; 0: one per core.
         again: forge unchanged sources, too.
@@ -68,17 +74,20 @@ def forge(
 
     Raises:
         UsageError: a path does not exist (RF117).
-        InputError: the background table cannot be read (RF240).
+        InputError: the background table (RF240) or a list of addresses (RF226 to RF228) cannot be read.
         OutsideError: a benign file cannot be opened (RF501).
     """
     started = clock()
     summary.out = str(out)
-    for path in (*paths, *benign, *((background,) if background else ())):
+    for path in (*paths, *benign, *sensors, *mixed, *known_bad, *((background,) if background else ())):
         if not path.exists():
             raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
     options = RunOptions(
         out=out,
         benign=tuple(benign),
+        sensors=tuple(sensors),
+        mixed=tuple(mixed),
+        known_bad=tuple(known_bad),
         background=None if background is None else load_background(background),
         jobs=jobs,
         again=again,

@@ -37,6 +37,15 @@ def forge(
     benign: Annotated[
         list[Path] | None, typer.Option(help="Ordinary traffic a rule must be silent on; may be repeated.")
     ] = None,
+    sensor: Annotated[
+        list[Path] | None, typer.Option(help="Log that only receives attacks (honeypot); may be repeated.")
+    ] = None,
+    mixed: Annotated[
+        list[Path] | None, typer.Option(help="Log of a site with visitors and attackers; may be repeated.")
+    ] = None,
+    known_bad: Annotated[
+        list[Path] | None, typer.Option(help="List of addresses with a bad name; may be repeated.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
     again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
     background: Annotated[
@@ -67,7 +76,8 @@ def forge(
     with term.progress(quiet=quiet) as progress:
         outcomes = run(
             paths, settings.out, summary, progress,
-            benign=settings.benign, background=settings.background, jobs=settings.jobs, again=again,
+            benign=settings.benign, sensors=sensor or (), mixed=mixed or (), known_bad=known_bad or (),
+            background=settings.background, jobs=settings.jobs, again=again,
         )  # fmt: skip
         kept = _show_lines(outcomes) if format is Format.ndjson else list(outcomes)
     if format is Format.json:

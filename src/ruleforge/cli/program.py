@@ -18,6 +18,7 @@ from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
+from ruleforge.cli.sensing import sensor_check
 from ruleforge.cli.terminal import note
 from ruleforge.errors import OutsideError, RuleForgeError
 
@@ -125,6 +126,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
 }
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
+cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 
 

@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded request with what is known of it."""
 
     request: Request
-    kind: str  # "benign" | "exploit" | "setup" | "probe"
+    kind: str  # "benign" | "sensor" | "mixed" | "exploit" | "setup" | "probe"
     owner: str = ""  # advisory id; empty for traffic
     product: str = ""  # canonical product of the owner; empty: not named
 

@@ -17,6 +17,7 @@ from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule
+from ruleforge.validate.sensor import sensor_record
 
 ROLES_MOST = 200  # requests whose role is told in evidence.json
 PAPERS = ("rule.json", "tests.yaml", "evidence.json")
@@ -113,8 +114,14 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
             "corpus": _indexed(ground.corpus) if ground.corpus is not None else None,
             "benign": [_indexed(benign) for benign in ground.benign],
         },
+        **_sensor(rule, forged.evidence),
         "approximations": list(advisory.problems)[:20],
     }  # fmt: skip
+
+
+def _sensor(rule: Rule, evidence: Evidence | None) -> dict[str, Any]:
+    record = None if evidence is None else sensor_record(rule, evidence)
+    return {} if record is None else {"sensor": record}
 
 
 def _indexed(corpus: Corpus) -> dict[str, Any]:

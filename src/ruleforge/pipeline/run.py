@@ -14,6 +14,7 @@ import msgspec
 from ruleforge import __version__
 from ruleforge.background.table import Background, default_background
 from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
+from ruleforge.engine.sensor_logs import Kind, Sensors, gather_sensors, open_sensor_log
 from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_requests
@@ -25,6 +26,7 @@ from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.rules.classes import classes_digest
+from ruleforge.sources.reputation import load_reputation
 from ruleforge.store.state import State
 from ruleforge.validate.products import product_of
 
@@ -37,6 +39,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     out: Path
     benign: tuple[Path, ...] = ()  # request files of normal traffic
+    sensors: tuple[Path, ...] = ()  # logs that only receive attacks
+    mixed: tuple[Path, ...] = ()  # logs of a site: visitors and attackers
+    known_bad: tuple[Path, ...] = ()  # lists of addresses with a bad name
     background: Background | None = None  # None: the table that ships
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
@@ -119,7 +124,18 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
         build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
-    return Ground(background, Corpus(folder), tuple(benign))
+    return Ground(background, Corpus(folder), tuple(benign), _sensors(options, cache, jobs, progress))
+
+
+def _sensors(options: RunOptions, cache: Path, jobs: int, progress: Progress) -> Sensors | None:
+    logs = []
+    given: tuple[tuple[Kind, tuple[Path, ...]], ...] = (("sensor", options.sensors), ("mixed", options.mixed))
+    for kind, paths in given:
+        for path in paths:
+            corpus = benign_corpus(path, cache, jobs, progress, kind=kind)
+            folder = traffic_folder(path, cache, kind)
+            logs.append(open_sensor_log(corpus, folder, corpus.name.partition(" classes ")[0], kind))
+    return gather_sensors(logs, load_reputation(options.known_bad)) if logs else None
 
 
 def _source_rows(advisories: Sequence[Advisory]) -> Iterator[Row]:
@@ -129,23 +145,28 @@ def _source_rows(advisories: Sequence[Advisory]) -> Iterator[Row]:
             yield Row(request=poc.request, kind=poc.role, owner=advisory.id, product=product)
 
 
-def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
-    """Index a file of normal traffic, or open its index from an earlier run (by content)."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    name = f"{path.name} {digest} classes {classes_digest()}"
-    folder = cache / f"benign-{digest}"
+def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress, *, kind: str = "benign") -> Corpus:
+    """Index a file of traffic, or open its index from an earlier run (by content)."""
+    folder = traffic_folder(path, cache, kind)
+    name = f"{path.name} {folder.name.rpartition('-')[2]} classes {classes_digest()}"
     if not Corpus.current(folder, name):
-        build_corpus(_benign_rows(path, progress), folder, name=name, jobs=jobs)
+        build_corpus(_traffic_rows(path, kind, progress), folder, name=name, jobs=jobs)
     return Corpus(folder)
 
 
-def _benign_rows(path: Path, progress: Progress) -> Iterator[Row]:
+def traffic_folder(path: Path, cache: Path, kind: str) -> Path:
+    """Name the folder of the index of a file of traffic, by its content."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return cache / f"{kind}-{digest}"
+
+
+def _traffic_rows(path: Path, kind: str, progress: Progress) -> Iterator[Row]:
     for number, request in enumerate(read_requests(path), 1):
         if isinstance(request, Request):
             if number % 1000 == 0:
                 progress(f"index {path.name}", number, 0)
-            yield Row(request=request, kind="benign")
+            yield Row(request=request, kind=kind)
 
 
 def _forge_all(
@@ -195,6 +216,7 @@ def _forge_all(
 
 def _base_key(ground: Ground) -> str:
     parts = [code_digest(), str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
+    parts += [ground.sensors.name] if ground.sensors else []
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 
