@@ -54,6 +54,7 @@ def forge(
     background: Path | None = None,
     jobs: int = 0,
     again: bool = False,
+    history: Sequence[Path] = (),
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -70,6 +71,7 @@ def forge(
         background: a table made by `background_build`; None: the one that ships.
         jobs: processes; 0: one per core.
         again: forge unchanged sources, too.
+        history: stored traffic; what new rules would have done in it goes into their evidence.
         clock: seconds, for the summary only.
 
     Raises:
@@ -79,10 +81,47 @@ def forge(
     """
     started = clock()
     summary.out = str(out)
-    for path in (*paths, *benign, *sensors, *mixed, *known_bad, *((background,) if background else ())):
+    options = forge_options(
+        paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
+        jobs=jobs, again=again, history=history,
+    )  # fmt: skip
+    refused: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    before, asked = ({} if again else _stored(out)), []
+    for outcome in run(_without_output(paths, out), options, progress):
+        _count(outcome, summary, refused, failed)
+        asked.append(outcome.advisory)
+        summary.seconds = clock() - started
+        yield outcome
+    if history:
+        from ruleforge.app.backtests import backtest_forged
+
+        backtest_forged([out / name for name in asked if name], history, progress)
+    if before:
+        after = _stored(out)
+        summary.unchanged = sum(name in before and before[name] == after.get(name) for name in asked)
+    summary.seconds = clock() - started
+    summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
+
+
+def forge_options(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    benign: Sequence[Path] = (),
+    sensors: Sequence[Path] = (),
+    mixed: Sequence[Path] = (),
+    known_bad: Sequence[Path] = (),
+    background: Path | None = None,
+    jobs: int = 0,
+    again: bool = False,
+    history: Sequence[Path] = (),
+) -> RunOptions:
+    """Check that what is named exists, and put the options of a run together; see `forge`."""
+    for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
         if not path.exists():
             raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
-    options = RunOptions(
+    return RunOptions(
         out=out,
         benign=tuple(benign),
         sensors=tuple(sensors),
@@ -92,19 +131,6 @@ def forge(
         jobs=jobs,
         again=again,
     )
-    refused: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    before, asked = ({} if again else _stored(out)), []
-    for outcome in run(_without_output(paths, out), options, progress):
-        _count(outcome, summary, refused, failed)
-        asked.append(outcome.advisory)
-        summary.seconds = clock() - started
-        yield outcome
-    if before:
-        after = _stored(out)
-        summary.unchanged = sum(name in before and before[name] == after.get(name) for name in asked)
-    summary.seconds = clock() - started
-    summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
 
 
 def refusal_sentence(reason: str) -> str:

@@ -17,6 +17,7 @@ from ruleforge.sources.reputation import Reputation, load_reputation
 from ruleforge.validate.sensor import SensorCount, judge_count
 
 Progress = Callable[[str, int, int], None]
+CANNOT = "insufficient evidence: "
 ANSWERS = {True: "passed", False: "failed", None: "insufficient evidence"}
 
 
@@ -143,7 +144,7 @@ def _line(rule: Rule, tally: _Tally, seen: _Seen, reputation: Reputation | None,
     )  # fmt: skip
     verdict, share = judge_count(count), wilson(bad, len(tally.sources))
     return SensorLine(
-        rule=rule.id, answer=ANSWERS[verdict.passed], why=verdict.why, requests=tally.requests,
+        rule=rule.id, answer=ANSWERS[verdict.passed], why=verdict.why.removeprefix(CANNOT), requests=tally.requests,
         sources=len(tally.sources), known_bad=bad, known_bad_low=round(share.low, 4),
         known_bad_high=round(share.high, 4), without_address=tally.unknown,
     )  # fmt: skip

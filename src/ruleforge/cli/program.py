@@ -18,8 +18,9 @@ from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
-from ruleforge.cli.sensing import sensor_check
+from ruleforge.cli.sensing import backtest, sensor_check
 from ruleforge.cli.terminal import note
+from ruleforge.cli.watching import diff
 from ruleforge.errors import OutsideError, RuleForgeError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 and the number of the signal, as shells do
@@ -121,6 +122,8 @@ _COMMANDS: dict[Callable[..., None], str] = {
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",
     show: "One rule with its evidence and tests.",
+    diff: "How a rule differs from an earlier revision.",
+    backtest: "Since when would rules have fired.",
     doctor: "What is installed, what is missing, what is set.",
     demo: "All of it on our own examples.",
 }

@@ -13,7 +13,8 @@ MAX_ADDRESS_BYTES = 64  # a longer text is no address
 MAX_TIME_CHARS = 64
 _DAY = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}):(\d{2}):(\d{2})(?: ([+-])(\d{2})(\d{2}))?")
 _EPOCH = re.compile(r"\d{1,20}(?:\.\d{1,9})?")
-_MONTHS = {name: at for at, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: at for at, name in enumerate(_NAMES, 1)}
 _LATEST = 253_402_300_799.0  # the end of the year 9999
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138: no log means that
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from ruleforge import __version__
 from ruleforge.background.table import Background, default_background
 from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
+from ruleforge.engine.literals import Clause
 from ruleforge.engine.sensor_logs import Kind, Sensors, gather_sensors, open_sensor_log
 from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError
@@ -22,6 +23,8 @@ from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.forge import Ground, forge_advisory
+from ruleforge.pipeline.history import gave_up, read_revision
+from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
@@ -45,6 +48,17 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     background: Background | None = None  # None: the table that ships
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
+    incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
+
+
+Read: TypeAlias = Sequence[tuple[str, Advisory | InputError]]  # each source file with what was read from it
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """The outcome of one advisory, and what the corpus was asked meanwhile (None: it broke off)."""
+
+    outcome: Outcome
+    asked: bytes | None
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -65,11 +79,21 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
     Every input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
     """
     jobs = options.jobs or multiprocessing.cpu_count()
-    files = list(list_files(paths))
+    yield from forge_read(read_files(list(list_files(paths)), jobs, progress), options, progress)
+
+
+def read_files(files: Sequence[Path], jobs: int, progress: Progress = lambda *_: None) -> Read:
+    """Read source files on several processes, each into an advisory with roles or the reason why not."""
     read: list[tuple[str, Advisory | InputError]] = []
     for file, item in zip(files, spread(_read, files, jobs, chunk=16), strict=True):
         read.append((str(file), item or _died(str(file))))
         progress("read", len(read), len(files))
+    return read
+
+
+def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
+    """Forge what was read; see `run`."""
+    jobs = options.jobs or multiprocessing.cpu_count()
     works = _name(read)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
@@ -121,6 +145,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     folder = cache / "corpus"
     progress("index", 0, 1)
     if not Corpus.current(folder, name):
+        note_step(cache, folder, name, _source_rows(advisories))
         build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
@@ -178,44 +203,58 @@ def _forge_all(
     progress: Progress,
 ) -> Iterator[Outcome]:
     known = {} if options.again else state.known()
-    base = _base_key(ground)
+    cache, base = options.out / ".ruleforge", _base_key(ground)
+    increment = Increment(read_steps(cache)) if options.incremental else None
+    asked = state.asked() if increment else {}
+    stand: dict[str, str] = {}
     todo: list[_Work] = []
     ready: dict[str, Outcome] = {}
     for work in works:
         if not isinstance(work, _Work):
             continue
-        keyed = _Work(
-            work.advisory, work.folder, hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest()
-        )
+        key = Key.of(base, ground.corpus.name if ground.corpus else "", work.advisory.digest)
+        keyed = msgspec.structs.replace(work, key=key.text)
         old = known.get(work.folder)
-        if old and old[0] == keyed.key and _papers_fit(options.out / work.folder, old[1]):
+        if not old or not _papers_fit(options.out / work.folder, old[1]):
+            todo.append(keyed)
+        elif old[0] == key.text:
             ready[work.folder] = msgspec.convert(old[1], Outcome)
+        elif increment and (made := Key.read(old[0])) and increment.stands(made, key, asked.get(work.folder)):
+            ready[work.folder] = msgspec.convert(old[1], Outcome)
+            stand[work.folder] = key.text
         else:
             todo.append(keyed)
+    state.rekey(stand)
     _SHARED.update(ground=ground, out=options.out)
     results = zip(todo, spread(_forge_one, todo, jobs, chunk=4), strict=True)
-    batch: list[tuple[str, str, dict[str, Any]]] = []
+    batch: list[tuple[str, str, _Done]] = []
     try:
         for done, work in enumerate(works, 1):
             progress("forge", done, len(works))
             if not isinstance(work, _Work):
                 yield _unread(*work)
             elif work.folder in ready:
-                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources)
+                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources, changes=())
             else:
-                keyed, outcome = next(results)
-                outcome = outcome or _failed(work.advisory, _died(work.folder))
-                batch.append((work.folder, keyed.key, msgspec.to_builtins(outcome)))
+                keyed, found = next(results)
+                found = found or _Done(_failed(work.advisory, _died(work.folder)), None)
+                batch.append((work.folder, keyed.key, found))
                 if len(batch) >= 50:
-                    state.put(batch)
+                    _store(state, batch)
                     batch = []
-                yield outcome
+                yield found.outcome
+        clear_steps(cache)
     finally:
-        state.put(batch)
+        _store(state, batch)
+
+
+def _store(state: State, batch: Sequence[tuple[str, str, _Done]]) -> None:
+    done = [(folder, key, msgspec.to_builtins(found.outcome)) for folder, key, found in batch]
+    state.put(done, {folder: found.asked for folder, _, found in batch if found.asked is not None})
 
 
 def _base_key(ground: Ground) -> str:
-    parts = [code_digest(), str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
+    parts = [code_digest(), str(FORMAT), ground.background.name]
     parts += [ground.sensors.name] if ground.sensors else []
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
@@ -253,18 +292,30 @@ def _failed(advisory: Advisory, problem: Exception) -> Outcome:
     )
 
 
-def _forge_one(work: _Work) -> Outcome:
-    started = time.perf_counter()
+def _forge_one(work: _Work) -> _Done:
     ground: Ground = _SHARED["ground"]
+    asked: set[tuple[Clause, ...]] = set()
+    if ground.corpus is not None:
+        ground.corpus.asked = asked
+    outcome = _forge_work(work, ground)
+    return _Done(outcome, write_asked(asked) if outcome.outcome != "failed" else None)
+
+
+def _forge_work(work: _Work, ground: Ground) -> Outcome:
+    started = time.perf_counter()
     folder: Path = _SHARED["out"] / work.folder
     try:
         forged = forge_advisory(work.advisory, ground)
         outcome = forged.outcome
+        before = read_revision(folder / "rule.json")
         if outcome.outcome == "rule":
-            write_papers(forged, ground, folder)
+            revised = write_papers(forged, ground, folder)
+            is_new = before is None or before.revision != revised.rule.revision
+            changes = revised.changes if is_new else ()
+            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes)
         else:
-            remove_papers(folder)
+            outcome = msgspec.structs.replace(outcome, changes=gave_up(remove_papers(folder)))
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
-        remove_papers(folder)
-        outcome = _failed(work.advisory, problem)
+        changes = gave_up(remove_papers(folder))
+        outcome = msgspec.structs.replace(_failed(work.advisory, problem), changes=changes)
     return msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))

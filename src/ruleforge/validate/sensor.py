@@ -55,7 +55,7 @@ def judge_count(count: SensorCount) -> SensorVerdict:
     if is_too_generic(count.sources, count.log_sources, count.log_requests):
         return SensorVerdict(False, f"too generic: {_of(count.sources, count.log_sources, 'sources')} trigger it")
     if not count.sources:
-        return _cannot(f"{count.requests or 'no'} hit{'' if count.requests == 1 else 's'} with a source address")
+        return _cannot(f"{count.requests:,} hits, none with a source address" if count.requests else "no hit")
     if not count.judged:
         return _cannot(f"{count.sources} sources, and nothing says which of them are bad")
     bad = wilson(count.known_bad, count.sources)
