@@ -22,4 +22,5 @@ def wilson(part: int, whole: int, z: float = Z_95) -> Interval:
     share = part / whole
     middle, spread = share + z * z / (2 * whole), z * sqrt(share * (1 - share) / whole + (z / (2 * whole)) ** 2)
     scale = 1 + z * z / whole
-    return Interval(share, max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return Interval(share, max(0.0, min(share, low)), min(1.0, max(share, high)))  # rounding must not cross the share
