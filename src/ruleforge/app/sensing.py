@@ -137,9 +137,11 @@ def _read(
 
 
 def _line(rule: Rule, tally: _Tally, seen: _Seen, reputation: Reputation | None, *, judged: bool) -> SensorLine:
-    bad = sum(source in seen.contacts or bool(reputation and reputation.lists(source)) for source in tally.sources)
+    listed = {source for source in tally.sources if reputation is not None and reputation.lists(source)}
+    contacts = (tally.sources & seen.contacts) - listed
+    bad = len(listed) + len(contacts)
     count = SensorCount(
-        sources=len(tally.sources), known_bad=bad, requests=tally.requests, unknown=tally.unknown,
+        sources=len(tally.sources), known_bad=bad, by_contact=len(contacts), requests=tally.requests, unknown=tally.unknown,
         log_sources=len(seen.sources), log_requests=seen.requests, judged=judged,
     )  # fmt: skip
     verdict, share = judge_count(count), wilson(bad, len(tally.sources))

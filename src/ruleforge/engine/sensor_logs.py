@@ -54,6 +54,10 @@ class Sensors(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a source was in contact with a sensor, or has a bad name."""
         return source in self.contacts or (self.reputation is not None and self.reputation.lists(source))
 
+    def by_contact(self, source: str) -> bool:
+        """Whether contact with a sensor is all that speaks against a source."""
+        return source in self.contacts and not (self.reputation is not None and self.reputation.lists(source))
+
 
 def gather_sensors(logs: Sequence[SensorLog], reputation: Reputation | None = None) -> Sensors:
     """Put logs and reputation together."""

@@ -24,6 +24,7 @@ class SensorCount(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: int  # distinct
     known_bad: int  # of these
+    by_contact: int = 0  # of the known bad, those that only contact with a sensor speaks against
     requests: int = 0
     unknown: int = 0  # of these requests, without a source address
     log_sources: int = 0  # distinct, in all logs
@@ -55,11 +56,13 @@ def judge_count(count: SensorCount) -> SensorVerdict:
     if is_too_generic(count.sources, count.log_sources, count.log_requests):
         return SensorVerdict(False, f"too generic: {_of(count.sources, count.log_sources, 'sources')} trigger it")
     if not count.sources:
-        return _cannot(f"{count.requests:,} hits, none with a source address" if count.requests else "no hit")
+        return _cannot(f"none of {count.requests:,} hits has a source address" if count.requests else "no hit")
     if not count.judged:
         return _cannot(f"{count.sources} sources, and nothing says which of them are bad")
     bad = wilson(count.known_bad, count.sources)
     told = f"{_of(count.known_bad, count.sources, 'sources')} are known bad, at 95 % {bad.low:.0%} to {bad.high:.0%}"
+    if count.by_contact:
+        told += f", {count.by_contact:,} of them by contact with a sensor alone"
     if count.sources < gates.SENSOR_SOURCES_LEAST:
         return _cannot(f"{told}; {gates.SENSOR_SOURCES_LEAST} sources are needed")
     if bad.high < gates.SENSOR_KNOWN_BAD_LEAST:
@@ -111,6 +114,7 @@ def _count(found: list[_Hits], sensors: Sensors) -> SensorCount:
     return SensorCount(
         sources=len(sources),
         known_bad=sum(sensors.known_bad(source) for source in sources),
+        by_contact=sum(sensors.by_contact(source) for source in sources),
         requests=sum(len(hits.rows) for hits in found),
         unknown=sum(hits.unknown for hits in found),
         log_sources=sensors.sources,
@@ -174,7 +178,10 @@ def sensor_record(rule: Rule, evidence: Evidence) -> dict[str, Any] | None:
         "more": count.cut,
         "sources": count.sources,
         "without_address": count.unknown,
-        "known_bad": {"sources": count.known_bad, "low": round(share.low, 4), "high": round(share.high, 4)},
+        "known_bad": {
+            "sources": count.known_bad, "by_contact_alone": count.by_contact,
+            "low": round(share.low, 4), "high": round(share.high, 4),
+        },
         "of": {"requests": count.log_requests, "sources": count.log_sources},
         "logs": [
             {
