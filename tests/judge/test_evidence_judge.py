@@ -13,7 +13,7 @@ from ruleforge.events.request import Request
 from ruleforge.judge.evidence_judge import VERSION, judge_rule
 from ruleforge.records.forging import Opinion
 from ruleforge.rules.classes import CLASSES, latest_version
-from ruleforge.rules.tree import AllOf, Condition, Name, Rule, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Rule, Tree
 
 HIT, MISS = "/press/show.php?file=../../etc/shadow", "/press/print.php?file=../../etc/shadow"
 ORDINARY = "/press/show.php?file=pears.txt"
@@ -184,3 +184,38 @@ def test_both_answers_are_probabilities_or_unknown_with_a_reason(given_evidence:
         assert answer is not None or reasons(found, question), question
     assert found.reasons
     assert judge_rule(rule_of(tree), given_evidence) == found
+
+
+SHOW, PRINT = (
+    Condition("path", "path_suffix", b"/press/show.php"),
+    Condition("path", "path_suffix", b"/press/print.php"),
+)
+TWO = {"exploits": (sent(HIT, "exploit"), sent(MISS, "exploit")), "documents": (0, 1)}
+
+
+def test_a_list_of_what_each_author_showed_is_likelier_to_miss_the_next() -> None:
+    listed = judge_rule(rule_of(AnyOf((SHOW, PRINT))), evidence(**TWO))
+    shared = judge_rule(rule_of(Condition("args", "is_class", b"traversal", Name(b"file"))), evidence(**TWO))
+    assert listed.p_miss is not None
+    assert shared.p_miss is not None
+    assert listed.p_miss > shared.p_miss + 0.2
+    assert "2 of 2 documents are hit by an alternative of their own only" in reasons(listed, "p_miss")
+    assert "documents" not in reasons(shared, "p_miss")
+
+
+def test_one_author_may_list_shapes() -> None:
+    listed = judge_rule(rule_of(AnyOf((SHOW, PRINT))), evidence(exploits=TWO["exploits"], documents=(0, 0)))
+    assert "documents" not in reasons(listed, "p_miss")
+
+
+@pytest.mark.parametrize(("value", "less"), [(b"../../etc/shadow", True), (b"../../etc/shadow" * 4, False)])
+def test_agreement_on_a_short_value_speaks_for_a_rule_without_payload_class(value: bytes, less: bool) -> None:
+    target = f"/press/show.php?file={value.decode()}"
+    exploits = (sent(target, "exploit"), sent(target + "&page=2", "exploit"))
+    rule = rule_of(AllOf((SHOW, Condition("args", "equals", value, Name(b"file")))))
+    near = {"exploits": exploits, "near_misses": (sent(ORDINARY, "ordinary_values"),)}
+    alone = judge_rule(rule, evidence(**near, documents=(0, 0))).p_off_target
+    agreed = judge_rule(rule, evidence(**near, documents=(0, 1))).p_off_target
+    assert alone is not None
+    assert agreed is not None
+    assert (agreed < alone) is less

@@ -72,16 +72,68 @@ def test_each_rule_has_its_three_papers_and_each_other_outcome_none(
     assert {one.rules for one in outcomes if one.outcome == "rule"} == {(f"RF-{name}-1",) for name in RULES}
 
 
-def test_two_sources_of_one_id_get_a_folder_each(forge: Forge, templates: Path, tmp_path: Path) -> None:
-    shutil.copy(templates / "larkspur-catalogue-sqli.yaml", templates / "zz-copy.yaml")
-    lower = (templates / "larkspur-catalogue-sqli.yaml").read_text().replace("id: CVE-2099-10003", "id: cve-2099-10003")
-    (templates / "zz-lower.yaml").write_text(lower)
+def sources_of_one_flaw(templates: Path) -> list[Path]:
+    """A template, a copy of it, the same flaw under a lower-case id at another place, and a document of many CVEs."""
+    text = (templates / "larkspur-catalogue-sqli.yaml").read_text()
+    (templates / "zz-copy.yaml").write_text(text)
+    (templates / "zz-lower.yaml").write_text(
+        text.replace("id: CVE-2099-10003", "id: cve-2099-10003").replace("{{BaseURL}}/", "{{BaseURL}}/old/")
+    )
+    return [templates / name for name in ("larkspur-catalogue-sqli.yaml", "zz-copy.yaml", "zz-lower.yaml")]
+
+
+def test_the_documents_about_one_cve_are_one_advisory(forge: Forge, templates: Path, tmp_path: Path) -> None:
+    files = sources_of_one_flaw(templates)
     outcomes = forge(tmp_path / "out", templates)
+    (found,) = [one for one in outcomes if one.advisory.upper().startswith("CVE-2099-10003")]
+    assert set(found.sources) == set(map(str, files))
+    assert found.advisory == "CVE-2099-10003"
+    given = Counter(str(file) for file in templates.rglob("*") if file.is_file())
+    assert Counter(source for one in outcomes for source in one.sources) == given
+    said = json.loads((tmp_path / "out" / "CVE-2099-10003" / "evidence.json").read_text())
+    assert [each["covered"] for each in said["advisory"]["documents"]] == [True] * 3
+
+
+def test_two_sources_of_one_id_get_a_folder_each_where_they_are_not_merged(
+    forge: Forge, templates: Path, tmp_path: Path
+) -> None:
+    sources_of_one_flaw(templates)
+    outcomes = forge(tmp_path / "out", templates, merge=False)
     names = [one.advisory for one in outcomes if one.advisory.upper().startswith("CVE-2099-10003")]
     assert len(names) == 3
     assert len({name.lower() for name in names}) == 3
     folders = {file.parent.name.lower() for file in (tmp_path / "out").glob("*/rule.json")}
     assert {one.advisory.lower() for one in outcomes if one.outcome == "rule"} == folders
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_names_and_bytes_of_several_sources_depend_on_no_order(
+    forge: Forge, papers: Papers, templates: Path, tmp_path: Path, merge: bool
+) -> None:
+    sources_of_one_flaw(templates)
+    files = sorted(templates.glob("*.yaml"))
+    one = {file: each.advisory for each in forge(tmp_path / "one", *files, merge=merge) for file in each.sources}
+    two = forge(tmp_path / "two", *files[::-1], merge=merge, jobs=1)
+    assert {file: each.advisory for each in two for file in each.sources} == one
+    assert papers(tmp_path / "one") == papers(tmp_path / "two")
+
+
+def test_a_changed_or_added_source_forges_its_advisory_again_and_an_unchanged_one_does_not(
+    forge: Forge, untouched: Untouched, templates: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    lower = sources_of_one_flaw(templates)[2]
+    first = forge(out, templates)
+    left = untouched(out)
+    assert forge(out, templates) == first
+    assert left() == RULES
+    lower.write_text(lower.read_text() + "# read again\n")
+    forge(out, templates)
+    assert "CVE-2099-10003" not in left()
+    left = untouched(out)
+    shutil.copy(lower, templates / "zz-more.yaml")
+    forge(out, templates)
+    assert "CVE-2099-10003" not in left()
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/etc/cron.d/x", "..", ".", "a/b", "x\\\\..\\\\y", ".ruleforge"])
@@ -426,6 +478,11 @@ def test_a_paper_that_was_deleted_is_written_again(forge: Forge, templates: Path
 
 
 def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> None:
+    several = tmp_path / "several"
+    shutil.copytree(EXAMPLES, several)
+    for file in [*several.glob("invented/*.yaml")]:
+        other = file.read_text().replace("{{BaseURL}}/", "{{BaseURL}}/old/")
+        file.with_name(f"zz-{file.name}").write_text(other)
     found = []
     for seed in ("1", "2", "3"):
         out = tmp_path / seed
@@ -434,7 +491,7 @@ def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> No
             "-m",
             "ruleforge.cli",
             "forge",
-            str(EXAMPLES),
+            str(several),
             "--out",
             str(out),
             "--format",

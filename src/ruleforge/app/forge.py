@@ -55,6 +55,7 @@ def forge(
     jobs: int = 0,
     again: bool = False,
     history: Sequence[Path] = (),
+    merge: bool = True,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -72,6 +73,7 @@ def forge(
         jobs: processes; 0: one per core.
         again: forge unchanged sources, too.
         history: stored traffic; what new rules would have done in it goes into their evidence.
+        merge: one rule for all documents about a vulnerability; False: one for each document.
         clock: seconds, for the summary only.
 
     Raises:
@@ -83,7 +85,7 @@ def forge(
     summary.out = str(out)
     options = forge_options(
         paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
-        jobs=jobs, again=again, history=history,
+        jobs=jobs, again=again, history=history, merge=merge,
     )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -116,6 +118,7 @@ def forge_options(
     jobs: int = 0,
     again: bool = False,
     history: Sequence[Path] = (),
+    merge: bool = True,
 ) -> RunOptions:
     """Check that what is named exists, and put the options of a run together; see `forge`."""
     for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
@@ -130,6 +133,7 @@ def forge_options(
         background=None if background is None else load_background(background),
         jobs=jobs,
         again=again,
+        merge=merge,
     )
 
 

@@ -141,8 +141,8 @@ def _line(rule: Rule, tally: _Tally, seen: _Seen, reputation: Reputation | None,
     contacts = (tally.sources & seen.contacts) - listed
     bad = len(listed) + len(contacts)
     count = SensorCount(
-        sources=len(tally.sources), known_bad=bad, by_contact=len(contacts), requests=tally.requests, unknown=tally.unknown,
-        log_sources=len(seen.sources), log_requests=seen.requests, judged=judged,
+        sources=len(tally.sources), known_bad=bad, by_contact=len(contacts), requests=tally.requests,
+        unknown=tally.unknown, log_sources=len(seen.sources), log_requests=seen.requests, judged=judged,
     )  # fmt: skip
     verdict, share = judge_count(count), wilson(bad, len(tally.sources))
     return SensorLine(

@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes
 from ruleforge.cases.edit import (
     header_value,
@@ -19,7 +20,7 @@ from ruleforge.cases.edit import (
     without_header,
 )
 from ruleforge.cases.mutator import FAMILIES
-from ruleforge.cases.ordinary import FILLINGS, last_step, ordinary_file, ordinary_value, prose
+from ruleforge.cases.ordinary import FILLINGS, last_step, ordinary_file, ordinary_value, prose, shaped_value
 from ruleforge.cases.significance import (
     WEAK_CLASSES,
     endpoint_free,
@@ -31,6 +32,7 @@ from ruleforge.cases.significance import (
 )
 from ruleforge.cases.telling import Tell, signed_in, speaks_of_access, telling
 from ruleforge.errors import UsageError
+from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory
 
@@ -47,6 +49,8 @@ _ODD = re.compile(rb"[{}<>|`$\\\x00-\x08\n\r]|\.\./|\w\(")
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]{0,500}(?:\[[^\]]{0,20000}\]\s*)?>", re.IGNORECASE)
 _ENTITY = re.compile(rb"[&%](?!(?:amp|lt|gt|quot|apos);)\w{1,40};")
 _ROOT = re.compile(rb"<([A-Za-z_][\w.-]{0,60})")
+_LEARNED_PLACES = frozenset(("query_args", "form_args", "json", "multipart"))
+LEARNED_PARTS_MOST = 4  # payload parameters of one exploit that get learned values
 _SESSIONS = {
     "feedback": ((b"Cookie", b"sessionid=5f1c0a9be4d41a77; lang=en"), (b"Authorization", b"Bearer d41a77c09b5f1c0a")),
     "judge": ((b"Cookie", b"theme=dark; JSESSIONID=9E3B61F20C77AC01"), (b"Authorization", b"Basic YW5uYTp0dWxpcA==")),
@@ -74,8 +78,16 @@ class _Filling(msgspec.Struct, frozen=True):
         return prose(part, self.number) if self.prose else ordinary_value(part, self.number, self.family)
 
 
-def near_misses(anatomy: Anatomy, advisory: Advisory, family: str) -> tuple[NearMiss, ...]:
+def near_misses(
+    anatomy: Anatomy, advisory: Advisory, family: str, background: Background | None = None
+) -> tuple[NearMiss, ...]:
     """Make the near-misses of one family, each different from the others and from the exploit.
+
+    Args:
+        anatomy: the exploit.
+        advisory: what it attacks.
+        family: "feedback" or "judge".
+        background: what parameters of these names hold in normal traffic; None: only what their names suggest.
 
     Raises:
         UsageError: no such family (code RF103).
@@ -87,8 +99,9 @@ def near_misses(anatomy: Anatomy, advisory: Advisory, family: str) -> tuple[Near
     original = anatomy.poc.request
     seen = {(original.method, original.target, original.headers, original.body)}
     found: list[NearMiss] = []
-    for maker in makers:
-        for one in maker(anatomy, advisory, family):
+    learned = _learned_values(anatomy, advisory, family, background) if background else []
+    for made in (*(maker(anatomy, advisory, family) for maker in makers), learned):
+        for one in made:
             identity = (one.request.method, one.request.target, one.request.headers, one.request.body)
             if identity not in seen:
                 seen.add(identity)
@@ -256,6 +269,39 @@ def _ordinary_values(anatomy: Anatomy, advisory: Advisory, family: str) -> list[
             request = _neutral(anatomy, advisory, _Filling(number, family), all_free=all_free)
             found += [NearMiss(request, "ordinary_values", why)] if request is not None else []
     return found
+
+
+def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, background: Background) -> list[NearMiss]:
+    """In place of the payload, the shapes of value that parameters of its name have in normal traffic."""
+    if path_payload(anatomy):
+        return []
+    carriers = [part for part in _carriers(anatomy, advisory) if part.place in _LEARNED_PLACES]
+    plain = _neutral(anatomy, advisory, _Filling(0, family)) if 0 < len(carriers) <= _most_parts(anatomy) else None
+    if plain is None:
+        return []
+    found = []
+    for part in carriers[:LEARNED_PARTS_MOST]:
+        for shape in background.usual_shapes(last_step(part.name).encode()):
+            if shape == "url" and "url_value" in part.classes and _leads_away(anatomy, advisory, part):
+                continue  # a page of its own site would be ordinary there; another site is the attack
+            value = shaped_value(shape, family)
+            changed = with_value(plain, msgspec.structs.replace(part, value=_value_in(plain, part)), value)
+            if changed is not None:
+                why = f"parameters of this name hold such values ({shape}) in normal traffic"
+                found.append(NearMiss(changed, "learned_value", why))
+    return found
+
+
+def _leads_away(anatomy: Anatomy, advisory: Advisory, part: Part) -> bool:
+    return any(tell.part == part for tell in telling(anatomy, advisory))
+
+
+def _value_in(request: Request, part: Part) -> bytes:
+    """The value that stands in `request` where `part` stood in the exploit."""
+    for element in HttpView(request).read(part.place).elements:
+        if element.name == part.name:
+            return element.value
+    return part.value
 
 
 def _normal_use(anatomy: Anatomy, advisory: Advisory, family: str) -> list[NearMiss]:

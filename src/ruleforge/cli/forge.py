@@ -61,6 +61,9 @@ def forge(
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
     again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge/--no-merge", help="One rule for all documents about a vulnerability.")
+    ] = True,
     background: Annotated[
         Path | None, typer.Option(help="Table made by 'background build' instead of the one that ships.")
     ] = None,
@@ -94,6 +97,7 @@ def forge(
     options: dict[str, Any] = {
         "benign": settings.benign, "sensors": sensor or (), "mixed": mixed or (), "known_bad": known_bad or (),
         "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
+        "merge": merge,
     }  # fmt: skip
     if watch:
         from ruleforge.cli.watching import run_watch
@@ -177,6 +181,7 @@ def one_text(outcome: "Outcome", summary: "ForgeSummary") -> list[str]:
     return [
         f"{term.paint(shown.rule.id, 'green')}  {title}{again}",
         f"  {term.visible(shown.sentence)}",
+        *([f"  {term.visible(term.shorten(outcome.detail, 300))}"] if outcome.detail else []),
         f"  It passed every check and is in {term.visible(str(folder))}: rule.json, tests.yaml, evidence.json.",
     ]
 

@@ -14,12 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.data import data
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
 from ruleforge.cli.terminal import note
+from ruleforge.cli.triage import triage
 from ruleforge.cli.watching import diff
 from ruleforge.errors import OutsideError, RuleForgeError
 
@@ -116,6 +119,7 @@ def program(
 
 
 _COMMANDS: dict[Callable[..., None], str] = {
+    triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
     test: "Run the tests that lie beside rules.",
@@ -131,6 +135,8 @@ for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
 cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
+cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
+cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 
 def main() -> None:

@@ -1,10 +1,13 @@
 """A rule being made: arms of facets, one arm per shape of exploit, and the tree they spell."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import msgspec
 
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.forms import both_ways, one_way
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.rules.implication import implies
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
@@ -19,6 +22,7 @@ class Arm(msgspec.Struct, frozen=True):
 
     poc: int  # ordinal of that request among the advisory's exploit requests
     facets: tuple[Facet, ...]
+    others: tuple[int, ...] = ()  # requests of other documents that it was made for as well
 
     @property
     def bits(self) -> float:
@@ -29,30 +33,35 @@ class Arm(msgspec.Struct, frozen=True):
             seen.add(facet.kind)
         return total
 
+    @property
+    def made_for(self) -> tuple[int, ...]:
+        """Ordinals of the exploit requests it was made for."""
+        return (self.poc, *self.others)
+
     def with_facet(self, facet: Facet) -> "Arm":
         """Add `facet`, replacing another endpoint where it is one, and what it implies."""
         kept = tuple(f for f in self.facets if not (facet.kind == "endpoint" == f.kind) and f.tree != facet.tree)
         if facet.kind == "payload":
             kept = tuple(f for f in kept if f.kind != "anywhere")  # says less about the same payload
-        return Arm(self.poc, without_implied((*kept, facet)))
+        return Arm(self.poc, without_implied((*kept, facet)), self.others)
 
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
-        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+        return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree), self.others)
 
 
 @lru_cache(maxsize=4_096)
 def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     """Leave out each facet that another one implies."""
     latest = {name: latest_version(name) for name in CLASSES}
+    asked = [one_way(facet.tree) for facet in facets]
 
-    def follows(facet: Facet) -> bool:
-        return isinstance(facet.tree, Condition) and any(
-            isinstance(other.tree, Condition) and other.tree != facet.tree and implies(other.tree, facet.tree, latest)
-            for other in facets
+    def follows(tree: Tree) -> bool:
+        return isinstance(tree, Condition) and any(
+            isinstance(other, Condition) and other != tree and implies(other, tree, latest) for other in asked
         )
 
-    return tuple(facet for facet in facets if not follows(facet))
+    return tuple(facet for facet, tree in zip(facets, asked, strict=True) if not follows(tree))
 
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
@@ -84,12 +93,13 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
 
 
 def _op(tree: Tree) -> str:
+    tree = one_way(tree)
     return tree.op if isinstance(tree, Condition) else ""
 
 
 def place_of(tree: Tree) -> tuple[str, bytes] | None:
     """Return the one named value a facet reads; None for whole places."""
-    match tree:
+    match one_way(tree):
         case Condition(field=field, name=name) if name is not None:
             return field, name.text
         case Some(place, AllOf((Condition(field="name", op="equals", value=bytes(name)), _))):
@@ -110,17 +120,32 @@ def arm_tree(arm: Arm) -> Tree:
 
 def draft_tree(draft: Draft) -> Tree:
     """Spell the draft; arms that differ in one facet only share the rest."""
-    merged = _merge([ordered(arm.facets) for arm in draft.arms])
-    trees = tuple(_spell(arm) for arm in merged)
+    return shapes_tree(shapes_of(draft))
+
+
+Slot: TypeAlias = tuple[Facet, ...]  # alternatives at one place of a merged arm
+Shape: TypeAlias = tuple[Slot, ...]  # a merged arm: every slot has to hold
+
+
+def shapes_of(draft: Draft) -> list[Shape]:
+    """Return the merged arms of the draft: what the rule says, each an alternative of the others."""
+    return _merge([ordered(arm.facets) for arm in draft.arms])
+
+
+def shapes_tree(shapes: Sequence[Shape]) -> Tree:
+    """Spell merged arms."""
+    trees = tuple(_spell(shape) for shape in shapes)
     return trees[0] if len(trees) == 1 else AnyOf(trees)
 
 
-Slot = tuple[Facet, ...]  # alternatives at one place of a merged arm
+def slot_tree(slot: Slot) -> Tree:
+    """Spell one slot."""
+    return slot[0].tree if len(slot) == 1 else _alternatives(slot)
 
 
-def _merge(arms: list[tuple[Facet, ...]]) -> list[tuple[Slot, ...]]:
+def _merge(arms: list[tuple[Facet, ...]]) -> list[Shape]:
     """Join arms that are equal but for one facet of the same kind (repeatedly, in order)."""
-    slots: list[tuple[Slot, ...]] = []
+    slots: list[Shape] = []
     for arm in arms:
         new = tuple((facet,) for facet in arm)
         for index, old in enumerate(slots):
@@ -133,7 +158,7 @@ def _merge(arms: list[tuple[Facet, ...]]) -> list[tuple[Slot, ...]]:
     return slots
 
 
-def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] | None:
+def _join(left: Shape, right: Shape) -> Shape | None:
     if len(left) != len(right):
         return None
     differ = [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
@@ -148,14 +173,28 @@ def _join(left: tuple[Slot, ...], right: tuple[Slot, ...]) -> tuple[Slot, ...] |
     return (*left[:at], slot, *left[at + 1 :])
 
 
-def _spell(slots: tuple[Slot, ...]) -> Tree:
-    trees = [slot[0].tree if len(slot) == 1 else _alternatives(slot) for slot in slots]
+def _spell(slots: Shape) -> Tree:
+    trees = [slot_tree(slot) for slot in slots]
     return trees[0] if len(trees) == 1 else AllOf(tuple(trees))
 
 
 def _alternatives(slot: Slot) -> Tree:
     """Alternatives of one kind; equal questions about one place become one `in`."""
     trees = tuple(facet.tree for facet in slot)
+    ways = tuple(one_way(tree) for tree in trees)
+    if any(way == tree for way, tree in zip(ways, trees, strict=True)):
+        return _joined(trees)
+    joined = _joined(ways)
+    if not isinstance(joined, AnyOf):
+        return both_ways(joined)
+    return AnyOf(tuple(part for way in joined.parts for part in _parts(both_ways(way))))
+
+
+def _parts(tree: Tree) -> tuple[Tree, ...]:
+    return tree.parts if isinstance(tree, AnyOf) else (tree,)
+
+
+def _joined(trees: tuple[Tree, ...]) -> Tree:
     if all(isinstance(tree, Condition) and tree.op == "equals" for tree in trees):
         first = trees[0]
         assert isinstance(first, Condition)

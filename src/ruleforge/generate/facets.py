@@ -7,6 +7,7 @@ from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.generate.endpoints import endpoint_facets
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.forms import ask_both, reads_both
 from ruleforge.generate.payloads import path_payload_facets, payload_facets
 from ruleforge.generate.values import (
     header_facets,
@@ -35,6 +36,8 @@ def facets_of(anatomy: Anatomy, advisory: Advisory, background: Background) -> t
         *method_facets(anatomy),
         *session_facets(anatomy, advisory),
     ]
+    if reads_both(anatomy, advisory):
+        found = [ask_both(facet, anatomy) for facet in found]
     unique: dict[Tree, Facet] = {}
     for facet in found:
         unique.setdefault(facet.tree, facet)

@@ -45,7 +45,7 @@ def refine(draft: Draft, wrongs: Sequence[Wrong], material: Material, must: Sequ
         if any(_fires(arm, wrong.view, material) for arm in arms):
             continue
         for index, arm in enumerate(arms):
-            better = _widen(arm, wrong, material, hits) if arm.poc == wrong.poc else None
+            better = _widen(arm, wrong, material, hits) if wrong.poc in arm.made_for else None
             if better is not None and not _loses(arm, better, arms, must, material):
                 changes.append(f"round {draft.round + 1}: {_difference(arm, better)}, because of {wrong.why}")
                 arms[index] = better
@@ -72,8 +72,8 @@ def _fires(arm: Arm, view: HttpView, material: Material) -> bool:
 
 def _narrow(arm: Arm, hits: Sequence[Wrong], material: Material, must: Sequence[Wrong]) -> Arm | None:
     """Add the facet that silences most of `hits`, until none is left."""
-    pool = [facet for facet in material.facets[arm.poc] if facet not in arm.facets]
-    keep = [w.view for w in must if w.poc == arm.poc and _fires(arm, w.view, material)]
+    pool = [facet for facet in material.of_all(arm.made_for) if facet not in arm.facets]
+    keep = [w.view for w in must if w.poc in arm.made_for and _fires(arm, w.view, material)]
     left = list(hits)
     for _ in range(4):
         best: tuple[tuple[float, ...], Facet] | None = None

@@ -10,6 +10,7 @@ import msgspec
 from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.ingest.nuclei import read_nuclei
+from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
 from ruleforge.records.advisory import Advisory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
@@ -29,6 +30,7 @@ READERS = Registry[Reader]("advisory format")
 # Asked in this order: the first whose ending fits and that recognises the file reads it. The last of an ending takes
 # what is left, so that a broken file gets the error of the most likely format.
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
+READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 MAX_FILES = 200_000
@@ -66,7 +68,7 @@ def read_advisory(file: Path) -> Advisory | InputError:
         if not file.is_file():
             return InputError("no such file or folder", where=where, hint="check the path", code="RF217")
         ending = file.suffix.lower()
-        candidates = [reader for _, reader in READERS.items() if ending in reader.endings]
+        candidates = [(name, reader) for name, reader in READERS.items() if ending in reader.endings]
         if not candidates:
             endings = sorted({each for _, reader in READERS.items() for each in reader.endings})
             hint = "read are " + ", ".join(endings)
@@ -75,9 +77,9 @@ def read_advisory(file: Path) -> Advisory | InputError:
         if size > MAX_FILE_BYTES:
             return InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
         data = file.read_bytes()
-        for reader in candidates:
+        for name, reader in candidates:
             if reader.recognise(data[:HEAD_BYTES]):
-                return reader.read(data, where)
+                return msgspec.structs.replace(reader.read(data, where), format=name)
         return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
     except InputError as error:
         return error

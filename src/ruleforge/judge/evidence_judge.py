@@ -7,18 +7,23 @@ The judge sees the rule and the evidence of the JUDGE family; never the author's
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
+
 from ruleforge.cases.anatomy import Part
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.cases.significance import is_selector
 from ruleforge.engine.reference import compile_rule
 from ruleforge.records.forging import Opinion
-from ruleforge.rules.tree import Condition, Rule, conditions_of
+from ruleforge.rules.tree import AnyOf, Condition, Rule, conditions_of
 
-VERSION = "evidence judge 1"
+VERSION = "evidence judge 2"
 PRIOR_MISS, PRIOR_TRIALS = 0.15, 2.0  # what is assumed before any variant was tried
 LITERAL_VALUE_MISS = 0.06  # per condition that wants one exact value the attacker could change
 NEUTRAL_OFF = 0.6  # fires although the payload was replaced by ordinary values
 NO_PAYLOAD_OFF = 0.25  # no condition reads what the attacker controls
+LISTED_MISS = 0.3  # scaled by the share of documents whose exploits only an alternative of their own hits
+AGREED_OFF = 0.5  # what remains of NO_PAYLOAD_OFF where several documents agree on a value that the rule wants
+WORD_MOST = 40  # bytes of a value on which agreement says something
 NEAR_MISS_OFF = 0.8  # scaled by the share of judge near-misses it fires on
 
 
@@ -46,13 +51,35 @@ def _p_miss(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tu
     missed = Counter(case.kind for case in evidence.variants if not fires(case))
     share = (sum(missed.values()) + PRIOR_MISS * PRIOR_TRIALS) / (tried + PRIOR_TRIALS)
     fixed = [c for c in conditions_of(rule.when) if _wants_exact_value(c)]
+    documents, listed = _by_document(rule, evidence)
     p_miss = 1 - (1 - share) * (1 - LITERAL_VALUE_MISS) ** min(len(fixed), 5)
+    if listed:
+        p_miss = 1 - (1 - p_miss) * (1 - LISTED_MISS * listed / documents)
     reasons = [f"p_miss: misses {sum(missed.values())} of {tried} unseen variants"]
     if missed:
         reasons[0] += " (" + ", ".join(f"{kind} {count}" for kind, count in sorted(missed.items())) + ")"
     if fixed:
         reasons.append(f"p_miss: {len(fixed)} conditions want one exact value ({_name(fixed[0])} …)")
+    if listed:
+        reasons.append(f"p_miss: {listed} of {documents} documents are hit by an alternative of their own only")
     return round(p_miss, 4), reasons
+
+
+def _by_document(rule: Rule, evidence: Evidence) -> tuple[int, int]:
+    """How many documents the exploits come from, and how many of these no alternative shares with another.
+
+    A rule that lists what each author showed says little of what the next one will do.
+    """
+    documents = set(evidence.documents)
+    if len(documents) < 2:
+        return len(documents), 0
+    parts = rule.when.parts if isinstance(rule.when, AnyOf) else (rule.when,)
+    shared: set[int] = set()
+    for part in parts:
+        ask = compile_rule(msgspec.structs.replace(rule, when=part)).ask
+        hit = {d for d, c in zip(evidence.documents, evidence.exploits, strict=True) if ask(c.view) is True}
+        shared |= hit if len(hit) > 1 else set()
+    return len(documents), len(documents - shared)
 
 
 def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
@@ -76,7 +103,9 @@ def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool])
     elif evidence.near_misses:
         reasons.append(f"p_off_target: silent on all {len(evidence.near_misses)} unseen near-misses")
     if not reads_payload:
-        terms.append(NO_PAYLOAD_OFF)
+        documents, listed = _by_document(rule, evidence)
+        agreed = documents > 1 and not listed and any(map(_wants_word, conditions_of(rule.when)))
+        terms.append(NO_PAYLOAD_OFF * (AGREED_OFF if agreed else 1))
         told = "no condition reads an attack payload; the rule recognises the call, not the abuse of it"
         reasons.append(f"p_off_target: {told}")
     if not evidence.near_misses and not evidence.siblings and reads_payload:
@@ -85,6 +114,11 @@ def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool])
     for term in terms:
         p_off = 1 - (1 - p_off) * (1 - term)
     return round(p_off, 4), reasons
+
+
+def _wants_word(condition: Condition) -> bool:
+    """Whether it wants a value that a person can read: two authors may have copied a longer one from a third."""
+    return _wants_exact_value(condition) and isinstance(condition.value, bytes) and len(condition.value) <= WORD_MOST
 
 
 def _wants_exact_value(condition: Condition) -> bool:

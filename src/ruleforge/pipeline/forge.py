@@ -13,11 +13,12 @@ from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.generate.propose import gather
 from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
+from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
-from ruleforge.records.forging import Outcome
+from ruleforge.records.forging import Needed, Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
-from ruleforge.validate.products import product_of
 
 EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
 
@@ -41,6 +42,16 @@ class Forged(msgspec.Struct, frozen=True):
     best: Attempt | None = None
     evidence: Evidence | None = None
     loop: LoopResult | None = None
+    left_out: tuple["LeftOut", ...] = ()  # documents that the rule does not cover
+    conditions: tuple[Needed, ...] = ()  # why each condition of the rule stands there
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A document whose exploit requests the rule need not hit."""
+
+    source: int  # ordinal among the advisory's sources
+    why: str
+    exploits: int = 0  # its exploit requests that no earlier document holds
 
 
 def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
@@ -58,13 +69,15 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     judging = judge_evidence(advisory, exploits, classes, evidence.product)
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
-    loop = run_loop(gather(advisory, exploits, free, ground.background, classes), evidence, judging)
+    material = gather(advisory, exploits, free, ground.background, classes)
+    loop = run_loop(material, evidence, judging)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
     outcome = msgspec.structs.replace(
         _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
     )
-    return Forged(outcome, advisory, loop.best, evidence, loop)
+    needed = conditions_needed(loop.best, material, evidence, judging)
+    return Forged(outcome, advisory, loop.best, evidence, loop, conditions=needed)
 
 
 def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:
@@ -81,9 +94,10 @@ def gather_evidence(
     varied: list[Case] = []
     twins: list[Case] = []
     exemptions: list[str] = []
-    for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
+    for index in varied_exploits(exploits):
+        anatomy = exploits[index]
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
-        made = near_misses(anatomy, advisory, "feedback")
+        made = near_misses(anatomy, advisory, "feedback", ground.background)
         twins += [case(n.request, n.kind, index, n.why) for n in made]
         if not made:
             exemptions.append(near_miss_exemption(anatomy))
@@ -100,7 +114,18 @@ def gather_evidence(
         benign=ground.benign,
         sensors=ground.sensors,
         classes=classes,
+        documents=tuple(a.poc.source for a in exploits),
     )
+
+
+def varied_exploits(exploits: Sequence[Anatomy]) -> list[int]:
+    """Choose the exploit requests to vary, at most EXPLOITS_MOST: each document gets its turn."""
+    seen: dict[int, int] = {}
+    turns = []
+    for index, anatomy in enumerate(exploits):
+        turn = seen[anatomy.poc.source] = seen.get(anatomy.poc.source, -1) + 1
+        turns.append((turn, index))
+    return sorted(index for _, index in sorted(turns)[:EXPLOITS_MOST])
 
 
 def judge_evidence(
@@ -110,7 +135,8 @@ def judge_evidence(
     varied: list[Case] = []
     twins: list[Case] = []
     neutral: list[Case] = []
-    for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
+    for index in varied_exploits(exploits):
+        anatomy = exploits[index]
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "judge")]
         twins += [case(n.request, n.kind, index, n.why) for n in near_misses(anatomy, advisory, "judge")]
         plain = neutralise(anatomy, advisory)
@@ -120,4 +146,5 @@ def judge_evidence(
         advisory=advisory.id, product=product,
         exploits=tuple(case(a.poc.request, "exploit", index) for index, a in enumerate(exploits)),
         variants=tuple(varied), near_misses=tuple(twins), siblings=tuple(neutral), classes=classes,
+        documents=tuple(a.poc.source for a in exploits),
     )  # fmt: skip

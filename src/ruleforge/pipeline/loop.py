@@ -4,10 +4,13 @@ from collections.abc import Sequence as Items
 
 import msgspec
 
+from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.cases.evidence import Case, Evidence
-from ruleforge.engine.reference import compile_rule
+from ruleforge.engine.reference import compile_rule, compile_tree
+from ruleforge.events.places import HttpView
 from ruleforge.generate.compose import compose
-from ruleforge.generate.draft import Arm, Draft, enough_bits
+from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
+from ruleforge.generate.facet import Facet
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -16,6 +19,8 @@ from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
+
+PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -52,7 +57,7 @@ def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopR
     attempts: list[Attempt] = []
     passed: list[Attempt] = []
     rounds = 0
-    drafts = propose(material)[: gates.CANDIDATES_MOST]
+    drafts = propose(material)[: gates.CANDIDATES_MOST * min(material.documents, 2)]
     for draft in drafts:
         current: Draft | None = draft
         best_so_far: Attempt | None = None
@@ -88,12 +93,15 @@ def _grade(attempt: Attempt) -> tuple[int, float]:
 def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attempt:
     """Leave out one condition after the other as long as every gate still passes and nothing more is missed.
 
-    What the payload and the endpoint say stays: a rule must name what it protects.
+    What the endpoint says stays, and one payload: a rule must name what it protects. Then arms are left out whose
+    exploits the others hit as well.
     """
     for index, arm in enumerate(attempt.draft.arms):
-        for facet in sorted(arm.facets, key=lambda facet: facet.bits):
+        for facet in sorted(arm.facets, key=_worth):
             now = attempt.draft.arms[index]
-            if facet.kind in ("payload", "anywhere", "endpoint") or facet not in now.facets or len(now.facets) < 2:
+            if facet.kind == "endpoint" or facet not in now.facets or len(now.facets) < 2:
+                continue
+            if facet.kind in PAYLOADS and sum(other.kind in PAYLOADS for other in now.facets) < 2:
                 continue
             if facet.kind == "selector" and _endpoint_bits(now) < ENDPOINT_BITS:
                 continue  # there the selector is the endpoint
@@ -104,7 +112,27 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
             if tried.trial.passed and _grade(tried) >= _grade(attempt):
                 attempt = tried
+    for arm in attempt.draft.arms:
+        fewer = tuple(other for other in attempt.draft.arms if other is not arm)
+        if fewer and _hit_all(fewer, material):
+            tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=fewer), material, evidence)
+            if tried.trial.passed and _grade(tried) >= _grade(attempt):
+                attempt = tried
     return attempt
+
+
+def _worth(facet: Facet) -> tuple[bool, int, float]:
+    """Sort key: what is left out first. Of two payloads the more telling class stays, whatever its name is worth."""
+    asked = [c.value for c in conditions_of(facet.tree) if c.op == "is_class" and isinstance(c.value, bytes)]
+    name = asked[0].decode() if facet.kind in PAYLOADS and asked else ""
+    return facet.kind in PAYLOADS, -SPECIFICITY.index(name) if name in SPECIFICITY else 0, facet.bits
+
+
+def _hit_all(arms: Items[Arm], material: Material) -> bool:
+    """Whether these arms hit every exploit request by themselves."""
+    asks = [compile_tree(arm_tree(arm), material.classes) for arm in arms]
+    views = (HttpView(anatomy.poc.request) for anatomy in material.exploits)
+    return all(any(ask(view) is True for ask in asks) for view in views)
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
@@ -117,8 +145,10 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     wide = attempt.candidate.strategy == "endpoint_any_parameter"
     family = sibling_sources(rule, evidence) if wide else 0
     strategy = GENERATORS.names().index(attempt.candidate.strategy)
+    # What holds for several documents generalises better than a list of what each of them shows.
+    apart = float(not any(arm.others for arm in attempt.draft.arms))
     size = sum(1 for _ in conditions_of(rule.when))
-    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, size)
+    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, apart, size)
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:

@@ -1,6 +1,7 @@
 """The folder of a released rule: `rule.json`, `tests.yaml`, `evidence.json`, the same byte for byte each time."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
             "id": advisory.id,
             "sources": [Path(source).name for source in advisory.sources],
             "digest": advisory.digest,
+            "documents": _documents(forged),
         },
         "generator": {
             "strategy": best.candidate.strategy,
@@ -113,6 +115,7 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
             "candidates": forged.outcome.candidates,
             "rounds": forged.outcome.rounds,
         },
+        "conditions": [msgspec.to_builtins(condition) for condition in forged.conditions],
         "checks": [msgspec.to_builtins(result) for result in best.trial.results],
         "judge": None if opinion is None else msgspec.to_builtins(opinion),
         "roles": _roles(advisory),
@@ -129,6 +132,25 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
 def _sensor(rule: Rule, evidence: Evidence | None) -> dict[str, Any]:
     record = None if evidence is None else sensor_record(rule, evidence)
     return {} if record is None else {"sensor": record}
+
+
+def _documents(forged: Forged) -> list[dict[str, Any]]:
+    """Which of several documents the rule covers, and how many requests they agree on."""
+    advisory, left = forged.advisory, {each.source: each for each in forged.left_out}
+    if len(advisory.sources) < 2:
+        return []
+    own = Counter(poc.source for poc in advisory.requests if poc.role == "exploit")
+    agreed = Counter(source for poc in advisory.requests for source in poc.agreed)
+    return [
+        {
+            "name": Path(source).name,
+            "exploits": left[ordinal].exploits if ordinal in left else own[ordinal],
+            "requests_of_earlier_documents": agreed[ordinal],
+            "covered": ordinal not in left,
+            "why": left[ordinal].why if ordinal in left else "",
+        }
+        for ordinal, source in enumerate(advisory.sources)
+    ]
 
 
 def _indexed(corpus: Corpus) -> dict[str, Any]:

@@ -22,18 +22,20 @@ from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
+from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.history import gave_up, read_revision
 from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
+from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import classes_digest
 from ruleforge.sources.reputation import load_reputation
 from ruleforge.store.state import State
-from ruleforge.validate.products import product_of
 
-SURFACES = frozenset(("app", "cli", "_examples"))  # they show what was forged, they do not decide it
+NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 
@@ -48,6 +50,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     background: Background | None = None  # None: the table that ships
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
+    merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
     incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
 
 
@@ -67,6 +70,7 @@ class _Work(msgspec.Struct, frozen=True):
     advisory: Advisory
     folder: str
     key: str
+    documents: tuple[Advisory, ...] = ()  # what the advisory was merged from, in the order of its sources
 
 
 # Set before the pool forks, read by its processes: indexes are shared through the page cache, never pickled.
@@ -76,25 +80,18 @@ _SHARED: dict[str, Any] = {}
 def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
     """Forge everything below `paths`; yield one outcome per advisory (or unreadable file), in the order of the files.
 
-    Every input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
+    Documents about one vulnerability are one advisory; its outcome stands in the place of the first of them. Every
+    input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
     """
     jobs = options.jobs or multiprocessing.cpu_count()
-    yield from forge_read(read_files(list(list_files(paths)), jobs, progress), options, progress)
-
-
-def read_files(files: Sequence[Path], jobs: int, progress: Progress = lambda *_: None) -> Read:
-    """Read source files on several processes, each into an advisory with roles or the reason why not."""
-    read: list[tuple[str, Advisory | InputError]] = []
-    for file, item in zip(files, spread(_read, files, jobs, chunk=16), strict=True):
-        read.append((str(file), item or _died(str(file))))
-        progress("read", len(read), len(files))
-    return read
+    read = list(read_sources(list(list_files(paths)), jobs, progress))
+    yield from forge_read(read, options, progress)
 
 
 def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
     """Forge what was read; see `run`."""
     jobs = options.jobs or multiprocessing.cpu_count()
-    works = _name(read)
+    works = _name(read, together=options.merge)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
     state = State.beside(options.out)
@@ -102,6 +99,15 @@ def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: 
         yield from _forge_all(works, ground, options, state, jobs, progress)
     finally:
         state.close()
+
+
+def read_sources(
+    files: Sequence[Path], jobs: int, progress: Progress = lambda *_: None
+) -> Iterator[tuple[str, Advisory | InputError]]:
+    """Read each file on `jobs` processes; yield its name and the advisory, roles assigned, or the reason why not."""
+    for done, (file, item) in enumerate(zip(files, spread(_read, files, jobs, chunk=16), strict=True), 1):
+        yield str(file), item or _died(str(file))
+        progress("read", done, len(files))
 
 
 def _died(where: str) -> InputError:
@@ -119,22 +125,39 @@ def _read(file: Path) -> Advisory | InputError:
         return InputError(told, where=str(file), code="RF299")
 
 
-def _name(read: Sequence[tuple[str, Advisory | InputError]]) -> list[_Work | tuple[str, InputError]]:
-    """Give each advisory a folder of its own; a second source of the same id gets a number."""
+def _name(
+    read: Sequence[tuple[str, Advisory | InputError]], *, together: bool = True
+) -> list[_Work | tuple[str, InputError]]:
+    """Merge what belongs together, and give each advisory a folder of its own; a second one of an id gets a number.
+
+    Which one gets the number depends on the documents, not on the order of the files.
+    """
+    found = [document for _, document in read if isinstance(document, Advisory)]
+    groups = group(found) if together else [(document,) for document in found]
+    works = {id(documents[0]): _Work(merge(documents), "", "", documents) for documents in groups}
+    first = {id(document): id(documents[0]) for documents in groups for document in documents}
     taken: set[str] = set()
-    works: list[_Work | tuple[str, InputError]] = []
-    for source, found in read:
-        if not isinstance(found, Advisory):
-            works.append((source, found))
-            continue
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.id).strip(".-")[:100] or "unnamed"
-        name, number = plain, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{plain}-{number}"
-        taken.add(name.lower())
-        works.append(_Work(msgspec.structs.replace(found, id=name), name, ""))
-    return works
+    for key, work in sorted(works.items(), key=lambda item: (len(item[1].documents) < 2, precedence(item[1].advisory))):
+        folder = _folder(work.advisory.id, taken)
+        works[key] = _Work(msgspec.structs.replace(work.advisory, id=folder), folder, "", work.documents)
+    placed: dict[int | str, _Work | tuple[str, InputError]] = {}
+    for source, document in read:
+        if isinstance(document, Advisory):
+            placed.setdefault(first[id(document)], works[first[id(document)]])
+        else:
+            placed[source] = (source, document)
+    return list(placed.values())
+
+
+def _folder(name: str, taken: set[str]) -> str:
+    """Spell a name as a folder that no other advisory of the run has."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:100] or "unnamed"
+    folder, number = plain, 1
+    while folder.lower() in taken:
+        number += 1
+        folder = f"{plain}-{number}"
+    taken.add(folder.lower())
+    return folder
 
 
 def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, progress: Progress) -> Ground:
@@ -265,7 +288,7 @@ def code_digest() -> str:
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(__version__.encode())
     for file in sorted(root.rglob("*")):
-        if file.suffix in (".py", ".json", ".msgpack") and not SURFACES.intersection(file.relative_to(root).parts):
+        if file.suffix in (".py", ".json", ".msgpack") and not NOT_DECIDING.intersection(file.relative_to(root).parts):
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -305,7 +328,10 @@ def _forge_work(work: _Work, ground: Ground) -> Outcome:
     started = time.perf_counter()
     folder: Path = _SHARED["out"] / work.folder
     try:
-        forged = forge_advisory(work.advisory, ground)
+        if len(work.documents) > 1:
+            forged = forge_documents(work.advisory, work.documents, ground)
+        else:
+            forged = forge_advisory(work.advisory, ground)
         outcome = forged.outcome
         before = read_revision(folder / "rule.json")
         if outcome.outcome == "rule":

@@ -15,7 +15,7 @@ import msgspec
 from ruleforge.errors import InputError
 from ruleforge.ingest.readers import SKIPPED
 from ruleforge.pipeline.history import read_revision
-from ruleforge.pipeline.run import Progress, Read, RunOptions, forge_read, read_files
+from ruleforge.pipeline.run import Progress, Read, RunOptions, forge_read, read_sources
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.store.state import State
@@ -97,7 +97,7 @@ class Watch:
         for file in same:
             self._known[file] = msgspec.structs.replace(self._known[file], stamp=now[file])
         others = [file for file in files if file not in same]
-        for file, (_, found) in zip(others, read_files(others, self._jobs, progress), strict=True):
+        for file, (_, found) in zip(others, read_sources(others, self._jobs, progress), strict=True):
             # Written to while it was read: it counts as not read, and the next look takes it.
             if _stamp(file) == now[file]:
                 self._known[file] = _Known(now[file], digests[file], found)

@@ -19,6 +19,7 @@ class PocRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""  # why it has this role, one sentence
     origin: str = ""  # place in the source, "http[0].raw[1]", "line 12" or "entry 3"
     source: int = 0  # ordinal of its document among the advisory's sources
+    agreed: tuple[int, ...] = ()  # ordinals of the other documents that hold exactly this request
     block: int = 0  # ordinal of the http block
     step: int = 0  # ordinal of the request within the block, before payload expansion
     row: int = 0  # ordinal of the payload row that filled it
@@ -34,12 +35,15 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str  # "CVE-2021-41773" or the document's own id
     sources: tuple[str, ...]  # files, as given by the user
+    format: str = ""  # a key of READERS: what the document is written in
     cves: tuple[str, ...] = ()
     title: str = ""
     description: str = ""
     cwes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     severity: str = "unknown"
+    cvss: float | None = None  # base score 0 to 10, as the source states it
+    cvss_vector: str = ""  # "CVSS:3.1/AV:N/AC:L/…", as the source states it
     products: tuple[Product, ...] = ()
     references: tuple[str, ...] = ()
     author: str = ""

@@ -52,6 +52,13 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
+class Needed(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a condition stands in a rule: what goes wrong, or what is lacking, without it."""
+
+    condition: str  # as a clause for people
+    needed_because: str
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How the forging of one advisory ended; one line of `forge --format ndjson`."""
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.products import product_of
 from ruleforge.rules.tree import Product
-from ruleforge.validate.products import product_of
 
-REVIEWED: dict[str, Any] = json.loads(resources.files("ruleforge.validate").joinpath("aliases.json").read_text("utf-8"))
+REVIEWED: dict[str, Any] = json.loads(resources.files("ruleforge.records").joinpath("aliases.json").read_text("utf-8"))
 
 
 def product(vendor: str = "", name: str = "", title: str = "") -> str:
