@@ -283,8 +283,10 @@ def test_a_rule_that_is_refused_now_loses_its_papers_and_nothing_else(
         file.write_text(head + "\ndns:\n  - name: '{{FQDN}}'\n    type: CNAME\n")
     found = ends(forge(out, templates))
     assert found["tidewater-fetch-traversal.yaml"] == found["larkspur-catalogue-sqli.yaml"] == "refused no_http"
-    assert [file.name for file in (out / "CVE-2099-10002").iterdir()] == ["notes.md"]
-    assert not (out / "CVE-2099-10003").exists()
+    assert {file.name for file in (out / "CVE-2099-10002").iterdir()} == {"history", "notes.md"}
+    kept = {file.name for file in (out / "CVE-2099-10003" / "history").iterdir()}
+    assert kept == {"1-rule.json", "1-evidence.json"}
+    assert [file.name for file in (out / "CVE-2099-10003").iterdir()] == ["history"]
     assert (out / "CVE-2099-10012" / "rule.json").is_file()
 
 

@@ -34,7 +34,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "postgresql":
         engine = sa.create_engine(address)
         with engine.begin() as connection:
-            connection.execute(sa.text("DROP TABLE IF EXISTS done"))
+            for table in ("done", "asked", "files"):
+                connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
         engine.dispose()
 
 
@@ -155,3 +156,30 @@ def test_it_behaves_as_a_dictionary(given_steps: list[tuple[bool, list[str], int
             model = {folder: value for folder, value in model.items() if folder not in folders}
         assert opened.known() == model
     opened.close()
+
+
+def test_what_was_asked_goes_with_its_outcome(state: State) -> None:
+    state.put([("one", "k1", REFUSED), ("two", "k1", RULE)], {"one": b"\x00pears"})
+    assert state.asked() == {"one": b"\x00pears"}
+    state.put([("one", "k2", REFUSED)])
+    assert state.asked() == {}, "an outcome made anew without asking leaves nothing behind"
+    state.put([("one", "k2", REFUSED)], {"one": b""})
+    state.forget(["one"])
+    assert state.asked() == {}
+
+
+def test_a_new_key_leaves_the_outcome_as_it_is(state: State) -> None:
+    state.put([("one", "k1", REFUSED), ("two", "k1", RULE)], {"one": b"x"})
+    state.rekey({"one": "k2", "never heard of": "k2"})
+    state.rekey({})
+    assert state.known() == {"one": ("k2", REFUSED), "two": ("k1", RULE)}
+    assert state.asked() == {"one": b"x"}
+
+
+def test_files_are_those_put_last(state: State) -> None:
+    assert state.files() == {}
+    state.put_files({"a.yaml": ("d1", "one"), "b.yaml": ("d2", "")})
+    state.put_files({"a.yaml": ("d3", "one")})
+    assert state.files() == {"a.yaml": ("d3", "one")}
+    state.put_files({})
+    assert state.files() == {}

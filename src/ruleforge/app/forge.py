@@ -48,9 +48,13 @@ def forge(
     progress: Progress = lambda *_: None,
     *,
     benign: Sequence[Path] = (),
+    sensors: Sequence[Path] = (),
+    mixed: Sequence[Path] = (),
+    known_bad: Sequence[Path] = (),
     background: Path | None = None,
     jobs: int = 0,
     again: bool = False,
+    history: Sequence[Path] = (),
     merge: bool = True,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
@@ -62,30 +66,27 @@ def forge(
         summary: filled while the outcomes are read.
         progress: told (stage, done, of).
         benign: request files of ordinary traffic.
+        sensors: logs that only receive attacks, such as those of honeypots.
+        mixed: logs of a site, with visitors and attackers.
+        known_bad: lists of addresses with a bad name.
         background: a table made by `background_build`; None: the one that ships.
         jobs: processes; 0: one per core.
         again: forge unchanged sources, too.
+        history: stored traffic; what new rules would have done in it goes into their evidence.
         merge: one rule for all documents about a vulnerability; False: one for each document.
         clock: seconds, for the summary only.
 
     Raises:
         UsageError: a path does not exist (RF117).
-        InputError: the background table cannot be read (RF240).
+        InputError: the background table (RF240) or a list of addresses (RF226 to RF228) cannot be read.
         OutsideError: a benign file cannot be opened (RF501).
     """
     started = clock()
     summary.out = str(out)
-    for path in (*paths, *benign, *((background,) if background else ())):
-        if not path.exists():
-            raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
-    options = RunOptions(
-        out=out,
-        benign=tuple(benign),
-        background=None if background is None else load_background(background),
-        jobs=jobs,
-        again=again,
-        merge=merge,
-    )
+    options = forge_options(
+        paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
+        jobs=jobs, again=again, history=history, merge=merge,
+    )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     before, asked = ({} if again else _stored(out)), []
@@ -94,11 +95,46 @@ def forge(
         asked.append(outcome.advisory)
         summary.seconds = clock() - started
         yield outcome
+    if history:
+        from ruleforge.app.backtests import backtest_forged
+
+        backtest_forged([out / name for name in asked if name], history, progress)
     if before:
         after = _stored(out)
         summary.unchanged = sum(name in before and before[name] == after.get(name) for name in asked)
     summary.seconds = clock() - started
     summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
+
+
+def forge_options(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    benign: Sequence[Path] = (),
+    sensors: Sequence[Path] = (),
+    mixed: Sequence[Path] = (),
+    known_bad: Sequence[Path] = (),
+    background: Path | None = None,
+    jobs: int = 0,
+    again: bool = False,
+    history: Sequence[Path] = (),
+    merge: bool = True,
+) -> RunOptions:
+    """Check that what is named exists, and put the options of a run together; see `forge`."""
+    for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
+        if not path.exists():
+            raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
+    return RunOptions(
+        out=out,
+        benign=tuple(benign),
+        sensors=tuple(sensors),
+        mixed=tuple(mixed),
+        known_bad=tuple(known_bad),
+        background=None if background is None else load_background(background),
+        jobs=jobs,
+        again=again,
+        merge=merge,
+    )
 
 
 def refusal_sentence(reason: str) -> str:

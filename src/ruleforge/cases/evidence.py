@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ruleforge.engine.corpus import Corpus
+from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 
@@ -31,6 +32,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     cves: frozenset[str] = frozenset()
     corpus: Corpus | None = None  # requests of all sources of this run
     benign: Sequence[Corpus] = ()
+    sensors: Sensors | None = None  # logs with attackers in them
     classes: Mapping[str, int]
     documents: tuple[int, ...] = ()  # of each exploit: the ordinal of its document
 

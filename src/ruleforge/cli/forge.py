@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from ruleforge.app.forge import ForgeSummary
     from ruleforge.records.forging import Outcome
 
-LINE_KEYS = ("advisory", "sources", "cves", "outcome", "reason", "detail", "rules", "candidates", "rounds", "seconds")
+LINE_KEYS = (
+    "advisory",
+    "sources",
+    "cves",
+    "outcome",
+    "reason",
+    "detail",
+    "rules",
+    "candidates",
+    "rounds",
+    "seconds",
+    "revision",
+    "changes",
+)
 
 
 _MARKDOWN = {ord(mark): f"\\{mark}" for mark in "\\|`*_[]"} | {ord(mark): f"&#{ord(mark)};" for mark in "<>&"}
@@ -37,6 +50,15 @@ def forge(
     benign: Annotated[
         list[Path] | None, typer.Option(help="Ordinary traffic a rule must be silent on; may be repeated.")
     ] = None,
+    sensor: Annotated[
+        list[Path] | None, typer.Option(help="Log that only receives attacks (honeypot); may be repeated.")
+    ] = None,
+    mixed: Annotated[
+        list[Path] | None, typer.Option(help="Log of a site with visitors and attackers; may be repeated.")
+    ] = None,
+    known_bad: Annotated[
+        list[Path] | None, typer.Option(help="List of addresses with a bad name; may be repeated.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
     again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
     merge: Annotated[
@@ -45,6 +67,12 @@ def forge(
     background: Annotated[
         Path | None, typer.Option(help="Table made by 'background build' instead of the one that ships.")
     ] = None,
+    history: Annotated[
+        list[Path] | None, typer.Option(help="Stored traffic: since when does each new rule fire? May be repeated.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: forge what changes, until interrupted.")] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 60.0,
+    once: Annotated[bool, typer.Option("--once", help="With --watch: look once and end, for a timer.")] = False,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
     """Make a validated rule from each template, or say why there is none.
@@ -56,6 +84,7 @@ def forge(
     ruleforge forge templates/ --out rules
     ruleforge forge templates/ --out rules --benign day.jsonl.gz
     ruleforge forge CVE-2021-41773.yaml --out rules --format ndjson
+    ruleforge forge templates/ --out rules --watch
     """
     from ruleforge.app.forge import ForgeSummary
     from ruleforge.app.forge import forge as run
@@ -65,13 +94,21 @@ def forge(
     settings = load_settings({"out": out, "benign": tuple(benign or ()), "jobs": jobs, "background": background})
     if settings.out is None:
         raise UsageError("no folder for the rules", hint="give one with --out, or set 'out'", code="RF112")
+    options: dict[str, Any] = {
+        "benign": settings.benign, "sensors": sensor or (), "mixed": mixed or (), "known_bad": known_bad or (),
+        "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
+        "merge": merge,
+    }  # fmt: skip
+    if watch:
+        from ruleforge.cli.watching import run_watch
+
+        if format not in (Format.text, Format.ndjson):
+            raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
+        run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
     with term.progress(quiet=quiet) as progress:
-        outcomes = run(
-            paths, settings.out, summary, progress,
-            benign=settings.benign, background=settings.background, jobs=settings.jobs, again=again, merge=merge,
-        )  # fmt: skip
+        outcomes = run(paths, settings.out, summary, progress, **options)
         kept = _show_lines(outcomes) if format is Format.ndjson else list(outcomes)
     if format is Format.json:
         term.out_json({"outcomes": [line(outcome) for outcome in kept], "summary": summary_dict(summary)}, indent=2)

@@ -20,8 +20,10 @@ from ruleforge.cli.data import data
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
+from ruleforge.cli.sensing import backtest, sensor_check
 from ruleforge.cli.terminal import note
 from ruleforge.cli.triage import triage
+from ruleforge.cli.watching import diff
 from ruleforge.errors import OutsideError, RuleForgeError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 and the number of the signal, as shells do
@@ -124,11 +126,14 @@ _COMMANDS: dict[Callable[..., None], str] = {
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",
     show: "One rule with its evidence and tests.",
+    diff: "How a rule differs from an earlier revision.",
+    backtest: "Since when would rules have fired.",
     doctor: "What is installed, what is missing, what is set.",
     demo: "All of it on our own examples.",
 }
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
+cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")

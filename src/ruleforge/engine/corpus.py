@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded request with what is known of it."""
 
     request: Request
-    kind: str  # "benign" | "exploit" | "setup" | "probe"
+    kind: str  # "benign" | "sensor" | "mixed" | "exploit" | "setup" | "probe"
     owner: str = ""  # advisory id; empty for traffic
     product: str = ""  # canonical product of the owner; empty: not named
 
@@ -183,6 +183,7 @@ class Corpus:
         self._zones = {zone: _Zone(folder, zone) for zone in ZONES}
         self._known: dict[tuple[str, bytes], Rows] = {}
         self._row_cache: dict[int, tuple[Row, HttpView]] = {}
+        self.asked: set[tuple[Clause, ...]] | None = None  # a set given by the caller collects what `hits` is asked
 
     @staticmethod
     def current(folder: Path, name: str) -> bool:
@@ -192,6 +193,18 @@ class Corpus:
         except (OSError, ValueError):
             return False
         return bool(about.get("format") == FORMAT and about.get("name") == name)
+
+    @staticmethod
+    def readable(folder: Path) -> bool:
+        """Whether `folder` holds an index of this format, under whatever name."""
+        try:
+            return bool(json.loads((folder / "corpus.json").read_text()).get("format") == FORMAT)
+        except (OSError, ValueError):
+            return False
+
+    def encoded_rows(self) -> Iterator[bytes]:
+        """Yield the rows as they are stored."""
+        return (self._rows[int(self._offsets[n]) : int(self._offsets[n + 1])].tobytes() for n in range(self._size))
 
     def __len__(self) -> int:
         return self._size
@@ -241,7 +254,10 @@ class Corpus:
         self, tree: Tree, classes: Mapping[str, int], *, limit: int = 10_000, skip: Callable[[Row], bool] | None = None
     ) -> list[int]:
         """Return the rows on which `tree` is true, in row order, at most `limit`, leaving out those `skip` names."""
-        rows = _both(self.candidates(requirements(tree, classes)), self._by_class(tree, classes))
+        clauses = requirements(tree, classes)
+        if self.asked is not None:
+            self.asked.add(clauses)
+        rows = _both(self.candidates(clauses), self._by_class(tree, classes))
         ask = compile_tree(tree, classes)
         found = []
         for number in range(self._size) if rows is None else rows.tolist():

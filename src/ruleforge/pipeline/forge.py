@@ -10,6 +10,7 @@ from ruleforge.cases.evidence import Case, Evidence, case
 from ruleforge.cases.near import endpoint_free, near_miss_exemption, near_misses, neutralise
 from ruleforge.cases.variants import variants
 from ruleforge.engine.corpus import Corpus
+from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.generate.propose import gather
 from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
 from ruleforge.pipeline.needed import conditions_needed
@@ -30,6 +31,7 @@ class Ground(msgspec.Struct, frozen=True):
     background: Background
     corpus: Corpus | None = None
     benign: Sequence[Corpus] = ()
+    sensors: Sensors | None = None
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -110,6 +112,7 @@ def gather_evidence(
         cves=frozenset(advisory.cves),
         corpus=ground.corpus,
         benign=ground.benign,
+        sensors=ground.sensors,
         classes=classes,
         documents=tuple(a.poc.source for a in exploits),
     )

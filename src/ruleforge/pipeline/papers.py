@@ -13,11 +13,13 @@ from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.formats.jsonl import request_to_json
 from ruleforge.pipeline.forge import Forged, Ground
+from ruleforge.pipeline.history import Revised, keep, put, revise, supersedes
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule
+from ruleforge.validate.sensor import sensor_record
 
 ROLES_MOST = 200  # requests whose role is told in evidence.json
 PAPERS = ("rule.json", "tests.yaml", "evidence.json")
@@ -26,29 +28,35 @@ TESTS_PER_KIND = 3  # variants and near-misses kept of each kind; all of them ar
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def write_papers(forged: Forged, ground: Ground, folder: Path) -> None:
-    """Write the three files of an accepted rule; each appears whole or not at all."""
+def write_papers(forged: Forged, ground: Ground, folder: Path) -> Revised:
+    """Write the three files of an accepted rule; each appears whole or not at all. What it supersedes is kept."""
     assert forged.best is not None
     assert forged.evidence is not None
-    rule = forged.best.candidate.rule
     folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / "rule.json", render_json(rule))
-    _put(folder / "tests.yaml", tests_yaml(rule, forged.evidence))
-    _put(folder / "evidence.json", json.dumps(evidence_of(forged, ground), indent=2, ensure_ascii=False) + "\n")
+    revised = revise(forged.best.candidate.rule, folder)
+    evidence = evidence_of(forged, ground) | supersedes(revised)
+    _put(folder / "rule.json", render_json(revised.rule))
+    _put(folder / "tests.yaml", tests_yaml(revised.rule, forged.evidence))
+    _put(folder / "evidence.json", json.dumps(evidence, indent=2, ensure_ascii=False) + "\n")
+    return revised
 
 
-def remove_papers(folder: Path) -> None:
-    """Remove a rule's files (its advisory is refused now); other files of the folder stay."""
+def remove_papers(folder: Path) -> int | None:
+    """Remove a rule's files (its advisory is refused now); its history and other files of the folder stay.
+
+    Returns:
+        The revision that is kept in the history; None where there was no rule.
+    """
+    revision = keep(folder)
     for name in PAPERS:
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+    return revision
 
 
 def _put(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    put(path, text.encode())
 
 
 def tests_yaml(rule: Rule, evidence: Evidence) -> str:
@@ -116,8 +124,14 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
             "corpus": _indexed(ground.corpus) if ground.corpus is not None else None,
             "benign": [_indexed(benign) for benign in ground.benign],
         },
+        **_sensor(rule, forged.evidence),
         "approximations": list(advisory.problems)[:20],
     }  # fmt: skip
+
+
+def _sensor(rule: Rule, evidence: Evidence | None) -> dict[str, Any]:
+    record = None if evidence is None else sensor_record(rule, evidence)
+    return {} if record is None else {"sensor": record}
 
 
 def _documents(forged: Forged) -> list[dict[str, Any]]:

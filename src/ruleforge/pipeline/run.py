@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from ruleforge import __version__
 from ruleforge.background.table import Background, default_background
 from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
+from ruleforge.engine.literals import Clause
+from ruleforge.engine.sensor_logs import Kind, Sensors, gather_sensors, open_sensor_log
 from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_requests
@@ -22,12 +24,15 @@ from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
+from ruleforge.pipeline.history import gave_up, read_revision
+from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
 from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
 from ruleforge.records.products import product_of
 from ruleforge.rules.classes import classes_digest
+from ruleforge.sources.reputation import load_reputation
 from ruleforge.store.state import State
 
 NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
@@ -39,10 +44,24 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     out: Path
     benign: tuple[Path, ...] = ()  # request files of normal traffic
+    sensors: tuple[Path, ...] = ()  # logs that only receive attacks
+    mixed: tuple[Path, ...] = ()  # logs of a site: visitors and attackers
+    known_bad: tuple[Path, ...] = ()  # lists of addresses with a bad name
     background: Background | None = None  # None: the table that ships
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
     merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
+    incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
+
+
+Read: TypeAlias = Sequence[tuple[str, Advisory | InputError]]  # each source file with what was read from it
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """The outcome of one advisory, and what the corpus was asked meanwhile (None: it broke off)."""
+
+    outcome: Outcome
+    asked: bytes | None
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -65,8 +84,14 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
     input file stands in exactly one outcome. A part that fails is an outcome with its code; the rest goes on.
     """
     jobs = options.jobs or multiprocessing.cpu_count()
-    files = list(list_files(paths))
-    works = _name(list(read_sources(files, jobs, progress)), together=options.merge)
+    read = list(read_sources(list(list_files(paths)), jobs, progress))
+    yield from forge_read(read, options, progress)
+
+
+def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
+    """Forge what was read; see `run`."""
+    jobs = options.jobs or multiprocessing.cpu_count()
+    works = _name(read, together=options.merge)
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
     state = State.beside(options.out)
@@ -143,10 +168,22 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     folder = cache / "corpus"
     progress("index", 0, 1)
     if not Corpus.current(folder, name):
+        note_step(cache, folder, name, _source_rows(advisories))
         build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
-    return Ground(background, Corpus(folder), tuple(benign))
+    return Ground(background, Corpus(folder), tuple(benign), _sensors(options, cache, jobs, progress))
+
+
+def _sensors(options: RunOptions, cache: Path, jobs: int, progress: Progress) -> Sensors | None:
+    logs = []
+    given: tuple[tuple[Kind, tuple[Path, ...]], ...] = (("sensor", options.sensors), ("mixed", options.mixed))
+    for kind, paths in given:
+        for path in paths:
+            corpus = benign_corpus(path, cache, jobs, progress, kind=kind)
+            folder = traffic_folder(path, cache, kind)
+            logs.append(open_sensor_log(corpus, folder, corpus.name.partition(" classes ")[0], kind))
+    return gather_sensors(logs, load_reputation(options.known_bad)) if logs else None
 
 
 def _source_rows(advisories: Sequence[Advisory]) -> Iterator[Row]:
@@ -156,23 +193,28 @@ def _source_rows(advisories: Sequence[Advisory]) -> Iterator[Row]:
             yield Row(request=poc.request, kind=poc.role, owner=advisory.id, product=product)
 
 
-def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
-    """Index a file of normal traffic, or open its index from an earlier run (by content)."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    name = f"{path.name} {digest} classes {classes_digest()}"
-    folder = cache / f"benign-{digest}"
+def benign_corpus(path: Path, cache: Path, jobs: int, progress: Progress, *, kind: str = "benign") -> Corpus:
+    """Index a file of traffic, or open its index from an earlier run (by content)."""
+    folder = traffic_folder(path, cache, kind)
+    name = f"{path.name} {folder.name.rpartition('-')[2]} classes {classes_digest()}"
     if not Corpus.current(folder, name):
-        build_corpus(_benign_rows(path, progress), folder, name=name, jobs=jobs)
+        build_corpus(_traffic_rows(path, kind, progress), folder, name=name, jobs=jobs)
     return Corpus(folder)
 
 
-def _benign_rows(path: Path, progress: Progress) -> Iterator[Row]:
+def traffic_folder(path: Path, cache: Path, kind: str) -> Path:
+    """Name the folder of the index of a file of traffic, by its content."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return cache / f"{kind}-{digest}"
+
+
+def _traffic_rows(path: Path, kind: str, progress: Progress) -> Iterator[Row]:
     for number, request in enumerate(read_requests(path), 1):
         if isinstance(request, Request):
             if number % 1000 == 0:
                 progress(f"index {path.name}", number, 0)
-            yield Row(request=request, kind="benign")
+            yield Row(request=request, kind=kind)
 
 
 def _forge_all(
@@ -184,43 +226,59 @@ def _forge_all(
     progress: Progress,
 ) -> Iterator[Outcome]:
     known = {} if options.again else state.known()
-    base = _base_key(ground)
+    cache, base = options.out / ".ruleforge", _base_key(ground)
+    increment = Increment(read_steps(cache)) if options.incremental else None
+    asked = state.asked() if increment else {}
+    stand: dict[str, str] = {}
     todo: list[_Work] = []
     ready: dict[str, Outcome] = {}
     for work in works:
         if not isinstance(work, _Work):
             continue
-        key = hashlib.sha256(f"{base}\n{work.advisory.digest}".encode()).hexdigest()
-        keyed = msgspec.structs.replace(work, key=key)
+        key = Key.of(base, ground.corpus.name if ground.corpus else "", work.advisory.digest)
+        keyed = msgspec.structs.replace(work, key=key.text)
         old = known.get(work.folder)
-        if old and old[0] == keyed.key and _papers_fit(options.out / work.folder, old[1]):
+        if not old or not _papers_fit(options.out / work.folder, old[1]):
+            todo.append(keyed)
+        elif old[0] == key.text:
             ready[work.folder] = msgspec.convert(old[1], Outcome)
+        elif increment and (made := Key.read(old[0])) and increment.stands(made, key, asked.get(work.folder)):
+            ready[work.folder] = msgspec.convert(old[1], Outcome)
+            stand[work.folder] = key.text
         else:
             todo.append(keyed)
+    state.rekey(stand)
     _SHARED.update(ground=ground, out=options.out)
     results = zip(todo, spread(_forge_one, todo, jobs, chunk=4), strict=True)
-    batch: list[tuple[str, str, dict[str, Any]]] = []
+    batch: list[tuple[str, str, _Done]] = []
     try:
         for done, work in enumerate(works, 1):
             progress("forge", done, len(works))
             if not isinstance(work, _Work):
                 yield _unread(*work)
             elif work.folder in ready:
-                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources)
+                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources, changes=())
             else:
-                keyed, outcome = next(results)
-                outcome = outcome or _failed(work.advisory, _died(work.folder))
-                batch.append((work.folder, keyed.key, msgspec.to_builtins(outcome)))
+                keyed, found = next(results)
+                found = found or _Done(_failed(work.advisory, _died(work.folder)), None)
+                batch.append((work.folder, keyed.key, found))
                 if len(batch) >= 50:
-                    state.put(batch)
+                    _store(state, batch)
                     batch = []
-                yield outcome
+                yield found.outcome
+        clear_steps(cache)
     finally:
-        state.put(batch)
+        _store(state, batch)
+
+
+def _store(state: State, batch: Sequence[tuple[str, str, _Done]]) -> None:
+    done = [(folder, key, msgspec.to_builtins(found.outcome)) for folder, key, found in batch]
+    state.put(done, {folder: found.asked for folder, _, found in batch if found.asked is not None})
 
 
 def _base_key(ground: Ground) -> str:
-    parts = [code_digest(), str(FORMAT), ground.background.name, ground.corpus.name if ground.corpus else ""]
+    parts = [code_digest(), str(FORMAT), ground.background.name]
+    parts += [ground.sensors.name] if ground.sensors else []
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 
@@ -257,9 +315,17 @@ def _failed(advisory: Advisory, problem: Exception) -> Outcome:
     )
 
 
-def _forge_one(work: _Work) -> Outcome:
-    started = time.perf_counter()
+def _forge_one(work: _Work) -> _Done:
     ground: Ground = _SHARED["ground"]
+    asked: set[tuple[Clause, ...]] = set()
+    if ground.corpus is not None:
+        ground.corpus.asked = asked
+    outcome = _forge_work(work, ground)
+    return _Done(outcome, write_asked(asked) if outcome.outcome != "failed" else None)
+
+
+def _forge_work(work: _Work, ground: Ground) -> Outcome:
+    started = time.perf_counter()
     folder: Path = _SHARED["out"] / work.folder
     try:
         if len(work.documents) > 1:
@@ -267,11 +333,15 @@ def _forge_one(work: _Work) -> Outcome:
         else:
             forged = forge_advisory(work.advisory, ground)
         outcome = forged.outcome
+        before = read_revision(folder / "rule.json")
         if outcome.outcome == "rule":
-            write_papers(forged, ground, folder)
+            revised = write_papers(forged, ground, folder)
+            is_new = before is None or before.revision != revised.rule.revision
+            changes = revised.changes if is_new else ()
+            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes)
         else:
-            remove_papers(folder)
+            outcome = msgspec.structs.replace(outcome, changes=gave_up(remove_papers(folder)))
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
-        remove_papers(folder)
-        outcome = _failed(work.advisory, problem)
+        changes = gave_up(remove_papers(folder))
+        outcome = msgspec.structs.replace(_failed(work.advisory, problem), changes=changes)
     return msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))

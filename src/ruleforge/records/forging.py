@@ -72,6 +72,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int = 0
     rounds: int = 0
     seconds: float = 0.0
+    revision: int = 0  # of the rule; 0: none
+    changes: tuple[str, ...] = ()  # against the revision before, in sentences; only where this run changed something
 
 
 REFUSALS: dict[str, str] = {

@@ -106,6 +106,12 @@ def render_sentence(what: Rule | Root) -> str:
     return sentence + "." if len(sentence) < MAX_SENTENCE else sentence[: MAX_SENTENCE - 1] + "…"
 
 
+def render_clause(root: Root) -> str:
+    """Say when a tree holds, as a clause without a capital and a full stop, at most 2,000 characters."""
+    text = _say(root).text
+    return text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…"
+
+
 def render_condition(condition: Condition) -> str:
     """Say in a clause what one condition asks, without a full stop."""
     value = _value(condition.op, condition.value)

@@ -1,1 +1,5 @@
-"""See docs/explanation/architecture.md."""
+"""See docs/explanation/architecture.md. Importing the package fills CHECKS, in the order in which checks run."""
+
+from ruleforge.validate import checks, sensor
+
+__all__ = ["checks", "sensor"]
