@@ -13,6 +13,7 @@ from ruleforge.app.bench.tally import Tally
 from ruleforge.errors import InputError
 from ruleforge.records.forging import REFUSALS
 from ruleforge.records.quality import Miss, Rate, Row, rate
+from ruleforge.rules.tree import conditions_of
 
 UNTOUCHED = "holdout"  # in the name of a file: its mistakes are only counted
 _Kind = TypeVar("_Kind")
@@ -28,10 +29,13 @@ class _Refusal(msgspec.Struct):
 
     @property
     def refuse(self) -> bool | None:
-        """Whether the template ought to be refused; None where the labeller could not tell."""
+        """Whether the template ought to be refused; None where the labeller could not tell.
+
+        `context`: only what is not in the request could tell. `session`: a rule must ask that there is no session.
+        """
         if isinstance(self.rule_possible, bool):
             return not self.rule_possible
-        return True if self.rule_possible == "context" else None
+        return {"context": True, "session": False}.get(self.rule_possible or "")
 
 
 class _Refusals(msgspec.Struct):
@@ -58,11 +62,12 @@ def refusal_rows(ground: Ground, files: Sequence[Path]) -> list[Row]:
 
 
 def _labelled(ground: Ground, file: Path) -> list[Row]:
-    hint = 'expected: {"labels": [{"template": …, "rule_possible": true, false or "context"}]}'
+    hint = 'expected: {"labels": [{"template": …, "rule_possible": true, false, "context" or "session"}]}'
     labels = _read(file, _Refusals, hint).labels
     by_id = {template.advisory.id: template for template in ground.templates}
     counts: Counter[tuple[bool, bool]] = Counter()  # (refused, ought to be)
     left_out: Counter[str] = Counter()
+    told_apart = 0
     wrong: dict[bool, Tally] = {True: Tally(), False: Tally()}
     same_reason = Tally()
     for label in labels:
@@ -72,7 +77,11 @@ def _labelled(ground: Ground, file: Path) -> list[Row]:
             continue
         reason = refusal_of(ground, template)
         refused = reason is not None
+        guarded = not refused and _asks_no_session(ground, template)
+        if label.rule_possible == "session" and not refused:
+            ought = not guarded  # without that question it would fire on everyone who is signed in
         counts[refused, ought] += 1
+        told_apart += ought and (refused or guarded)
         if refused is not ought:
             cause = f"refused ({reason}), a rule is possible" if refused else "a rule, should be refused"
             wrong[refused].causes[cause][half_of(label.template)] += 1
@@ -86,10 +95,26 @@ def _labelled(ground: Ground, file: Path) -> list[Row]:
     both = counts[True, True]
     rates = rate(both, both + counts[True, False]), rate(both, both + counts[False, True])
     rows = [_precision(file.stem, rates[0], note), _recall(file.stem, rates[1])]
+    guarded_row = Row(
+        key=f"refusal_guarded:{file.stem}",
+        title=f"the same, or a rule that asks for no session ({file.stem})",
+        unit="templates",
+        rate=rate(told_apart, both + counts[False, True]),
+    )
     return [
         msgspec.structs.replace(row, causes=wrong[refused].confusion())
         for row, refused in zip(rows, (True, False), strict=True)
-    ]
+    ] + [guarded_row]
+
+
+def _asks_no_session(ground: Ground, template: Template) -> bool:
+    """Whether every rule of the template asks that there is no cookie: ordinary users of the call have one."""
+    rules = [ground.rules[number] for number in ground.rules_for(template.names)]
+    return bool(rules) and all(
+        any(c.field == "headers" and c.op == "absent" and c.name is not None and c.name.text.lower() == b"cookie"
+            for c in conditions_of(rule.when))
+        for rule in rules
+    )  # fmt: skip
 
 
 def refusal_of(ground: Ground, template: Template) -> str | None:
