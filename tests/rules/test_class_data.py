@@ -23,23 +23,12 @@ from ruleforge.rules.patterns import compile_pattern
 
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "ruleforge" / "rules" / "class_data"
 FILES = sorted(FOLDER.glob("*.json"))
-FORMS = ("identity", "percent", "plus", "percent_u", "entities", "unicode_escape", "base64", "base64_part")
-EXPECTED = {
-    "code_injection",
-    "command_injection",
-    "crlf_injection",
-    "jndi",
-    "ldap_nosql_injection",
-    "serialized_object",
-    "shellshock",
-    "sql_injection",
-    "template_injection",
-    "traversal",
-    "upload_name",
-    "url_value",
-    "xss",
-    "xxe",
-}
+FORMS = ("identity", "percent", "plus", "percent_u", "entities", "unicode_escape", "base64", "base64_part", "base64_text")
+EXPECTED = set(
+    "code_injection command_injection crlf_injection graphql_introspection internal_address jndi jwt_none"
+    " ldap_injection mass_assignment nosql_injection path_bypass prototype_pollution serialized_object shellshock"
+    " sql_injection template_injection traversal upload_name url_trick url_value xpath_injection xss xxe".split()
+)
 MAX_VALUE_BYTES = 4096
 # What a browser, an API client or a person sends all day; no class may take these for an attack.
 EVERYDAY = (
@@ -103,9 +92,15 @@ def compiled(file: Path) -> tuple[tuple[str, Any], ...]:
 
 def decoded_base64(text: bytes) -> bytes | None:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:
         return None
+
+
+def whole_base64(text: bytes) -> bytes | None:
+    """Strict; text of a form where the sender left the plus signs bare has blanks in their place."""
+    blanks = re.fullmatch(rb"[A-Za-z0-9/]{12}[A-Za-z0-9/ ]*={0,2}", text)
+    return decoded_base64(text.replace(b" ", b"+") if blanks else text)
 
 
 def percent_u(text: bytes) -> bytes:
@@ -140,7 +135,10 @@ def forms_of(value: bytes, names: list[str]) -> set[bytes]:
         if name in names:
             forms |= {decode(form) for form in forms}
     if "base64" in names:
-        forms |= {text for form in rounds if (text := decoded_base64(form)) is not None}
+        forms |= {text for form in rounds if (text := whole_base64(form)) is not None}
+    if "base64_text" in names:
+        found = {text for form in rounds if (text := whole_base64(form)) is not None}
+        forms |= {text for text in found if re.fullmatch(rb"[\t\r\n\x20-\x7e]+", text)}
     if "base64_part" in names:
         runs = [run for form in rounds for run in re.findall(rb"[A-Za-z0-9+/]{16,}={0,2}", form)]
         forms |= {text for run in runs if (text := decoded_base64(run)) is not None}

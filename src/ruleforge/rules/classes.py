@@ -25,6 +25,8 @@ _FEW_TRIGGERS = 6  # up to here one search each is faster than one pass for all
 _DATA = Path(__file__).parent / "class_data"
 _FILE = re.compile(r"([a-z][a-z0-9_]*)\.([1-9][0-9]*)\.json")
 _BASE64_WHOLE = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}\Z")
+_BASE64_BLANKS = re.compile(rb"[A-Za-z0-9/]{12}[A-Za-z0-9/ ]*={0,2}\Z")  # sent bare in a form, + becomes a blank
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e]+\Z")
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -71,14 +73,14 @@ class PayloadClass:
         self.data = data
         self._known: dict[bytes, bool] = {}
         self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
-        self._decodes = any(form.startswith("base64") for form in data.forms)
+        self._decodes = "base64" in data.forms or "base64_part" in data.forms
+        self._decodes_text = "base64_text" in data.forms
         self._triggered = _any_trigger(tuple(trigger.encode() for trigger in data.triggers))
         self._every = compile_alternatives(tuple(pattern.regex.encode() for pattern in data.patterns))
 
-    @property
-    def decodes(self) -> bool:
-        """Whether the class looks into base64."""
-        return self._decodes
+    def sees_into(self, value: bytes) -> bool:
+        """Whether the class may see something in a value that is not encoded but perhaps base64."""
+        return self._decodes or (self._decodes_text and _text_of(value) is not None)
 
     def matches(self, value: bytes) -> bool:
         """Say whether some canonical form of `value` is a payload of this class."""
@@ -94,7 +96,7 @@ class PayloadClass:
     def _matches(self, value: bytes) -> bool:
         if self._is_payload(value):
             return True
-        if not self._decodes and not _may_be_encoded(value):
+        if not _may_be_encoded(value) and not self.sees_into(value):
             return False
         forms = self.forms(value)
         next(forms)  # the value itself
@@ -102,7 +104,7 @@ class PayloadClass:
 
     def surely_matches(self, beginning: bytes) -> bool:
         """Say whether every value that begins so is a payload: the match does not depend on what follows."""
-        for form in self.forms(beginning):
+        for form in self.forms(beginning, base64=False):  # what follows may make it no base64
             folded = form.lower()
             span = self._every.search(folded) if self._triggered(folded) else None
             if span is not None and (span.end < len(form) or self._open_ended.test(folded)):
@@ -127,11 +129,13 @@ class PayloadClass:
                     return Found(form, span, pattern.id)
         return None
 
-    def forms(self, value: bytes) -> Iterator[bytes]:
+    def forms(self, value: bytes, *, base64: bool = True) -> Iterator[bytes]:
         """Yield the canonical forms of `value`, itself first, each once, at most 32 and 8 MiB in all."""
         yield value
         seen, size = [value], len(value)
         for decode in self._forms:
+            if not base64 and decode in _BASE64_FORMS:
+                continue
             for form in tuple(seen):
                 for new in decode(form):
                     if new not in seen:
@@ -195,10 +199,35 @@ def _unicode_escape(value: bytes) -> Iterator[bytes]:
 
 
 def _base64(value: bytes) -> Iterator[bytes]:
-    if len(value) >= _BASE64_LEAST and _BASE64_WHOLE.match(value):
-        decoded = decoding.base64_decode(value)
-        if decoded is not None:
-            yield decoded
+    decoded = _base64_of(value)
+    if decoded is not None:
+        yield decoded
+
+
+def _base64_of(value: bytes) -> bytes | None:
+    """Decode a value that is nothing but base64; None where it is not."""
+    if len(value) < _BASE64_LEAST:
+        return None
+    if _BASE64_WHOLE.match(value):
+        return decoding.base64_decode(value)
+    return decoding.base64_decode(value.replace(b" ", b"+")) if _BASE64_BLANKS.match(value) else None
+
+
+@lru_cache(maxsize=_KEPT_VALUES)
+def _known_text(value: bytes) -> bytes | None:
+    decoded = _base64_of(value)
+    return decoded if decoded is not None and _TEXT.match(decoded) else None
+
+
+def _text_of(value: bytes) -> bytes | None:
+    """Decode base64 of printable ASCII text: nearly all that only looks like base64 decodes to something else."""
+    return _known_text(value) if len(value) <= _KEPT_BYTES else _known_text.__wrapped__(value)
+
+
+def _base64_text(value: bytes) -> Iterator[bytes]:
+    decoded = _text_of(value)
+    if decoded is not None:
+        yield decoded
 
 
 def _base64_part(value: bytes) -> Iterator[bytes]:
@@ -221,8 +250,10 @@ FORMS: Mapping[str, Callable[[bytes], Iterator[bytes]]] = MappingProxyType(
         "unicode_escape": _unicode_escape,
         "base64": _base64,
         "base64_part": _base64_part,
+        "base64_text": _base64_text,
     }
 )
+_BASE64_FORMS = (_base64, _base64_part, _base64_text)
 
 
 def _list_classes() -> Mapping[str, tuple[int, ...]]:
@@ -305,9 +336,9 @@ def classes_of(value: bytes) -> tuple[str, ...]:
 def _find_classes(value: bytes) -> tuple[str, ...]:
     asked = _latest()
     if not _may_be_encoded(value) and not _some_trigger()(value.lower()):
-        if not (_BASE64_WHOLE.match(value) or _BASE64_RUN.search(value)):
+        if not (_BASE64_WHOLE.match(value) or _BASE64_BLANKS.match(value) or _BASE64_RUN.search(value)):
             return ()
-        asked = tuple((name, known) for name, known in asked if known.decodes)
+        asked = tuple((name, known) for name, known in asked if known.sees_into(value))
     return tuple(name for name, known in asked if known.matches(value))
 
 
