@@ -30,7 +30,7 @@ from ruleforge.cases.significance import (
     path_payload,
     steps_up,
 )
-from ruleforge.cases.telling import Tell, signed_in, speaks_of_access, telling
+from ruleforge.cases.telling import Tell, odd_name, signed_in, speaks_of_access, telling
 from ruleforge.errors import UsageError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -328,8 +328,15 @@ def _without_tells(anatomy: Anatomy, tells: tuple[Tell, ...], family: str) -> Re
         if tell.part.place == "headers":
             request = without_header(request, tell.part.name)
         else:
-            request = with_value(request, tell.part, ordinary_value(tell.part, 0, family))
+            request = _plainly(request, tell.part, _Filling(0, family))
     return request
+
+
+def _plainly(request: Request, part: Part, filling: _Filling) -> Request | None:
+    """Give `part` an ordinary value, and an ordinary name or file name where its own is not."""
+    if odd_name(part):
+        return with_name(request, part, _NAMES[filling.family][filling.number])
+    return _replaced(request, part, filling)
 
 
 def _path_ordinary(anatomy: Anatomy, advisory: Advisory, family: str) -> list[NearMiss]:

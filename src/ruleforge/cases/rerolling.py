@@ -1,16 +1,21 @@
 """Other text in place of what is random, callback-like or secret, wherever it occurs in a request."""
 
 import re
+from itertools import islice
 
 import msgspec
 
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.cases.edit import with_body
 from ruleforge.cases.significance import dice
+from ruleforge.events.decoding import base64_decode
 from ruleforge.events.request import Request
 
 _COUNTED = re.compile(rb'[sOaC]:\d+:["{]|\xac\xed\x00|rO0AB|AAEAAAD|\x80[\x02-\x05]')  # formats that state lengths
 _HOST = re.compile(rb"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
+_PRINTABLE = re.compile(rb"[\t\r\n\x20-\x7e]+")
+_READ = 1 << 16  # bytes of each text in which base64 is looked for
 _ALPHABETS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX = re.compile(rb"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}")
 
@@ -25,7 +30,19 @@ def _marks(anatomy: Anatomy) -> list[bytes]:
     request = anatomy.poc.request
     texts = (request.target, request.body or b"", *[value for _, value in request.headers])
     marks = [mark for mark in anatomy.poc.standins if len(mark) > 3 and any(mark in text for text in texts)]
+    marks = [mark for mark in marks if not any(_inside_base64(mark, text) for text in texts)]
     return sorted(set(marks), key=lambda mark: (-len(mark), mark))[:40]
+
+
+def _inside_base64(mark: bytes, text: bytes) -> bool:
+    """Whether `mark` is a part of base64 of printable text: other letters there would decode to something else."""
+    if mark.islower() or mark.isdigit() or not mark.isalnum():
+        return False
+    for run in islice(_BASE64.finditer(text[:_READ]), 200):
+        if mark in run[0]:
+            plain = base64_decode(run[0][: len(run[0]) // 4 * 4].rstrip(b"="))
+            return plain is not None and _PRINTABLE.fullmatch(plain) is not None
+    return False
 
 
 def reroll(anatomy: Anatomy, number: int) -> Request | None:

@@ -52,6 +52,10 @@ _SENSITIVE_FILE = re.compile(
     rb"|/(?:install|installer|setup|upgrade|reset|backdoor|shell|cmd|exec|debug|console|eval-stdin)\w{0,12}\.\w{2,4}\Z",
     re.IGNORECASE,
 )
+_LIBRARY_FILE = re.compile(
+    rb"(?i)/(?:vendor|includes?|inc|libs?|library|libraries|classes|phpmailer|tests?|examples?|samples?)/[^?]{0,200}"
+    rb"\.(?:php\d?|inc|jspx?|aspx?|cgi|pl)\Z|\.(?:func|class|inc|lib|config)\.php\Z"
+)
 _ESCAPED_SIGN = re.compile(rb"%(?:[01][0-9a-f]|23|25|2f|3b|3f|5c|7f)", re.IGNORECASE)
 _STATIC_AFTER_SCRIPT = re.compile(
     rb"\.(?:php\d?|jspx?|aspx?|ashx|asmx|do|action|cgi|json|xml|config|db)[/.;%][^?]{0,80}"
@@ -70,6 +74,8 @@ _ODD_NAME = re.compile(
     rb"..[#$\\|<>(){}\x00-\x1f]|^(?:LD_[A-Z_]+|PHPRC|auto_(?:prepend|append)_file|allow_url_\w+|GLOBALS|_(?:SERVER|SESSION"
     rb"|GET|POST|COOKIE|REQUEST|ENV|FILES)|HTTP_[A-Z_]+|PATH_INFO)(?:\[|\Z)|(?i:^class[.\[])|__proto__|capabilit\w*\["
 )
+_LOGIN_COOKIE = re.compile(rb"(?i)log(?:ged)?_?-?in|auth|user|admin|sess|sid\Z|token|role|level|id\Z|hash|passw")
+_CLAIM = re.compile(rb"(?i)|admin\w{0,12}|root|user|guest|[01]|true|yes|on|\\0\w{0,20}|null|undefined|-1")
 _LOCAL = re.compile(rb"(?i)(?:127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|::1|0\.0\.0\.0)(?::\d{1,5})?")
 _LOCAL_URL = re.compile(rb"(?i)https?://(?:127\.\d|localhost\b|169\.254\.|\[::1?\]|0\.0\.0\.0|0x7f|2130706433)")
 _HIDDEN_FILE = re.compile(
@@ -105,6 +111,9 @@ def speaks_of_access(advisory: Advisory) -> bool:
 
 def signed_in(anatomy: Anatomy) -> bool:
     """Whether the request itself carries a session or credentials."""
+    cookies = [part for part in anatomy.parts if part.place == "cookies"]
+    if cookies and all(_forged(part) for part in cookies) and not header_value(anatomy.poc.request, b"authorization"):
+        return False
     return any(header_value(anatomy.poc.request, name) for name in SESSION_HEADERS)
 
 
@@ -146,6 +155,9 @@ def _path(anatomy: Anatomy) -> str:
         return "a sign that ends or splits a path is escaped in it"
     if _STATIC_AFTER_SCRIPT.search(decoded):
         return "the name of a static file follows a program"
+    request = anatomy.poc.request
+    if request.method == b"GET" and b"?" not in request.target and _LIBRARY_FILE.search(decoded):
+        return "the path leads to a part of a program that other parts call"
     if _SENSITIVE_FILE.search(decoded):
         return "the path leads to a file that no page links"
     return ""
@@ -203,14 +215,26 @@ def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
         _PRIVILEGE_VALUE.fullmatch(part.value)
     ):  # fmt: skip
         return Tell(f"{shown} asks for privileges", part, "equals", part.value)
+    if part.place == "cookies" and _forged(part) and speaks_of_access(advisory):
+        return Tell(f"the cookie {shown} claims a log-in that it does not prove", part, "equals", part.value)
     if _SECRET_CWES.intersection(advisory.cwes) and _secret(part):
         return Tell(f"{shown} is a fixed secret of the product", part, "equals", part.value)
     hidden = _HIDDEN_FILE.search(part.value[:1_024])
     if hidden:
         return Tell(f"{shown} names a file that no page offers", part, "contains", hidden[0])
-    if _ODD_NAME.search(part.name) and part.place not in ("json", "xml", "cookies"):
+    if odd_name(part):
         return Tell(f"{shown} is no name that a page uses", part)
     return None
+
+
+def _forged(part: Part) -> bool:
+    """Whether a cookie is a claim (`login=1`, `user=admin`, an empty session), where a session is long and random."""
+    return bool(_LOGIN_COOKIE.search(part.name)) and not part.standin and bool(_CLAIM.fullmatch(part.value))
+
+
+def odd_name(part: Part) -> bool:
+    """Whether no page uses the name of this argument."""
+    return bool(_ODD_NAME.search(part.name)) and part.place not in ("json", "xml", "cookies", "headers", "body")
 
 
 def _secret(part: Part) -> bool:

@@ -22,7 +22,7 @@ def varies(segment: bytes, standins: tuple[bytes, ...]) -> bool:
         return True
     if CANARIES.search(segment):
         return True
-    return bool(re.fullmatch(rb"[0-9]+|[0-9a-fA-F-]{16,}|[A-Za-z0-9+/=_-]{40,}", segment))
+    return bool(re.fullmatch(rb"[0-9]+|[0-9a-fA-F-]{16,}|[A-Za-z0-9+/=_-]{40,}|(?i:CVE-[0-9]+-[0-9]+)", segment))
 
 
 def path_of(anatomy: Anatomy) -> bytes:
@@ -106,17 +106,25 @@ def _segments_before(run: list[bytes], background: Background) -> Iterator[Facet
                     f"path contains {text.decode('latin-1')}", depth)  # fmt: skip
 
 
-def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
-    """Where the path itself is the payload: what stands before and after it."""
-    run: list[bytes] = []
-    raw = b"/" + b"/".join(segment.raw for segment in anatomy.segments)
+def _run_before_payload(anatomy: Anatomy, raw: bytes, background: Background) -> list[bytes]:
+    """The names in a row, before the payload begins, that say most; ids and random names part one row from the next."""
     payload = SENSITIVE_PATH.search(raw)
     most = raw[: payload.start()].count(b"/") if payload else len(anatomy.segments)
+    runs: list[list[bytes]] = [[]]
     for segment in anatomy.segments[:most]:
-        if segment.classes or is_odd(segment) or varies(segment.text, anatomy.poc.standins):
+        if segment.classes or is_odd(segment):
             break
-        run.append(segment.text)
-    run = _below_root(run)
+        if varies(segment.text, anatomy.poc.standins):
+            runs.append([])
+        else:
+            runs[-1].append(segment.text)
+    return max(runs, key=lambda run: _bits(run, background) if run else 0.0)
+
+
+def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
+    """Where the path itself is the payload: what stands before and after it."""
+    raw = b"/" + b"/".join(segment.raw for segment in anatomy.segments)
+    run = _below_root(_run_before_payload(anatomy, raw, background))
     if len(run) >= 2 and run[-1].lower() in STATIC_FOLDERS:
         run = run[:-1]  # any folder that is served would do
     if not steps_up(raw):
