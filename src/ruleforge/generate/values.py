@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
 from ruleforge.cases.significance import is_selector
+from ruleforge.cases.trust import header_bits
 from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
 from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
 from ruleforge.rules.tree import Condition, Name
@@ -90,7 +91,7 @@ def header_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     for part in anatomy.parts:
         if part.place != "headers" or part.name_standin or part.name in ORDINARY_HEADERS:
             continue
-        bits = background.bits("header", part.name)
+        bits = header_bits(part.name, background.bits("header", part.name))
         yield Facet(
             "header",
             Condition("headers", "present", None, Name(part.name)),
