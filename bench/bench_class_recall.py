@@ -19,9 +19,10 @@ from ruleforge.rules.classes import classes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = ("path.raw", "args", "headers", "cookies", "json", "xml", "multipart", "body")
-WEAK = frozenset(("url_value", "upload_name"))
+WEAK = frozenset(("url_value", "upload_name", "mass_assignment"))
+NORMAL = {"path.raw": WEAK, "headers": ("url_value", "internal_address")}  # Referer, Origin and Host hold addresses
 RUNS_CODE = frozenset(
-    "command_injection code_injection template_injection shellshock jndi serialized_object".split()
+    ["command_injection", "code_injection", "template_injection", "shellshock", "jndi", "serialized_object"]
 )
 # Classes of an earlier version of the data are named too, so that two versions can be compared.
 FITTING = {
@@ -44,7 +45,7 @@ def classes_in(request: Request) -> frozenset[str]:
     view = HttpView(request)
     for place in PLACES:
         for element in view.read(place).elements:
-            found.update(name for name in classes_of(element.value) if not (place == "path.raw" and name in WEAK))
+            found.update(name for name in classes_of(element.value) if name not in NORMAL.get(place, ()))
             if element.filename:
                 found.update(classes_of(element.filename))
             if element.name and place in ("args", "json", "multipart"):

@@ -30,7 +30,7 @@ from ruleforge.validate.checks import CHECKS
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "ruleforge"
-RATES = ROOT / "bench" / "class_rates.json"  # made by bench/bench_classes.py
+RATES = ROOT / "src" / "ruleforge" / "generate" / "class_rates.json"  # made by bench/bench_classes.py
 MADE = "<!-- Written by scripts/make_docs.py (`make docs`). Change the program, not this page. -->\n\n"
 FAMILIES = {
     "0": "Base of all errors",

@@ -6,11 +6,14 @@ from functools import lru_cache
 
 import msgspec
 
+from ruleforge.cases.weaknesses import expected_classes
 from ruleforge.events.decoding import percent_decode
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element
-from ruleforge.records.advisory import Advisory, PocRequest
+from ruleforge.records.advisory import PocRequest
 from ruleforge.rules.classes import classes_of as known_classes
+
+__all__ = ["Anatomy", "Part", "Segment", "classes_of", "dissect", "expected_classes", "is_standin", "rank_classes"]
 
 # Headers every client sends: their presence says nothing, only a payload inside them does.
 ORDINARY_HEADERS = frozenset(
@@ -23,32 +26,15 @@ ORDINARY_HEADERS = frozenset(
 # A URL is what these headers hold in normal use.
 URL_HEADERS = frozenset((b"referer", b"origin", b"host", b"location"))
 
-CWE_CLASSES: dict[str, tuple[str, ...]] = {
-    "CWE-22": ("traversal",), "CWE-23": ("traversal",), "CWE-24": ("traversal",), "CWE-25": ("traversal",),
-    "CWE-35": ("traversal",), "CWE-36": ("traversal",), "CWE-73": ("traversal",), "CWE-98": ("traversal", "url_value"),
-    "CWE-552": ("traversal",), "CWE-89": ("sql_injection",), "CWE-564": ("sql_injection",), "CWE-79": ("xss",),
-    "CWE-80": ("xss",), "CWE-78": ("shellshock", "command_injection"), "CWE-77": ("command_injection",),
-    "CWE-88": ("command_injection",), "CWE-94": ("code_injection", "template_injection", "command_injection"),
-    "CWE-95": ("code_injection", "template_injection"), "CWE-96": ("code_injection",),
-    "CWE-917": ("template_injection", "jndi"), "CWE-1336": ("template_injection",), "CWE-918": ("url_value",),
-    "CWE-601": ("url_value",), "CWE-611": ("xxe",), "CWE-776": ("xxe",), "CWE-827": ("xxe",),
-    "CWE-502": ("serialized_object",), "CWE-434": ("upload_name", "code_injection"), "CWE-93": ("crlf_injection",),
-    "CWE-113": ("crlf_injection",), "CWE-90": ("ldap_nosql_injection",), "CWE-943": ("ldap_nosql_injection",),
-}  # fmt: skip
-TAG_CLASSES: dict[str, tuple[str, ...]] = {
-    "lfi": ("traversal",), "traversal": ("traversal",), "lfr": ("traversal",), "sqli": ("sql_injection",),
-    "xss": ("xss",), "rce": ("command_injection", "code_injection", "template_injection"),
-    "cmdi": ("command_injection",), "shellshock": ("shellshock",), "ssrf": ("url_value",),
-    "redirect": ("url_value",), "rfi": ("url_value",), "open-redirect": ("url_value",), "xxe": ("xxe",),
-    "deserialization": ("serialized_object",),
-    "fileupload": ("upload_name", "code_injection"), "file-upload": ("upload_name",), "ssti": ("template_injection",),
-    "jndi": ("jndi",), "log4j": ("jndi",), "crlf": ("crlf_injection",), "ognl": ("template_injection",),
-    "injection": ("command_injection", "template_injection"), "intrusive": (),
-}  # fmt: skip
+NORMAL_IN_PATHS = frozenset(("upload_name", "url_value", "serialized_object", "mass_assignment"))
+NORMAL_IN_SEGMENTS = frozenset(("upload_name", "url_value", "mass_assignment", "internal_address"))
+NORMAL_IN_URL_HEADERS = frozenset(("url_value", "internal_address"))
 # From the most telling to the least: which class names a value that several claim and nothing else decides.
 SPECIFICITY = (
-    "shellshock", "jndi", "xxe", "serialized_object", "template_injection", "code_injection", "command_injection",
-    "sql_injection", "traversal", "xss", "crlf_injection", "ldap_nosql_injection", "upload_name", "url_value",
+    "shellshock", "jndi", "xxe", "serialized_object", "jwt_none", "template_injection", "code_injection",
+    "command_injection", "sql_injection", "prototype_pollution", "nosql_injection", "traversal", "xss",
+    "crlf_injection", "ldap_injection", "xpath_injection", "graphql_introspection", "path_bypass", "internal_address",
+    "url_trick", "upload_name", "url_value", "mass_assignment",
 )  # fmt: skip
 
 
@@ -93,16 +79,6 @@ class Anatomy(msgspec.Struct, frozen=True):
         return bool(self.path_classes or self.payloads)
 
 
-def expected_classes(advisory: Advisory) -> tuple[str, ...]:
-    """Return the payload classes that the advisory's weaknesses and tags speak of, most telling source first."""
-    found: list[str] = []
-    for cwe in advisory.cwes:
-        found += CWE_CLASSES.get(cwe.upper(), ())
-    for tag in advisory.tags:
-        found += TAG_CLASSES.get(tag.lower(), ())
-    return tuple(dict.fromkeys(found))
-
-
 @lru_cache(maxsize=100_000)
 def classes_of(value: bytes) -> tuple[str, ...]:
     """Return the payload classes that `value` satisfies, most specific first."""
@@ -137,7 +113,7 @@ def dissect(poc: PocRequest) -> Anatomy:
     raw_path = _single(view, "path.raw")
     segments = tuple(_segment(raw, poc.standins) for raw in raw_path.split(b"/") if raw)
     # A path is full of slashes and extensions in normal use: these classes say nothing of it.
-    path_classes = tuple(c for c in classes_of(raw_path) if c not in ("upload_name", "url_value", "serialized_object"))
+    path_classes = tuple(c for c in classes_of(raw_path) if c not in NORMAL_IN_PATHS)
     parts = tuple(_parts(view, poc.standins))
     return Anatomy(poc, segments, path_classes, parts)
 
@@ -149,7 +125,7 @@ def _single(view: HttpView, field: str) -> bytes:
 
 def _segment(raw: bytes, standins: tuple[bytes, ...]) -> Segment:
     text = percent_decode(raw)
-    classes = tuple(c for c in classes_of(raw) if c not in ("upload_name", "url_value"))
+    classes = tuple(c for c in classes_of(raw) if c not in NORMAL_IN_SEGMENTS)
     return Segment(raw, text, classes, any(mark in text or mark in raw for mark in standins))
 
 
@@ -178,7 +154,7 @@ def _telling_headers(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Pa
     for element in view.read("headers").elements:
         classes = classes_of(element.value)
         if element.name in URL_HEADERS:
-            classes = tuple(c for c in classes if c != "url_value")
+            classes = tuple(c for c in classes if c not in NORMAL_IN_URL_HEADERS)
         if element.name not in ORDINARY_HEADERS or (classes and element.name not in (b"host", b"cookie")):
             yield msgspec.structs.replace(_part("headers", element, standins), classes=classes)
 

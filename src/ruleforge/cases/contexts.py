@@ -50,8 +50,8 @@ _CONTEXTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("java_base64", r"\A(?P<head>)rO0AB.*(?P<tail>)\Z"),
     ),
     "crlf_injection": (("line", r"\A(?P<head>[^\r\n]*[\r\n]+)\s*[A-Za-z-]{2,40}\s*[:=].*(?P<tail>)\Z"),),
-    "ldap_nosql_injection": (
-        ("ldap", r"\A(?P<head>[^()*]*)\*?\).*(?P<tail>)\Z"),
+    "ldap_injection": (("ldap", r"\A(?P<head>[^()*]*)\*?\).*(?P<tail>)\Z"),),
+    "nosql_injection": (
         ("javascript", r"\A(?P<head>[^'\"]*')\s*(?:\|\||&&|;).*(?P<tail>)\Z"),
     ),
     "upload_name": (

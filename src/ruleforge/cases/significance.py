@@ -9,7 +9,7 @@ from ruleforge.events.decoding import percent_decode, percent_decode_stable
 from ruleforge.records.advisory import Advisory
 
 SHELLSHOCK = b"() {"
-WEAK_CLASSES = frozenset(("upload_name", "url_value"))  # harmless values satisfy them as well
+WEAK_CLASSES = frozenset(("upload_name", "url_value", "mass_assignment"))  # harmless values satisfy them as well
 _CLASS_LOADER = re.compile(rb"class\W+(?:module\W+)?classLoader", re.IGNORECASE)  # bound by name in any handler
 _STEPS_UP = re.compile(rb"(?:^|[/\\])\.{1,2}(?:[/\\;]|$)|\.\.[/\\;]|[\r\n\x00]")
 _SELECTOR = re.compile(
@@ -140,7 +140,7 @@ def name_classes(part: Part) -> tuple[str, ...]:
     """The payload classes of a part's name; a name that is only a file or an address says nothing."""
     if part.place in ("headers", "xml") or len(part.name) < 4:
         return ()
-    return tuple(name for name in classes_of(part.name) if name not in ("upload_name", "url_value"))
+    return tuple(name for name in classes_of(part.name) if name not in WEAK_CLASSES)
 
 
 def dice(anatomy: Anatomy) -> bytes:

@@ -119,7 +119,7 @@ def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
         if part.place not in ("query_args", "form_args"):
             continue
         for name in classes_of(part.name):
-            if name not in ("upload_name", "url_value"):
+            if name not in WEAK_CLASSES:
                 asks: Tree = Condition("name", "is_class", name.encode())
                 bits, label = NAME_CLASS_BITS, f"name of some argument is {name}"
                 if b"classLoader" in part.name:  # the property through which data binding is abused

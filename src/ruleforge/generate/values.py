@@ -7,6 +7,7 @@ from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
 from ruleforge.cases.significance import is_selector
 from ruleforge.cases.telling import SESSION_HEADERS, signed_in, speaks_of_access, telling
+from ruleforge.cases.trust import header_bits
 from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
 from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
 from ruleforge.records.advisory import Advisory
@@ -94,7 +95,7 @@ def header_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     for part in anatomy.parts:
         if part.place != "headers" or part.name_standin or part.name in ORDINARY_HEADERS:
             continue
-        bits = background.bits("header", part.name)
+        bits = header_bits(part.name, background.bits("header", part.name))
         yield Facet(
             "header",
             Condition("headers", "present", None, Name(part.name)),

@@ -2,6 +2,8 @@
 
 import re
 
+from ruleforge.generate.rates import class_bits
+
 # Roots under which applications are deployed: what stands before them is the user's own prefix.
 ROOTS = frozenset(
     b"wp-content wp-admin wp-json wp-includes cgi-bin administrator index.php xmlrpc.php wp-login.php wp-cron.php"
@@ -28,14 +30,7 @@ ORDINARY_VALUES = frozenset(
     b"0 1 2 true false on off yes no null none submit save ok go test admin user password default all en us json html"
     b" text id name asc desc get post page 10 20 50 100 -1 123 1234 12345 123456 a b c x y".split()
 )
-# -log2 of the share of values of normal traffic that satisfy a class; measured on about 113,000 argument values (none
-# or a handful each, so most are bounds) and 303,000 header values (none).
-# docs/reference/payload-classes.md has the table.
-CLASS_BITS = {
-    "shellshock": 18.0, "jndi": 20.0, "xxe": 17.0, "serialized_object": 16.0, "crlf_injection": 16.0,
-    "code_injection": 15.0, "command_injection": 15.0, "traversal": 15.0, "xss": 14.0, "ldap_nosql_injection": 14.0,
-    "template_injection": 13.0, "sql_injection": 13.0, "upload_name": 9.0, "url_value": 4.0,
-}  # fmt: skip
+CLASS_BITS = class_bits()
 HEADER_CLASS_BITS = 18.0  # no header value of normal traffic satisfied any class but url_value and upload_name
 NAME_CLASS_BITS = 14.0  # few parameter names did: binary bodies read as forms
 PATH_CLASS_BITS = 16.0  # nor a path, but for two traversals

@@ -46,7 +46,13 @@ STRONG = frozenset(
         "traversal",
         "xss",
         "crlf_injection",
-        "ldap_nosql_injection",
+        "ldap_injection",
+        "nosql_injection",
+        "xpath_injection",
+        "prototype_pollution",
+        "jwt_none",
+        "url_trick",
+        "path_bypass",
     ]
 )
 

@@ -72,6 +72,7 @@ class PayloadClass:
             raise RuleError(f"payload class {data.name} names the form {unknown[0]!r}", hint=f"known: {known}")
         self.data = data
         self._known: dict[bytes, bool] = {}
+        self.form_names = frozenset(data.forms)
         self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
         self._decodes = "base64" in data.forms or "base64_part" in data.forms
         self._decodes_text = "base64_text" in data.forms
@@ -146,7 +147,10 @@ class PayloadClass:
                         return
 
     def _is_payload(self, form: bytes) -> bool:
-        folded = form.lower()
+        return self.holds(form.lower())
+
+    def holds(self, folded: bytes) -> bool:
+        """Say whether one form, in lower case, is a payload as it stands."""
         return self._triggered(folded) and self._every.test(folded)
 
 
@@ -334,12 +338,22 @@ def classes_of(value: bytes) -> tuple[str, ...]:
 
 
 def _find_classes(value: bytes) -> tuple[str, ...]:
-    asked = _latest()
-    if not _may_be_encoded(value) and not _some_trigger()(value.lower()):
+    asked, folded, encoded = _latest(), value.lower(), _may_be_encoded(value)
+    if not encoded and not _some_trigger()(folded):
         if not (_BASE64_WHOLE.match(value) or _BASE64_BLANKS.match(value) or _BASE64_RUN.search(value)):
             return ()
         asked = tuple((name, known) for name, known in asked if known.sees_into(value))
-    return tuple(name for name, known in asked if known.matches(value))
+    shared: dict[frozenset[str], list[bytes]] = {}  # classes with the same forms decode once
+    found = []
+    for name, known in asked:
+        holds = known.holds(folded)
+        if not holds and (encoded or known.sees_into(value)):
+            if known.form_names not in shared:
+                shared[known.form_names] = [form.lower() for form in known.forms(value)]
+            holds = any(map(known.holds, shared[known.form_names]))
+        if holds:
+            found.append(name)
+    return tuple(found)
 
 
 _known_classes = lru_cache(maxsize=2 * _KEPT_VALUES)(_find_classes)
