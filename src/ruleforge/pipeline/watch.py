@@ -135,7 +135,7 @@ class Watch:
     def _change(self, outcome: Outcome, files: dict[str, tuple[str, str]], before: dict[str, object]) -> Change | None:
         if outcome.reason == SKIPPED:
             return None
-        digests = {name: self._known[Path(name)].digest for name in outcome.sources}
+        digests = {name: known.digest for name in outcome.sources if (known := self._known.get(Path(name)))}
         if not any(name in files for name in digests):
             what = "new"
         elif any(files.get(name, ("", ""))[0] != digest for name, digest in digests.items()):
