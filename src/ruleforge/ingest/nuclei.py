@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import PurePath
 
 from ruleforge.errors import InputError
 from ruleforge.records.advisory import Advisory, PocRequest
@@ -38,7 +39,7 @@ def read_nuclei(data: bytes, where: str) -> Advisory:
     return Advisory(
         id=template.id,
         sources=(where,),
-        cves=_cves(template),
+        cves=_cves(template, where),
         title=template.info.name[:300],
         description=_description(template),
         cwes=template.info.cwes,
@@ -80,8 +81,9 @@ def _missing(template: Template, requests: tuple[SentRequest, ...]) -> tuple[str
     return ("no HTTP request could be worked out",)
 
 
-def _cves(template: Template) -> tuple[str, ...]:
-    found = [*template.info.cves, *_CVE.findall(template.id)]
+def _cves(template: Template, where: str) -> tuple[str, ...]:
+    """The CVEs of the classification and the id; where they have none, those of the file's name."""
+    found = [*template.info.cves, *_CVE.findall(template.id)] or _CVE.findall(PurePath(where).stem)
     return tuple(dict.fromkeys(cve.upper() for cve in found if _CVE.fullmatch(cve)))
 
 

@@ -9,9 +9,14 @@ import msgspec
 
 from ruleforge._registry import Registry
 from ruleforge.errors import InputError
+from ruleforge.ingest import captures
+from ruleforge.ingest.afrog import is_poc, read_poc
+from ruleforge.ingest.crowdsec import is_patch, read_patch
 from ruleforge.ingest.nuclei import read_nuclei
 from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
 from ruleforge.records.advisory import Advisory
+
+MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
 Read: TypeAlias = Callable[[bytes, str], Advisory]
@@ -24,15 +29,23 @@ class Reader(msgspec.Struct, frozen=True):
     endings: tuple[str, ...]  # lower-case file endings that may hold this format, (".yaml", ".yml")
     recognise: Callable[[bytes], bool]  # does the beginning of the file (64 KiB) look like this format?
     read: Read
+    most_bytes: int = MAX_FILE_BYTES  # of a file; recordings are larger than texts
 
 
 READERS = Registry[Reader]("advisory format")
 # Asked in this order: the first whose ending fits and that recognises the file reads it. The last of an ending takes
 # what is left, so that a broken file gets the error of the most likely format.
+READERS.put("afrog", Reader("PoC files of afrog and xray", (".yaml", ".yml"), is_poc, read_poc))
+READERS.put("crowdsec", Reader("virtual-patch rules of CrowdSec", (".yaml", ".yml"), is_patch, read_patch))
+for _name, _meaning, _endings, _recognise, _read in (
+    ("har", "what a browser recorded", (".har",), captures.is_har_file, captures.read_har_file),
+    ("burp", "Burp Suite's XML export", (".xml",), captures.is_burp_file, captures.read_burp_file),
+    ("pcap", "packets with HTTP/1", (".pcap", ".pcapng", ".cap"), captures.is_capture_file, captures.read_capture_file),
+):
+    READERS.put(_name, Reader(_meaning, _endings, _recognise, _read, captures.MAX_CAPTURE_BYTES))
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
 READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
 
-MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 MAX_FILES = 200_000
 MAX_FOLDERS = 50_000
 
@@ -74,11 +87,14 @@ def read_advisory(file: Path) -> Advisory | InputError:
             hint = "read are " + ", ".join(endings)
             return InputError(f"skipped: {ending or 'no ending'}", where=where, hint=hint, code=SKIPPED)
         size = file.stat().st_size
-        if size > MAX_FILE_BYTES:
-            return InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
+        too_large = InputError(f"the file has {size} bytes", where=where, hint="split the file", code="RF210")
+        if size > max(reader.most_bytes for _, reader in candidates):
+            return too_large
         data = file.read_bytes()
         for name, reader in candidates:
             if reader.recognise(data[:HEAD_BYTES]):
+                if len(data) > reader.most_bytes:
+                    return too_large
                 return msgspec.structs.replace(reader.read(data, where), format=name)
         return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
     except InputError as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import struct
 import unicodedata
 
 import pytest
@@ -100,10 +101,16 @@ def test_a_line_of_another_shape_is_reported_and_the_rest_goes_on():
     assert items[0].where == "access.log:1"
 
 
+SEGMENT = bytes(12) + b"\x50\x10" + bytes(6) + b"GET / HTTP/1.1\r\n\r\n"
+PACKET = b"\x45\0" + (20 + len(SEGMENT)).to_bytes(2, "big") + bytes(5) + b"\x06" + bytes(10) + SEGMENT
+CAPTURE = struct.pack("<IHHiIIIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101, 1, 0, len(PACKET), len(PACKET)) + PACKET
 SAMPLES = {
     "jsonl": b'{"method":"GET","target":"/"}\n',
     "raw_http": b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n",
     "combined": PREFIX + b'"GET / HTTP/1.1" 200 1 "-" "-"\n',
+    "har": b'{"log": {"entries": [{"request": {"method": "GET", "url": "http://shop.example"}}]}}',
+    "burp": b'<items burpVersion="9"><item><request base64="true">R0VUIC8gSFRUUC8xLjENCg0K</request></item></items>',
+    "pcap": CAPTURE,
 }
 
 

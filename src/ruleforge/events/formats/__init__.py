@@ -10,7 +10,10 @@ import msgspec
 from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, open_file
+from ruleforge.events.formats.burp import is_burp, read_burp
+from ruleforge.events.formats.capture import is_capture, read_capture
 from ruleforge.events.formats.combined import is_access_line, read_combined
+from ruleforge.events.formats.har import is_har, read_har
 from ruleforge.events.formats.jsonl import read_jsonl, request_to_json
 from ruleforge.events.formats.raw_http import parse_raw_request, parse_request_line, read_raw_http
 from ruleforge.events.formats.shown import request_to_text
@@ -45,6 +48,9 @@ for _format in (
     Format("jsonl", "one JSON object a line", read_jsonl),
     Format("raw_http", "one HTTP/1 request as text", read_raw_http),
     Format("combined", "access log of Apache or nginx, common or combined", read_combined),
+    Format("har", "what a browser recorded, one JSON document", read_har),
+    Format("burp", "Burp Suite's XML export of requests", read_burp),
+    Format("pcap", "packets with unencrypted HTTP/1, pcap or pcapng", read_capture),
 ):
     FORMATS.put(_format.name, _format)
 
@@ -55,9 +61,13 @@ def detect_format(path: Path, head: bytes) -> str:
     Raises:
         InputError: neither says (RF220).
     """
+    if is_capture(head):
+        return "pcap"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] == b"{":
-        return "jsonl"
+        return "har" if is_har(start) else "jsonl"
+    if is_burp(head):
+        return "burp"
     if is_access_line(start.partition(b"\n")[0]):
         return "combined"
     if _REQUEST_START.match(start):
@@ -70,7 +80,13 @@ def detect_format(path: Path, head: bytes) -> str:
     raise InputError("the format of the file is not known", where=str(path), hint=hint, code="RF220")
 
 
-_SUFFIXES = {"jsonl": {".jsonl", ".ndjson"}, "raw_http": {".http", ".req", ".raw"}, "combined": {".log"}}
+_SUFFIXES = {
+    "jsonl": {".jsonl", ".ndjson"},
+    "raw_http": {".http", ".req", ".raw"},
+    "combined": {".log"},
+    "har": {".har"},
+    "pcap": {".pcap", ".pcapng"},
+}
 
 
 def read_requests(

@@ -1,12 +1,12 @@
 """From filled-in template text to the parts of a request: request line, headers, body, with their stand-ins."""
 
 import re
+from typing import Protocol
 
 import msgspec
 
 from ruleforge.events.request import Request
-from ruleforge.sources.nuclei.expressions import Scope
-from ruleforge.sources.nuclei.standins import TARGET_HOST, mark_canaries
+from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins, mark_canaries
 from ruleforge.sources.nuclei.template import HttpBlock
 from ruleforge.sources.nuclei.text import Text, glue, whole
 
@@ -17,6 +17,15 @@ _METHOD = re.compile(rb"[ \t]*([^\s]{1,64})[ \t\r]*")
 _AUTHORITY = re.compile(rb"https?://[^/?#\\\s]*", re.IGNORECASE)
 _UNSAFE_IN_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _HOST = Text(TARGET_HOST, whole(TARGET_HOST))
+
+
+class Filler(Protocol):
+    """Fills the variables of a text; each kind of document has its own."""
+
+    standins: Standins
+
+    def fill(self, text: str) -> Text:
+        """Replace every variable of `text` by its value."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +58,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(standin for standin in found if len(standin) > 1)
 
 
-def draft_of_path(block: HttpBlock, path: str, scope: Scope) -> Draft:
+def draft_of_path(block: HttpBlock, path: str, scope: Filler) -> Draft:
     """The request of a `method` + `path` block for one entry of `path`."""
     target, notes = _clean_target(_fill(scope, path).stripped())
     body = None if block.body is None else _without_last_line_end(_fill(scope, block.body))
@@ -57,7 +66,7 @@ def draft_of_path(block: HttpBlock, path: str, scope: Scope) -> Draft:
     return Draft(method=_fill(scope, block.method), target=target, headers=headers, body=body, notes=notes)
 
 
-def draft_of_raw(block: HttpBlock, raw: str, scope: Scope) -> Draft | None:
+def draft_of_raw(block: HttpBlock, raw: str, scope: Filler) -> Draft | None:
     """The request of one entry of `raw`; None when it holds no request line.
 
     Line ends become CRLF before expressions are filled in, so that binary values stay as they are.
@@ -86,7 +95,7 @@ def draft_of_raw(block: HttpBlock, raw: str, scope: Scope) -> Draft | None:
     return Draft(method=method, target=target, version=version, headers=finished, body=body, notes=notes)
 
 
-def _fill(scope: Scope, text: str) -> Text:
+def _fill(scope: Filler, text: str) -> Text:
     return mark_canaries(scope.fill(text), scope.standins)
 
 
@@ -170,7 +179,7 @@ def _clean_target(target: Text) -> tuple[Text, tuple[str, ...]]:
     return target, tuple(notes)
 
 
-def _block_headers(block: HttpBlock, scope: Scope) -> list[tuple[Text, Text]]:
+def _block_headers(block: HttpBlock, scope: Filler) -> list[tuple[Text, Text]]:
     return [(_fill(scope, name).stripped(), _fill(scope, value).stripped()) for name, value in block.headers]
 
 

@@ -1,0 +1,1 @@
+"""CrowdSec's virtual-patch rules: parsed whole, and converted to the rule language."""
