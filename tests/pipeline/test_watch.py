@@ -103,6 +103,14 @@ def test_a_source_that_was_only_touched_is_no_change(looking: Looking, untouched
     assert len(old()) == 3
 
 
+def test_what_a_whole_run_forged_is_not_told_again(looking: Looking, forge: Forge) -> None:
+    forge(looking.out, looking.folder, jobs=1)
+    rewrite(looking.folder / TIDEWATER, "nas_fetch", "moored_fetch", looking.clock)
+    found = looking.look()
+    assert {(one.what, one.advisory) for one in found if one.advisory} == {("changed", "CVE-2099-10002")}
+    assert looking.look() == []
+
+
 def test_half_of_a_file_is_not_read(looking: Looking) -> None:
     looking.look()
     file = looking.folder / "late.yaml"
