@@ -153,6 +153,29 @@ def test_a_signal_while_forging_stops_all_processes_and_keeps_what_is_done(
         pytest.fail("a worker process is still there")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_watch_and_the_next_one_has_nothing_to_do(
+    put_templates: Path, number: signal.Signals, code: int
+) -> None:
+    words = ("forge", put_templates, "--out", "out", "--jobs", 1, "--watch", "--format", "ndjson", "--interval", 1)
+    process = start(*words)
+    assert process.stdout is not None
+    seen = [json.loads(process.stdout.readline())["advisory"] for _ in range(3)]
+    while not Path("out/CVE-2099-0101/evidence.json").exists():
+        time.sleep(0.01)
+    (put_templates / "late.yaml").write_text("id: half\n")
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert "CVE-2099-0101" in seen
+    (put_templates / "late.yaml").unlink()
+    again = start(*words, "--once")
+    told = [json.loads(text)["advisory"] for text in again.communicate()[0].splitlines()]
+    assert set(told) <= set(seen), "what the first watch had told but not yet noted may be told again"
+    assert start(*words, "--once").communicate()[0] == ""
+
+
 SWALLOWS = """
 import os, signal, time
 from ruleforge.cli import program

@@ -103,6 +103,14 @@ def test_a_source_that_was_only_touched_is_no_change(looking: Looking, untouched
     assert len(old()) == 3
 
 
+def test_what_a_whole_run_forged_is_not_told_again(looking: Looking, forge: Forge) -> None:
+    forge(looking.out, looking.folder, jobs=1)
+    rewrite(looking.folder / TIDEWATER, "nas_fetch", "moored_fetch", looking.clock)
+    found = looking.look()
+    assert {(one.what, one.advisory) for one in found if one.advisory} == {("changed", "CVE-2099-10002")}
+    assert looking.look() == []
+
+
 def test_half_of_a_file_is_not_read(looking: Looking) -> None:
     looking.look()
     file = looking.folder / "late.yaml"
@@ -221,6 +229,24 @@ def test_a_new_source_at_the_same_place_has_the_other_rule_made_again(
     looking.look()
     forge(tmp_path / "whole", looking.folder, jobs=1)
     assert comparable(papers(looking.out)) == comparable(papers(tmp_path / "whole"))
+
+
+def test_a_second_document_of_a_vulnerability_comes_and_goes(
+    looking: Looking, papers: Papers, forge: Forge, tmp_path: Path
+) -> None:
+    looking.look()
+    second = looking.folder / "zz-second.yaml"
+    second.write_text((looking.folder / TIDEWATER).read_text().replace("nas_fetch", "moored_fetch"))
+    os.utime(second, (looking.clock.now, looking.clock.now))
+    (change,) = [one for one in looking.look() if one.advisory == "CVE-2099-10002"]
+    assert (change.what, len(change.sources), change.revision) == ("changed", 2, 2)
+    forge(tmp_path / "both", looking.folder, jobs=1)
+    assert comparable(papers(looking.out)) == comparable(papers(tmp_path / "both"))
+    second.unlink()
+    found = {one.what: one for one in looking.look() if one.advisory == "CVE-2099-10002"}
+    assert found["gone"].detail == "its rule comes from other sources now"
+    forge(tmp_path / "one", looking.folder, jobs=1)
+    assert comparable(papers(looking.out)) == comparable(papers(tmp_path / "one"))
 
 
 def test_a_watch_that_is_killed_goes_on_from_there(

@@ -135,14 +135,21 @@ class Watch:
     def _change(self, outcome: Outcome, files: dict[str, tuple[str, str]], before: dict[str, object]) -> Change | None:
         if outcome.reason == SKIPPED:
             return None
-        digests = {name: self._known[Path(name)].digest for name in outcome.sources}
-        if not any(name in files for name in digests):
+        digests = {name: known.digest for name in outcome.sources if (known := self._known.get(Path(name)))}
+        seen = any(name in files for name in digests)
+        if not seen and not before:
             what = "new"
+        elif not seen and tuple(before.get("sources") or ()) != outcome.sources:  # type: ignore[arg-type]
+            what = "changed"
+        elif not seen:  # forged by a run that was no watch
+            what = "changed" if outcome.changes or before.get("outcome") != outcome.outcome else ""
         elif any(files.get(name, ("", ""))[0] != digest for name, digest in digests.items()):
             what = "changed"
         elif outcome.changes or (before and before.get("outcome") != outcome.outcome):
             what = "touched"
         else:
+            what = ""
+        if not what:
             return None
         folder = outcome.advisory
         if not folder:
