@@ -29,11 +29,14 @@ TELLING: list[tuple[dict[str, Any], str]] = [
     ({"target": "/larder?shelf=./larder.sql"}, "no page offers"),
     ({"target": "/larder?LD_PRELOAD=x"}, "no name that a page uses"),
     ({"target": "/larder?jar=" + "A" * 400}, "long run"),
-    ({"target": "/larder?feed=http://127.0.0.1:8080/"}, "inside the network"),
-    ({"target": "/larder?feed=http://2130706433/"}, "inside the network"),
+    ({"target": "/larder?feed=http://127.0.0.1:8080/"}, "payload"),
+    ({"target": "/larder?feed=http://2130706433/"}, "payload"),
     ({"target": "/larder?shelf=https://elsewhere.example/x.zip"}, "URL where none belongs"),
     ({"target": "/larder?next=https://elsewhere.example/", "cwes": ["CWE-601"]}, "another site"),
     ({"target": "/larder?user=service&pass=opensesame", "cwes": ["CWE-798"]}, "fixed secret"),
+    ({"target": "/larder", "headers": [["Cookie", "login=1"]], "cwes": ["CWE-287"]}, "does not prove"),
+    ({"target": "/larder", "headers": [["Authorization", "7"]]}, "too short"),
+    ({"target": "/larder/vendor/press/run.php"}, "other parts call"),
     ({"target": "/larder", "headers": [["Authorization", "Basic c2VydmljZTp4"]], "cwes": ["CWE-798"]}, "fixed secret"),
 ]
 ORDINARY: list[dict[str, Any]] = [
@@ -118,6 +121,7 @@ def test_words_about_access_count_only_where_no_other_weakness_is_named() -> Non
 
 
 def test_a_session_is_a_cookie_or_credentials(make_anatomy: Any) -> None:
-    assert signed_in(make_anatomy({"headers": [["Cookie", "sid=1"]]}))
+    assert signed_in(make_anatomy({"headers": [["Cookie", "sid=5f1c0a9be4d41a77"]]}))
     assert signed_in(make_anatomy({"headers": [["Authorization", "Bearer x"]]}))
     assert not signed_in(make_anatomy({"headers": [["Accept", "*/*"]]}))
+    assert not signed_in(make_anatomy({"headers": [["Cookie", "login=1"]]}))
