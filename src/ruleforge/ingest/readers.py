@@ -11,6 +11,7 @@ from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.ingest.nuclei import read_nuclei
 from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
+from ruleforge.ingest.prose import is_text, read_markdown, read_text
 from ruleforge.records.advisory import Advisory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
@@ -31,6 +32,10 @@ READERS = Registry[Reader]("advisory format")
 # what is left, so that a broken file gets the error of the most likely format.
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
 READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
+READERS.put("markdown", Reader("write-ups in Markdown", (".md", ".markdown"), is_text, read_markdown))
+READERS.put("text", Reader("advisories and exploits in plain text", (".txt",), is_text, read_text))
+READERS.put("request", Reader("saved HTTP requests", (".http", ".req"), is_text, read_text))
+READERS.put("shell", Reader("shell scripts that call curl", (".sh",), is_text, read_text))
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 MAX_FILES = 200_000
