@@ -19,19 +19,18 @@ _FIELD = re.compile(
     r"[ \t#*|>;/\[\]+~=o!.:-]{0,24}([A-Za-z][\w /().-]{1,40}?)[ \t]*(?:[:=]|\.{2,}:?)[ \t]*(\S.{0,400})$"
 )
 _HEADING = re.compile(r"[ \t]{0,3}#{1,3}[ \t]+(\S.{0,400})$")
+# Headings and lines that head a part of the document or hold a field, and do not name what it is about.
+_NO_TITLE = re.compile(
+    r"(?:date|vendor|software|version|tested on|cve|category|author|dork|google|platform|type)\b[^:]{0,20}:|"
+    r"(?:vulnerabilit(?:y|ies)[ ]?(?:summary|details?|type|class|description)?|summary|overview|description|details|"
+    r"introduction|credits?|product|vulnerable environment|environment|background)[ ]*(?::|$)|https?:|\[?cve[-_][\d-]{6,14}\]?(?:\(|$)",
+    re.IGNORECASE,
+)
 _BADGE = re.compile(r"img\.shields\.io/\S{0,40}?label=(\w+)&message=([^&)\s]{1,500})")
 _LINKED = re.compile(r"\[([^\]]{0,300})\]\([^)]{0,500}\)")
 _REFERENCE = re.compile(r"https?://[^\s<>\"')\]`]{4,500}", re.IGNORECASE)
 _SEVERITY = re.compile(r"\bseverity[^\w\n]{1,5}\**[ ]*(critical|high|medium|low|info)", re.IGNORECASE)
-_SPLIT_TITLE = re.compile(
-    r"[ ]+(?:[-–—|:]+|suffers?|is prone|has|allows?|contains?)[ ]+|[ ]*[,(]|[ ]+<=?|[ ]+>=?|[ ]+v?\d+(?:\.\d+|\.x)"
-)
-_KIND_OF_FLAW = re.compile(
-    r"\b(?:sql|blind|local|remote|arbitrary|cross[- ]site|xss|unauthenticated|authenticated|multiple|stored|reflected|csrf"
-    r"|directory|path|command|code|file|vulnerabilit\w+|auth\w*|pre-auth|information|open|denial|privilege|persistent"
-    r"|unrestricted|server[- ]side|ssrf|xxe|xml|rce|lfi|rfi|sqli|deserialization|remote|insecure|injection|exploit)\b.*$",
-    re.IGNORECASE,
-)
+_SPLIT_TITLE = re.compile(r"[ ]+[-–—|:]+[ ]+|[ ]*[,(]|[ ]+versions?\b|[ ]+<=?|[ ]+>=?|[ ]+v?\d+(?:\.\d+|\.x)")
 _PRODUCT_FIELDS = (
     "product",
     "software",
@@ -60,11 +59,15 @@ _FLAWS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
             "lfi",
             r"local[ -]file|\blfi\b|file[ -](?:disclosure|reading|read|download|inclusion)|arbitrary file (?:read|down|disc)",
         ),
-        ("traversal", "lfi", r"traversal|\.\./"),
-        ("fileupload", "code", r"upload"),
-        ("cmdi", "rce", r"command[ -](?:injection|execution)|commands"),
+        ("traversal", "lfi", r"traversal"),
+        (
+            "fileupload",
+            "code",
+            r"file upload|upload (?:of )?(?:arbitrary|malicious|unrestricted)|arbitrary upload|unrestricted upload|upload(?:ing|s)?\b.{0,40}\bshell",
+        ),
+        ("cmdi", "rce", r"command[ -](?:injection|execution)|execut\w+ (?:arbitrary )?(?:os |system |shell )?commands"),
         ("rce", "rce", r"\brce\b|remote[ -]code|code[ -](?:execution|injection)|remote command"),
-        ("redirect", "redirect", r"open[ -]redirect|url redirect"),
+        ("redirect", "redirect", r"open[ -]redirect|ur[li][ -]redirect"),
         ("crlf", "", r"\bcrlf\b|response splitting"),
         ("xss", "xss", r"\bxss\b|cross[ -]site[ -]script|script injection|html injection"),
         ("auth-bypass", "", r"auth\w*[ -]bypass|bypass\w* (?:of )?auth"),
@@ -105,7 +108,7 @@ def facts_of(lines: Sequence[str]) -> Facts:
         tags=tags,
         kinds=kinds,
         severity=severity[1].lower() if severity else "unknown",
-        product=_product(title, fields, badges),
+        product=_product(fields, badges),
         references=_references(head),
         author=next((fields[name] for name in ("exploit author", "author", "by") if name in fields), "")[:200],
     )
@@ -128,11 +131,17 @@ def _title(head: str, fields: dict[str, str]) -> str:
     lines = head.split("\n")
     for line in lines[:200]:
         found = _HEADING.match(line[:600])
-        if found is not None and len(found[1].strip("# ")) > 4 and ":" not in found[1][:20]:
+        if found is not None and len(found[1].strip("# ")) > 4 and not _NO_TITLE.match(found[1].strip("# *")):
             return _LINKED.sub(r"\1", found[1]).strip("# ")[:MAX_TITLE]
     for line in lines[:40]:
         words = re.sub(r"^[^A-Za-z0-9]{1,40}", "", line[:400]).strip(" \t-=*#|")
-        if len(words) > 12 and " " in words and any(pattern.search(words) for _, _, pattern in _FLAWS):
+        if (
+            len(words) > 12
+            and " " in words
+            and "://" not in words
+            and not _NO_TITLE.match(words)
+            and any(pattern.search(words) for _, _, pattern in _FLAWS)
+        ):
             return words[:MAX_TITLE]
     return ""
 
@@ -160,8 +169,8 @@ def _description(head: str) -> str:
     return "\n\n".join(kept)[:4_000]
 
 
-def _product(title: str, fields: dict[str, str], badges: dict[str, str]) -> str:
-    """The product's name without its version."""
+def _product(fields: dict[str, str], badges: dict[str, str]) -> str:
+    """The product's name without its version, where a field names it: a title is no reliable source."""
     badge = badges.get("product", "")
     if badge and badge.lower() != "n/a":
         return badge[:120]
@@ -169,8 +178,7 @@ def _product(title: str, fields: dict[str, str], badges: dict[str, str]) -> str:
         value = re.sub(r"https?://\S{1,300}", "", fields.get(name, "")).strip()
         if value:
             return _SPLIT_TITLE.split(value)[0].strip()[:120]
-    start = _SPLIT_TITLE.split(_KIND_OF_FLAW.sub("", title))[0].strip(" -:'\"")
-    return start[:120] if 2 < len(start) < 80 else ""
+    return ""
 
 
 def _references(head: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def _draft(form: str, line: int) -> Draft | None:
     attributes, position = _attributes(form, len("<form"))
     action = attributes.get("action", "").strip()
     fields = _fields(form, position)
-    if not action or action.startswith(("#", "javascript:")) or not re.search(r"[/.?\w]", action):
+    if not action or "<?" in action or action.startswith(("#", "javascript:")) or not re.search(r"[/.?\w]", action):
         return None
     method = attributes.get("method", "get").strip().upper()
     if method not in ("GET", "POST"):

@@ -28,7 +28,7 @@ _RELATIVE = re.compile(
     rf"(?<![\w./:%@=?&>\\-])(?:"
     rf"(?:(?:/|\[[\w -]{{1,20}}\]/)?(?:[\w.~%+-]{{1,80}}/){{0,10}}[\w~%+-][\w.~%+-]{{0,80}}\.(?:{_SCRIPT})(?:/[^\s?`]{{1,200}})?\?{_TOKEN}++)"
     rf"|(?:/(?:[\w.~%+;:@-]{{1,80}}/){{0,10}}[\w.~%+;:@-]{{0,80}}\?[\w\[\]%.$:-]{{1,80}}=?{_TOKEN}++)"
-    rf"|(?:/(?=[^\s`]{{0,300}}(?:\.\.|%[0-9a-fA-Fu]{{2}}|;))[^\s`\"<>]{{4,2000}})"
+    rf"|(?:/(?=[^\s`*]{{0,300}}(?:\.\.|%[0-9a-fA-Fu]{{2}}|;))(?=[^a-zA-Z]{{0,300}}[a-zA-Z])[^\s`\"<>]{{4,2000}})"
     rf"|(?<=`)/[^\s`]{{2,500}}(?=`))",
     re.IGNORECASE,
 )
@@ -42,6 +42,16 @@ _WORDS = re.compile(
     r"\bpocs?\b|p0c|exploit|expl0it|sploit|xpl\b|vulnerab|payload|attack|proof|inject|bypass|demo\b|live|example|trigger"
     r"|\brequest|\bsend|\bvisit|\baccess|execut|\bxss\b|sql|\blfi\b|\brfi\b|\brce\b|traversal|sqlmap|browse|\burl\b|crafted"
     r"|malicious|following|affected|parameter|reproduc|\bhttp|usage|\bget\b|\bpost\b",
+    re.IGNORECASE,
+)
+_CALLS = re.compile(
+    r"\bpocs?\b|p0c|exploit|expl0it|sploit|xpl\b|payload|proof|demo\b|trigger|\brequest|\bsend|\bvisit|\baccess|browse|\burl\b"
+    r"|crafted|following|reproduc|\bget\b|\bpost\b|curl|example|bypass",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"^/{0,4}(?:[\w-]{1,30}/){0,2}(?:log-?_?in|sign-?_?in|index|home|default|main|welcome|admin|console|setup|install|dashboard)"
+    r"(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
@@ -181,13 +191,17 @@ def _strength(rest: str, authority: str | None, before: str, above: str, about: 
     if not target_like or _DORK.search(line[:400]):
         return 0
     near = f"{above}\n{before}"
-    if _ASIDE.search(before) or (_ASIDE.search(above) and not _WORDS.search(before)):
+    nearest = above.partition("\n")[0]
+    if _ASIDE.search(before) or (_ASIDE.search(nearest[:80]) and not _WORDS.search(f"{before}\n{nearest}")):
         return 0
     if _STATIC.search(path) and not mark:
         return 0
     if mark and query:
+        if authority is None and not _CALLS.search(near):  # prose that names an endpoint shows no call of it
+            return 0
         return LIKELY if _WORDS.search(near) else HINT
-    return HINT if authority is not None or line[:1] == "/" or "`" in line else 0
+    # A bare path says little: only where people show how to attack, and never the start page.
+    return HINT if len(path.strip("/.")) > 2 and _CALLS.search(near) and not _PAGE.search(path) else 0
 
 
 def _has_payload(path: str, query: str, about: frozenset[str], *, target_like: bool) -> bool:

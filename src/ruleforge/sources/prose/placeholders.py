@@ -22,13 +22,13 @@ _KINDS = (
     ("sqli", re.compile(r"\bsqli?\b|inject|\bunion\b|\bblind\b|sql", re.IGNORECASE)),
     ("xss", re.compile(r"xss|\bscripting\b|\bhtml\b|java ?script|\balert\b", re.IGNORECASE)),
     ("lfi", re.compile(r"\blfi\b|lfi|traversal|local[ _-]?file|\.\./", re.IGNORECASE)),
-    ("rfi", re.compile(r"\brfi\b|remote[ _-]?file|shell|\bevil\b|r57|c99|inclu[ds]", re.IGNORECASE)),
+    ("rfi", re.compile(r"\brfi\b|remote[ _-]?file|shell|evil|r57|c99|inclu[ds]", re.IGNORECASE)),
     ("rce", re.compile(r"\bcmd\b|command|\brce\b|\bexec", re.IGNORECASE)),
     ("ssti", re.compile(r"\bssti\b|template", re.IGNORECASE)),
     ("code", re.compile(r"\bphp[ _-]?code\b|\bcode\b", re.IGNORECASE)),
 )
 _ANY_PAYLOAD = re.compile(r"payload|exploit|attack|\bpoc\b|malicious|\bvuln", re.IGNORECASE)
-_FILE = re.compile(r"\bfile(?:name)?\b|\bpath\b", re.IGNORECASE)
+_FILE = re.compile(r"\bfile(?:name)?\b", re.IGNORECASE)
 _HOSTLY = re.compile(
     r"host|\bip\b|ip$|_ip|-ip|domain|url|server|addr|site|target|victim|vps|oob|callback", re.IGNORECASE
 )
@@ -145,10 +145,16 @@ def _is_no_placeholder(found: re.Match[str], text: str, quote: str) -> bool:
     if words := groups.get("square"):
         # `name[key]` is an array; `[0]` and JSON lists are none of ours.
         telling = any(pattern.search(words) for _, pattern in _KINDS)
-        return (before.isalnum() or before in ("_", "]", '"')) and not telling
+        return (before.isalnum() or before in ("_", "]", '"')) and not telling and not _after_escape(found, text)
     if words := groups.get("angle"):
         close = f"</{words.split()[0]}"
-        return words.split()[0].lower() in _TAGS or close in text or (quote != "url" and text.lstrip()[:1] == "<")
+        in_markup = quote in ("body", "json") and text.lstrip()[:1] == "<"
+        return words.split()[0].lower() in _TAGS or close in text or in_markup
     if groups.get("curly"):
         return quote != "url" and not found[0].startswith("{{")
     return False
+
+
+def _after_escape(found: re.Match[str], text: str) -> bool:
+    """Whether a percent-encoded character stands before it: then that is no name of an array."""
+    return bool(re.search(r"%[0-9A-Fa-f]{2}$", text[max(found.start() - 3, 0) : found.start()]))

@@ -30,7 +30,13 @@ _RULER = re.compile(
     r"[ \t]*(?:[-=*_#~+.<>]{4,}|\[/?code\]|</?(?:pre|code)>|={2,}.{0,60}={2,}|-{3,}.{0,60}-{3,})[ \t]*$", re.I
 )
 _BOUNDARY = re.compile(r"boundary=\"?([^\";,\s]{1,200})", re.IGNORECASE)
-_CONTINUES = re.compile(r"[ \t]*[\w.*/%;=+,&'\"(]")
+_ONLY_VERSION = re.compile(r"HTTP/[0-9.]{1,4}")
+_SNIPPED = re.compile(r"\[?(?:\.{3,}|…)\]?|\[snip\]|<snip>", re.IGNORECASE)
+_COMMON_HEADER = re.compile(
+    r"(?:Host|User-Agent|Accept[\w-]*|Content-[\w-]+|Cookie|Referer|Origin|Connection|Upgrade[\w-]*|Cache-Control|Pragma"
+    r"|DNT|X-[\w-]+|Sec-[\w-]+|Authorization|TE|If-[\w-]+|Priority|Proxy[\w-]*)[ \t]?:",
+    re.IGNORECASE,
+)
 _PATHLY = re.compile(r"/|\*$|https?://|[\w/.-]{1,200}\?\w", re.IGNORECASE)
 _FRAGMENT = re.compile(
     rf"(?<![\w/-])({_METHODS})[ \t]+((?:/|https?://)[^\s`]{{1,4000}})(?:[ \t]+(HTTP/[0-9.]{{1,4}}))?"
@@ -103,6 +109,8 @@ def _is_request(start: _Start, lines: Sequence[str], at: int, chunk: Chunk) -> b
     """Whether a line is a request line and not a sentence that begins with GET."""
     if start.version:
         return True
+    if at + 1 < len(lines) and _ONLY_VERSION.fullmatch(_unled(lines[at + 1], start.lead).strip()):
+        return " " not in start.target
     if not _PATHLY.match(start.target):
         return False
     if " " in start.target.strip() and not chunk.fenced and "?" not in start.target:
@@ -123,6 +131,8 @@ def _request(start: _Start, lines: Sequence[str], at: int, chunk: Chunk) -> tupl
     """The request whose request line is `lines[at]`, and the index of the first line after it."""
     headers: list[tuple[str, str]] = []
     end = at + 1
+    if not start.version and end < len(lines) and _ONLY_VERSION.fullmatch(_unled(lines[end], start.lead).strip()):
+        end += 1  # an editor broke the request line
     body_starts = False
     before = lines[at]
     while end < len(lines):
@@ -133,10 +143,13 @@ def _request(start: _Start, lines: Sequence[str], at: int, chunk: Chunk) -> tupl
             break
         if _ends_head(lines[end], line):
             break
+        if _SNIPPED.fullmatch(line.strip()):
+            end += 1
+            continue
         found = _HEADER.match(line[:MAX_LINE])
         if found is not None and not (line[:1] in " \t" and headers):
             headers.append((found["name"], found["value"].strip()))
-        elif headers and (line[:1] in " \t" or len(before) >= WRAPPED) and not _is_form(line):
+        elif headers and _goes_on(headers[-1][1], before, line, lines, end, start.lead):
             name, value = headers[-1]
             headers[-1] = (name, _joined(value, line, name))
         else:
@@ -179,6 +192,18 @@ def _unled(line: str, lead: str) -> str:
 
 def _ends_head(raw: str, line: str) -> bool:
     return bool(_RESPONSE.match(raw[:200]) or _RULER.match(line[:200]) or (_start(raw) is not None and "HTTP/" in raw))
+
+
+def _goes_on(value: str, before: str, line: str, lines: Sequence[str], at: int, lead: str) -> bool:
+    """Whether a line that is no header continues the one before: folded, or broken by an editor."""
+    if line[:1] in " \t" or not value or value.endswith((";", ",")):
+        return True
+    following = [_unled(each, lead) for each in lines[at + 1 : at + 3]]
+    if any(_COMMON_HEADER.match(each[:60]) for each in following) and not any(
+        not each.strip() for each in following[:1]
+    ):
+        return True
+    return len(before) >= WRAPPED and not _is_form(line)
 
 
 def _is_form(line: str) -> bool:

@@ -94,6 +94,9 @@ def _read_chunk(chunk: Chunk, collected: _Collected) -> None:
     forms, form_lines = read_forms(rest.text, rest.first)
     collected.written += forms
     lines = list(spans_of(rest.lines, set(raw.consumed) | form_lines, rest.first))
+    for draft in read_fragments(lines):
+        collected.links.append(Link(draft, LIKELY if "?" in draft.url or draft.method != "GET" else HINT))
+    collected.links += read_links(lines, collected.about)
     for injection in read_injections(lines):
         known = [*collected.written, *(link.draft for link in collected.links)]
         placed = place_injection(injection, known)
@@ -101,9 +104,6 @@ def _read_chunk(chunk: Chunk, collected: _Collected) -> None:
             collected.problems.append(placed)
         else:
             collected.written.append(placed)
-    for draft in read_fragments(lines):
-        collected.links.append(Link(draft, LIKELY if "?" in draft.url or draft.method != "GET" else HINT))
-    collected.links += read_links(lines, collected.about)
 
 
 def _read_script(chunk: Chunk, collected: _Collected) -> set[int]:
