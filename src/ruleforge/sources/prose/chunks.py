@@ -51,6 +51,7 @@ def cut_in_chunks(text: str, *, markdown: bool) -> list[Chunk]:
     """Cut a document at its fences; a fence that is never closed reaches to the end.
 
     Args:
+        text: the document.
         markdown: tildes fence as well (in plain text they only decorate).
     """
     lines = [line.removesuffix("\r") for line in text.split("\n", MAX_LINES)][:MAX_LINES]

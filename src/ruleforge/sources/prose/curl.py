@@ -30,14 +30,94 @@ _SHORT = {
     "P": "ftp-port", "Q": "quote", "t": "telnet-option", "h": "help",
 }  # fmt: skip
 _VALUED = frozenset(
-    "request header data data-raw data-binary data-ascii data-urlencode json form form-string cookie user-agent referer"
-    " user upload-file range output proxy max-time write-out cookie-jar cert dump-header config proxy-user speed-time"
-    " speed-limit time-cond continue-at ftp-port quote telnet-option url url-query request-target connect-timeout"
-    " retry retry-delay retry-max-time resolve connect-to cacert capath key key-type cert-type ciphers interface"
-    " limit-rate local-port max-filesize max-redirs noproxy pass postquote socks5 socks5-hostname socks4 socks4a"
-    " preproxy stderr trace trace-ascii tls-max tls13-ciphers unix-socket abstract-unix-socket oauth2-bearer"
-    " proto proto-default proto-redir dns-servers doh-url keepalive-time output-dir parallel-max engine rate"
-    " aws-sigv4 expect100-timeout happy-eyeballs-timeout-ms hostpubmd5 krb libcurl login-options pinnedpubkey".split()
+    [
+        "request",
+        "header",
+        "data",
+        "data-raw",
+        "data-binary",
+        "data-ascii",
+        "data-urlencode",
+        "json",
+        "form",
+        "form-string",
+        "cookie",
+        "user-agent",
+        "referer",
+        "user",
+        "upload-file",
+        "range",
+        "output",
+        "proxy",
+        "max-time",
+        "write-out",
+        "cookie-jar",
+        "cert",
+        "dump-header",
+        "config",
+        "proxy-user",
+        "speed-time",
+        "speed-limit",
+        "time-cond",
+        "continue-at",
+        "ftp-port",
+        "quote",
+        "telnet-option",
+        "url",
+        "url-query",
+        "request-target",
+        "connect-timeout",
+        "retry",
+        "retry-delay",
+        "retry-max-time",
+        "resolve",
+        "connect-to",
+        "cacert",
+        "capath",
+        "key",
+        "key-type",
+        "cert-type",
+        "ciphers",
+        "interface",
+        "limit-rate",
+        "local-port",
+        "max-filesize",
+        "max-redirs",
+        "noproxy",
+        "pass",
+        "postquote",
+        "socks5",
+        "socks5-hostname",
+        "socks4",
+        "socks4a",
+        "preproxy",
+        "stderr",
+        "trace",
+        "trace-ascii",
+        "tls-max",
+        "tls13-ciphers",
+        "unix-socket",
+        "abstract-unix-socket",
+        "oauth2-bearer",
+        "proto",
+        "proto-default",
+        "proto-redir",
+        "dns-servers",
+        "doh-url",
+        "keepalive-time",
+        "output-dir",
+        "parallel-max",
+        "engine",
+        "rate",
+        "aws-sigv4",
+        "expect100-timeout",
+        "happy-eyeballs-timeout-ms",
+        "hostpubmd5",
+        "krb",
+        "libcurl",
+        "login-options",
+        "pinnedpubkey",
+    ]
 )
 
 
@@ -80,6 +160,7 @@ def read_curl(text: str, standins: Standins, first_line: int = 1) -> CurlFound:
 
     Args:
         text: lines joined by LF.
+        standins: hands out what stands for files and variables.
         first_line: the number of its first line in the document.
     """
     drafts: list[Draft] = []

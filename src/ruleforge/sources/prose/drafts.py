@@ -23,7 +23,7 @@ _HOST_FIRST = re.compile(r"([^/?#\s]{1,300})(?=[/?#]|$)")
 _UNSAFE = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _CUT_OFF = re.compile(r"\.\.\.$|…|\[\.\.\.\]|\[snip|<snip|\(snip", re.IGNORECASE)
 _SNIPPED = re.compile(
-    r"\[?(?:\.{3,}|…)[ ]?(?:snip|snipped|cut|truncated|omitted)?[ ]?(?:\.{3,}|…)?\]|<snip>|\[snip\]", re.I
+    r"\[?(?:\.{3,}|…)[ ]?(?:snip|snipped|cut|truncated|omitted)?[ ]?(?:\.{3,}|…)?\]|<snip>|\[snip\]", re.IGNORECASE
 )
 _METHOD = re.compile(r"[A-Za-z_-]{1,32}")
 _SECRET_NAME = re.compile(
@@ -78,9 +78,13 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
     target = _target(draft, filler)
     if _CUT_OFF.search(target.split("?")[0]) or target.endswith(("...", "…")):
         return f"line {draft.line}: a request that is cut off was left out"
-    target, marks, notes = _only_first_fragment(target)
+    notes = list(draft.notes)
+    if "#" in target and (draft.host_first or not draft.complete):  # a request that is written out was sent like that
+        target = target.partition("#")[0]
+        notes.append("the fragment (#…) of the target is never sent and was cut off")
     filled = filler.fill(target, "url")
-    marks, notes = [*draft.marks, *filled.marks], [*draft.notes, *notes, *filled.notes]
+    marks = [*draft.marks, *filled.marks]
+    notes += filled.notes
     headers, put = _headers(draft, filler, marks, notes)
     body, body_put = _body(draft, filler, marks, notes)
     request = _request(draft, filled.text, headers, body, marks, notes, standins)
@@ -113,13 +117,6 @@ def _target(draft: Draft, filler: Filler) -> str:
     if target.startswith("//") and not draft.complete:  # an install folder "/" before "/x"
         target = "/" + target.lstrip("/")
     return filler.without_root(target)
-
-
-def _only_first_fragment(target: str) -> tuple[str, list[str], list[str]]:
-    start = target.find("#")
-    if start < 0:
-        return target, [], []
-    return target[:start], [], ["the fragment (#…) of the target is never sent and was cut off"]
 
 
 def _headers(draft: Draft, filler: Filler, marks: list[str], notes: list[str]) -> tuple[list[tuple[str, str]], bool]:

@@ -23,7 +23,8 @@ _HEADING = re.compile(r"[ \t]{0,3}#{1,3}[ \t]+(\S.{0,400})$")
 _NO_TITLE = re.compile(
     r"(?:date|vendor|software|version|tested on|cve|category|author|dork|google|platform|type)\b[^:]{0,20}:|"
     r"(?:vulnerabilit(?:y|ies)[ ]?(?:summary|details?|type|class|description)?|summary|overview|description|details|"
-    r"introduction|credits?|product|vulnerable environment|environment|background)[ ]*(?::|$)|https?:|\[?cve[-_][\d-]{6,14}\]?(?:\(|$)",
+    r"introduction|credits?|product|vulnerable environment|environment|background)[ ]*(?::|$)|https?:|"
+    r"\[?cve[-_][\d-]{6,14}\]?(?:\(|$)",
     re.IGNORECASE,
 )
 _BADGE = re.compile(r"img\.shields\.io/\S{0,40}?label=(\w+)&message=([^&)\s]{1,500})")
@@ -57,13 +58,13 @@ _FLAWS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         (
             "lfi",
             "lfi",
-            r"local[ -]file|\blfi\b|file[ -](?:disclosure|reading|read|download|inclusion)|arbitrary file (?:read|down|disc)",
+            r"local[ -]file|\blfi\b|file[ -](?:disclosure|reading|read|download|inclusion)",
         ),
         ("traversal", "lfi", r"traversal"),
         (
             "fileupload",
             "code",
-            r"file upload|upload (?:of )?(?:arbitrary|malicious|unrestricted)|arbitrary upload|unrestricted upload|upload(?:ing|s)?\b.{0,40}\bshell",
+            r"file upload|upload (?:of )?(?:arbitrary|malicious)|(?:arbitrary|unrestricted) upload|upload.{0,40}\bshell",
         ),
         ("cmdi", "rce", r"command[ -](?:injection|execution)|execut\w+ (?:arbitrary )?(?:os |system |shell )?commands"),
         ("rce", "rce", r"\brce\b|remote[ -]code|code[ -](?:execution|injection)|remote command"),

@@ -17,7 +17,8 @@ _FORM = re.compile(r"<form\b", re.IGNORECASE)
 _FIELD = re.compile(r"<(input|textarea|select|button)\b", re.IGNORECASE)
 _END = re.compile(r"</form", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
-    r"[\s/]*([A-Za-z_:][\w:.-]{0,60})(?:[ \t\r\n]{0,20}=[ \t\r\n]{0,20}(?:\"([^\"]{0,60000})\"|'([^']{0,60000})'|([^\s\"'>]{0,4000})))?"
+    r"[\s/]*([A-Za-z_:][\w:.-]{0,60})(?:[ \t\r\n]{0,20}=[ \t\r\n]{0,20}"
+    r"(?:\"([^\"]{0,60000})\"|'([^']{0,60000})'|([^\s\"'>]{0,4000})))?"
 )
 
 

@@ -5,8 +5,10 @@ import re
 MAX_AUTHORITY = 300  # characters
 
 _TARGET_LIKE = re.compile(
-    r"localhost|\d{1,3}(?:\.\d{1,3}){3}|^\[[0-9a-f:.]+\]$|target|victim|example|vuln|\btest|site\b|host\b|domain|server"
-    r"|your|local\b|demo\b|\.lab\b|company|\bip\b|[\[<{$]|%5[Bb]|%3[Cc]|x{3,}|\bhome\b|\.htb\b|intranet",
+    r"^localhost|^\d{1,3}(?:\.\d{1,3}){3}$|^\[[0-9a-f:.]+\]$|[\[<{$]|%5[Bb]|%3[Cc]|x{3,}|x\.x\.x"
+    r"|(?:^|[.-])(?:targets?|victim|example\d?|vulnerable(?:site|server|host)?|vuln|test(?:site|server|domain)?|local|lab"
+    r"|(?:my|your|the|some|victim|target|any|remote)?[_-]?(?:site|host|hostname|domain|server|website|company|wordpress"
+    r"|webserver|ip|address)|demo|home|intranet|htb)\d?(?:$|[.:_-])",
     re.IGNORECASE,
 )
 # Places where people publish, search and download.
@@ -33,6 +35,6 @@ def is_about(authority: str) -> bool:
 
 
 def is_target_like(authority: str) -> bool:
-    """Whether people write this where they mean the vulnerable server: `localhost`, an address, `victim.com`, `[host]`."""
+    """Whether people mean the vulnerable server by it: `localhost`, an address, `victim.com`, `[host]`."""
     host = host_of(authority)
     return not is_about(authority) and (("." not in host and ":" not in host) or bool(_TARGET_LIKE.search(host)))

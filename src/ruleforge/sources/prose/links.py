@@ -15,19 +15,22 @@ MAX_LINE = 16 << 10  # characters of a line that are looked at
 
 SHOWN, LIKELY, HINT = 3, 2, 1  # how far a link shows an attack
 
-_TOKEN = r"(?:\[[^\]\n]{0,60}\]|[^\s`])"
-_ABSOLUTE = re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[&?=]))https?://{_TOKEN}++", re.IGNORECASE)
+_CHARACTERS = r"(?:\[[^\]\n]{0,60}\]|[^\s`])"
+_ABSOLUTE = re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[&?=]))https?://{_CHARACTERS}++", re.IGNORECASE)
 _NO_SCHEME = re.compile(
     r"(?<![\w./@:%-])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|(?:www\.)?(?:your)?(?:target|victim|site|host|example|server|domain"
     r"|website|vulnerable)[\w-]{0,20}(?:\.[a-z]{2,6}){0,2}|[\[<{](?:[a-zA-Z][\w .-]{0,30})[\]>}])"
-    rf"(?::\d{{1,5}}|:[\[<{{]?\w{{1,10}}[\]>}}]?)?(?=/){_TOKEN}++",
+    rf"(?::\d{{1,5}}|:[\[<{{]?\w{{1,10}}[\]>}}]?)?(?=/){_CHARACTERS}++",
     re.IGNORECASE,
 )
-_SCRIPT = r"php\d?|phtml|asp|aspx|jspx?|cgi|pl|do|action|cfm|cfc|html?|ashx|asmx|py|rb|dll|exe|nsf|jsf|xhtml|esp|ssi|fcgi|htc|lua"
+_SCRIPT = (
+    r"php\d?|phtml|asp|aspx|jspx?|cgi|pl|do|action|cfm|cfc|html?|ashx|asmx|py|rb|dll|exe|nsf|jsf|xhtml|esp|fcgi|lua"
+)
 _RELATIVE = re.compile(
     rf"(?<![\w./:%@=?&>\\-])(?:"
-    rf"(?:(?:/|\[[\w -]{{1,20}}\]/)?(?:[\w.~%+-]{{1,80}}/){{0,10}}[\w~%+-][\w.~%+-]{{0,80}}\.(?:{_SCRIPT})(?:/[^\s?`]{{1,200}})?\?{_TOKEN}++)"
-    rf"|(?:/(?:[\w.~%+;:@-]{{1,80}}/){{0,10}}[\w.~%+;:@-]{{0,80}}\?[\w\[\]%.$:-]{{1,80}}=?{_TOKEN}++)"
+    rf"(?:(?:/|\[[\w -]{{1,20}}\]/)?(?:[\w.~%+-]{{1,80}}/){{0,10}}[\w~%+-][\w.~%+-]{{0,80}}"
+    rf"\.(?:{_SCRIPT})(?:/[^\s?`]{{1,200}})?\?{_CHARACTERS}++)"
+    rf"|(?:/(?:[\w.~%+;:@-]{{1,80}}/){{0,10}}[\w.~%+;:@-]{{0,80}}\?[\w\[\]%.$:-]{{1,80}}=?{_CHARACTERS}++)"
     rf"|(?:/(?=[^\s`*]{{0,300}}(?:\.\.|%[0-9a-fA-Fu]{{2}}|;))(?=[^a-zA-Z]{{0,300}}[a-zA-Z])[^\s`\"<>]{{4,2000}})"
     rf"|(?<=`)/[^\s`]{{2,500}}(?=`))",
     re.IGNORECASE,
@@ -54,12 +57,17 @@ _PAGE = re.compile(
     r"(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
+_PROGRAM = re.compile(r"\W{0,6}(?:python|java|perl|ruby|php|docker|wget|git|node|go|nc|nmap|npm|pip)\d?\b|\W{0,4}\./")
+_RUNNING = re.compile(r"listens? |\bstart|running|by default", re.IGNORECASE)
 _ASIDE = re.compile(
     r"vendor|home ?page|download|software|reference|\bauthor|greet|\bblog|\bdork|\bpatch|\bcontact|web ?site|\bsee also"
     r"|\bmore info|advisor|\bcredit|source code|\bthank|mailto|\bfound by|mirror|changelog|documentation|\bscript *:"
     r"|installation|install|docker|environment|log ?in",
     re.IGNORECASE,
 )
+_BARE_LINK = re.compile(r"(?:[-*+#]|\d{1,2}[.)])?[ \t]*(?:\[[^\]]{0,200}\]\()?<?https?://\S{1,300}")
+_ENCODED = re.compile(r"%[0-9a-fA-F]{2}|%u[0-9a-fA-F]{4}")
+LONG = 160  # characters of a line that is a sentence and no reference by itself
 _DORK = re.compile(r"inurl:|intitle:|allinurl|\bdorks?\b", re.IGNORECASE)
 _STATIC = re.compile(
     r"\.(?:png|jpe?g|gif|svg|pdf|zip|gz|tgz|rar|7z|exe|msi|deb|rpm|jar|war|css|ico|mp4|md)$", re.IGNORECASE
@@ -151,9 +159,9 @@ def _balanced(url: str) -> bool:
 def _context(lines: Sequence[tuple[int, str]], index: int) -> str:
     """What stands shortly before: the three lines above that are not empty."""
     above: list[str] = []
-    for at in range(index - 1, max(index - 12, -1), -1):
+    for at in range(index - 1, max(index - 20, -1), -1):
         text = lines[at][1].strip()
-        if text and len(above) < 3:
+        if text and len(above) < 3 and not _BARE_LINK.fullmatch(text[:400]):  # of a list, its heading counts
             above.append(text[:200])
     return "\n".join(above)
 
@@ -174,7 +182,7 @@ def _link(
     if authority is not None and is_about(authority[1]):
         return None
     rest = raw[authority.end() :] if authority else raw
-    if not host_first and _UNIX_FILE.match(raw):
+    if not host_first and (_UNIX_FILE.match(raw) or len(re.findall(r"[A-Za-z]", _ENCODED.sub("", raw[:400]))) < 3):
         return None
     placed = _with_payload_below(raw, lines, index)
     draft = Draft(method="GET", url=placed, line=number, host_first=host_first, complete=False)
@@ -190,6 +198,8 @@ def _strength(rest: str, authority: str | None, before: str, above: str, about: 
         return SHOWN
     if not target_like or _DORK.search(line[:400]):
         return 0
+    if authority is None and len(line) > LONG:  # prose that names an endpoint shows no call of it
+        return 0
     near = f"{above}\n{before}"
     nearest = above.partition("\n")[0]
     if _ASIDE.search(before) or (_ASIDE.search(nearest[:80]) and not _WORDS.search(f"{before}\n{nearest}")):
@@ -197,10 +207,12 @@ def _strength(rest: str, authority: str | None, before: str, above: str, about: 
     if _STATIC.search(path) and not mark:
         return 0
     if mark and query:
-        if authority is None and not _CALLS.search(near):  # prose that names an endpoint shows no call of it
+        if authority is None and not _CALLS.search(near):
             return 0
         return LIKELY if _WORDS.search(near) else HINT
     # A bare path says little: only where people show how to attack, and never the start page.
+    if _PROGRAM.match(line[:200]) or _RUNNING.search(before):
+        return 0
     return HINT if len(path.strip("/.")) > 2 and _CALLS.search(near) and not _PAGE.search(path) else 0
 
 

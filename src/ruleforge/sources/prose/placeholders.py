@@ -30,7 +30,7 @@ _KINDS = (
 _ANY_PAYLOAD = re.compile(r"payload|exploit|attack|\bpoc\b|malicious|\bvuln", re.IGNORECASE)
 _FILE = re.compile(r"\bfile(?:name)?\b", re.IGNORECASE)
 _HOSTLY = re.compile(
-    r"host|\bip\b|ip$|_ip|-ip|domain|url|server|addr|site|target|victim|vps|oob|callback", re.IGNORECASE
+    r"host|\bip\b|[ _-]ip$|_ip|-ip|domain|url|server|addr|site|^target$|^victim$|vps|oob|callback", re.IGNORECASE
 )
 
 _BRACKETED = re.compile(
@@ -44,9 +44,59 @@ _WORD = re.compile(
     r"|your-\w{2,20})(?![\w-])"
 )
 _TAGS = frozenset(
-    "script img svg body iframe a b i u p h1 h2 h3 div span input html head br form style marquee object embed video"
-    " audio details math xml link meta base table td tr textarea select option button title font center image isindex"
-    " keygen template title id string name value".split()
+    [
+        "script",
+        "img",
+        "svg",
+        "body",
+        "iframe",
+        "a",
+        "b",
+        "i",
+        "u",
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "div",
+        "span",
+        "input",
+        "html",
+        "head",
+        "br",
+        "form",
+        "style",
+        "marquee",
+        "object",
+        "embed",
+        "video",
+        "audio",
+        "details",
+        "math",
+        "xml",
+        "link",
+        "meta",
+        "base",
+        "table",
+        "td",
+        "tr",
+        "textarea",
+        "select",
+        "option",
+        "button",
+        "title",
+        "font",
+        "center",
+        "image",
+        "isindex",
+        "keygen",
+        "template",
+        "title",
+        "id",
+        "string",
+        "name",
+        "value",
+    ]
 )
 _ROOTS = re.compile(
     r"/*(?:(?:\[|<|\{|%5[Bb]|%3[Cc])[^\]>}/\s%]{1,40}(?:\]|>|\}|%5[Dd]|%3[Ee])/+"
@@ -96,6 +146,7 @@ class Filler:
         """Fill `text`.
 
         Args:
+            text: a target, the value of a header, or a body.
             quote: "url" percent-encodes payloads, "json" escapes them; in a URL curly braces are placeholders, too.
         """
         if not text or not re.search(r"[\[<{]|%5[Bb]|%3[Cc]|[A-Z]{4}|your|attacker|victim|target|vps|evil", text):

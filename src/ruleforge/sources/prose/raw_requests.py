@@ -18,7 +18,7 @@ _METHODS = (
     "|TRACK|PURGE|REPORT|SUBSCRIBE|NOTIFY"
 )
 _LINE = re.compile(
-    rf"(?P<lead>[ \t]*(?:(?://|[#>*|;+-]+|\d{{1,2}}[.)]|\[\+\]|(?:HTTP )?[Rr]equest ?:|REQUEST ?:)[ \t]*){{0,3}}[\"'`]?)"
+    r"(?P<lead>[ \t]*(?:(?://|[#>*|;+-]+|\d{1,2}[.)]|\[\+\]|(?:HTTP )?[Rr]equest ?:|REQUEST ?:)[ \t]*){0,3}[\"'`]?)"
     rf"(?P<method>{_METHODS})[ \t]+(?P<target>\S.*)$"
 )
 _VERSION = re.compile(r"[ \t]+(?P<version>HTTP/[0-9.]{1,4})(?P<after>[ \t\"'`|.,;:)]{0,4}.{0,80})$")
@@ -27,7 +27,7 @@ _HEADER = re.compile(
 )
 _RESPONSE = re.compile(r"[ \t#>*|;+-]{0,12}HTTP/[0-9.]{1,4}[ \t]+[1-5]\d\d\b")
 _RULER = re.compile(
-    r"[ \t]*(?:[-=*_#~+.<>]{4,}|\[/?code\]|</?(?:pre|code)>|={2,}.{0,60}={2,}|-{3,}.{0,60}-{3,})[ \t]*$", re.I
+    r"[ \t]*(?:[-=*_#~+.<>]{4,}|\[/?code\]|</?(?:pre|code)>|={2,}.{0,60}={2,}|-{3,}.{0,60}-{3,})[ \t]*$", re.IGNORECASE
 )
 _BOUNDARY = re.compile(r"boundary=\"?([^\";,\s]{1,200})", re.IGNORECASE)
 _ONLY_VERSION = re.compile(r"HTTP/[0-9.]{1,4}")
@@ -85,7 +85,7 @@ def read_raw(chunk: Chunk) -> RawFound:
 
 def read_fragments(lines: Sequence[tuple[int, str]]) -> list[Draft]:
     """Request lines amid a sentence: "send `POST /a.php?x=1 HTTP/1.1` twice", "a GET /b/../c"."""
-    drafts = []
+    drafts: list[Draft] = []
     for number, line in lines:
         for found in _FRAGMENT.finditer(line[:MAX_LINE]):
             target = found[2].rstrip(".,;:)'\"`") if not found[3] else found[2]
@@ -158,7 +158,7 @@ def _request(start: _Start, lines: Sequence[str], at: int, chunk: Chunk) -> tupl
         before = lines[end]
         end += 1
     body: str | None = None
-    if body_starts and not _is_bodiless(start.method, headers, lines, end, start.lead):
+    if body_starts and not _is_bodiless(start.method, headers):
         body, end = _body(headers, lines, end, start.lead, chunk)
     draft = Draft(
         method=start.method,
@@ -216,17 +216,17 @@ def _joined(value: str, line: str, name: str) -> str:
     return value + (glue or " " if value.endswith((";", ",")) else glue) + line.strip()
 
 
-def _is_bodiless(method: str, headers: Sequence[tuple[str, str]], lines: Sequence[str], at: int, lead: str) -> bool:
+def _is_bodiless(method: str, headers: Sequence[tuple[str, str]]) -> bool:
     """Whether what follows the head is the document again and not a body."""
     names = {name.lower(): value for name, value in headers}
     if names.get("content-length", "").strip() == "0":
         return True
     if method in ("POST", "PUT", "PATCH", "PROPFIND", "SEARCH", "REPORT", "PROPPATCH", "LOCK"):
         return False
+    length = names.get("content-length", "").strip()[:9]
     return not (
         {"content-type", "transfer-encoding"} & set(names)
-        or names.get("content-length", "0").isdigit()
-        and int(names.get("content-length", "0")[:9]) > 0
+        or (length.isascii() and length.isdigit() and int(length) > 0)
     )
 
 
@@ -236,7 +236,7 @@ def _body(
     """The body that begins at `lines[at]`, and the index of the first line after it."""
     values = {name.lower(): value for name, value in headers}
     boundary = _BOUNDARY.search(values.get("content-type", "")[:2_000])
-    stop = _limit(lines, at, values, bool(boundary))
+    stop = _limit(lines, at, multipart=bool(boundary))
     plain = [_unled(line, lead) for line in lines[at:stop]]
     while plain and not plain[0].strip() and at < stop:
         plain.pop(0)
@@ -252,7 +252,7 @@ def _body(
     return _text_of(kept, values), at + count
 
 
-def _limit(lines: Sequence[str], at: int, values: dict[str, str], multipart: bool) -> int:
+def _limit(lines: Sequence[str], at: int, *, multipart: bool) -> int:
     """The index of the line at which a body ends at the latest: a response, another request."""
     for index in range(at, min(len(lines), at + MAX_BODY_LINES)):
         raw = lines[index]
@@ -287,7 +287,7 @@ def _count(plain: Sequence[str], values: dict[str, str], boundary: str, *, fence
 
 def _lines_of_length(plain: Sequence[str], length: str) -> int | None:
     """The number of lines that make `length` bytes, with LF or CRLF; None when it falls within a line."""
-    if not length.strip().isdigit() or len(length.strip()) > 8:
+    if not (length.isascii() and length.strip().isdigit()) or len(length.strip()) > 8:
         return None
     wanted = int(length)
     with_lf = with_crlf = -1
@@ -349,7 +349,7 @@ def _text_of(kept: Sequence[str], values: dict[str, str]) -> str:
     if form and len(kept) > 1 and "<" not in kept[0][:1]:
         length = values.get("content-length", "").strip()
         joined = "".join(line.strip() for line in kept)
-        if (length.isdigit() and int(length[:9]) == len(to_bytes(joined))) or not any(
+        if (length.isascii() and length.isdigit() and int(length[:9]) == len(to_bytes(joined))) or not any(
             " " in line.strip() for line in kept
         ):
             return joined

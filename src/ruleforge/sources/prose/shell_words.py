@@ -29,6 +29,7 @@ def split_command(text: str, start: int = 0, closing: str = "") -> Command:
 
     Args:
         text: may go on after the command.
+        start: where in it the command begins.
         closing: a character that ends it as well, for a command within backticks or brackets.
     """
     return _Splitter(text[: start + MAX_COMMAND], start, closing).run()
