@@ -8,9 +8,11 @@ import msgspec
 from ruleforge.errors import InputError
 from ruleforge.ingest.assemble import assemble
 from ruleforge.records.advisory import Advisory
+from ruleforge.sources.found import Findings
 from ruleforge.sources.prose import read_prose
 
 SKIPPED = "RF218"
+MAX_OWN = 3  # a document that names more CVE numbers is a list or refers to others
 
 _CVE = re.compile(r"CVE[-_]\d{4}[-_]\d{4,8}", re.IGNORECASE)
 
@@ -28,19 +30,31 @@ def read_markdown(data: bytes, where: str) -> Advisory:
 def read_text(data: bytes, where: str) -> Advisory:
     """Read a document in plain text.
 
-    A document that names a CVE but shows no request gives an advisory without requests, whose problems say so.
+    A document that names its CVE but shows no request gives an advisory without requests, whose problems say so.
 
     Raises:
-        InputError: it neither shows a request nor names a CVE, so it discloses nothing (RF218).
+        InputError: it neither shows a request nor names a CVE of its own, so it discloses nothing (RF218).
     """
     return _advisory(data, where, markdown=False)
 
 
 def _advisory(data: bytes, where: str, *, markdown: bool) -> Advisory:
     found = read_prose(data, markdown=markdown)
+    own = _own_cves(found, where)
     if not found.requests:
-        if not found.cves and not _CVE.search(PurePath(where).stem):
-            hint = "a disclosure names a CVE or shows a request"
-            raise InputError("skipped: neither a request nor a CVE in it", where=where, hint=hint, code=SKIPPED)
+        if not own:
+            hint = "a disclosure shows a request or names its CVE"
+            raise InputError("skipped: no request and no CVE of its own", where=where, hint=hint, code=SKIPPED)
         found = msgspec.structs.replace(found, problems=(*found.problems, "no concrete request was found"))
-    return assemble(found, data, where)
+    return assemble(msgspec.structs.replace(found, cves=own), data, where)
+
+
+def _own_cves(found: Findings, where: str) -> tuple[str, ...]:
+    """The CVE numbers that a document is about: those of its name or title, or the few that it names at all."""
+    for text in (PurePath(where).stem, found.title):
+        named = tuple(dict.fromkeys(cve.upper().replace("_", "-") for cve in _CVE.findall(text)))
+        if named:
+            return named
+    if len(found.cves) <= MAX_OWN:
+        return found.cves
+    return found.cves[:1] if found.requests else ()

@@ -64,7 +64,7 @@ _FLAWS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         (
             "fileupload",
             "code",
-            r"file upload|upload (?:of )?(?:arbitrary|malicious)|(?:arbitrary|unrestricted) upload|upload.{0,40}\bshell",
+            r"file upload|upload of (?:arbitrary|malicious)|(?:arbitrary|unrestricted) upload|upload.{0,40}\bshell",
         ),
         ("cmdi", "rce", r"command[ -](?:injection|execution)|execut\w+ (?:arbitrary )?(?:os |system |shell )?commands"),
         ("rce", "rce", r"\brce\b|remote[ -]code|code[ -](?:execution|injection)|remote command"),
