@@ -18,7 +18,7 @@ MAX_PART = 64 << 10  # characters
 BOUNDARY = "rfboundaryzqxk"
 FORM = "application/x-www-form-urlencoded"
 
-_START = re.compile(r"(?:^|(?<=[\s|;&`(/'\"]))curl(?:\.exe)?(?=[ \t]+[-'\"\w$/<\[{\\])")
+_START = re.compile(r"(?:^|(?<=[\s|;&`(/'\"]))curl(?:\.exe)?(?=[ \t]+[-'\"“‘\w$/<\[{\\])")
 _NAME = re.compile(r"\0(\w{1,64})\0")
 
 # short option → long one; what takes a value is in VALUED

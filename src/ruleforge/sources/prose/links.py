@@ -65,6 +65,7 @@ _ASIDE = re.compile(
     r"|installation|install|docker|environment|log ?in",
     re.IGNORECASE,
 )
+_REFERENCES = re.compile(r"\W{0,12}(?:references?|links|credits|see also|sources?)\b", re.IGNORECASE)
 _BARE_LINK = re.compile(r"(?:[-*+#]|\d{1,2}[.)])?[ \t]*(?:\[[^\]]{0,200}\]\()?<?https?://\S{1,300}")
 _ENCODED = re.compile(r"%[0-9a-fA-F]{2}|%u[0-9a-fA-F]{4}")
 LONG = 160  # characters of a line that is a sentence and no reference by itself
@@ -179,7 +180,7 @@ def _link(
     scheme = re.match(r"https?://", raw, re.IGNORECASE)
     host_first = scheme is not None or bool(_NO_SCHEME.match(raw))
     authority = re.match(r"(?:https?://)?([^/?#]{0,300})", raw, re.IGNORECASE) if host_first else None
-    if authority is not None and is_about(authority[1]):
+    if authority is not None and (is_about(authority[1]) or _REFERENCES.match(above[:80])):
         return None
     rest = raw[authority.end() :] if authority else raw
     if not host_first and (_UNIX_FILE.match(raw) or len(re.findall(r"[A-Za-z]", _ENCODED.sub("", raw[:400]))) < 3):

@@ -41,7 +41,7 @@ _BRACKETED = re.compile(
 _WORD = re.compile(
     r"(?<![A-Za-z0-9])(?P<upper>(?:YOUR|TARGET|VICTIM|ATTACKER|RHOST|LHOST|REPLACE)(?:[_-]?[A-Z]{2,}){0,4})(?![A-Za-z0-9_])"
     r"|(?<![\w-])(?P<lower>(?:your|attacker|evil|vps|target|victim)[_-](?:vps[_-])?(?:ip|host|domain|server|url|address)"
-    r"|your-\w{2,20})(?![\w-])"
+    r"|your-\w{2,20}(?:[-_]\w{1,20}){0,3})(?![\w-])"
 )
 _TAGS = frozenset(
     [

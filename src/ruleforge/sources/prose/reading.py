@@ -97,8 +97,8 @@ def _read_chunk(chunk: Chunk, collected: _Collected) -> None:
     for draft in read_fragments(lines):
         collected.links.append(Link(draft, LIKELY if "?" in draft.url or draft.method != "GET" else HINT))
     collected.links += read_links(lines, collected.about)
+    known = [*collected.written, *(link.draft for link in collected.links)]
     for injection in read_injections(lines):
-        known = [*collected.written, *(link.draft for link in collected.links)]
         placed = place_injection(injection, known)
         if isinstance(placed, str):
             collected.problems.append(placed)
