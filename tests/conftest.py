@@ -3,7 +3,10 @@
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,70 @@ def no_network() -> Iterator[None]:
             patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
         patch.setattr(socket, "getaddrinfo", guarded_lookup(socket.getaddrinfo))
         yield
+
+
+class Loopback:
+    """A TLS server on this machine that answers as told; what is not told is 404."""
+
+    def __init__(self) -> None:
+        routes: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = {}
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answer = routes.get(self.path)
+                if callable(answer):
+                    answer(self)
+                    return
+                self.send_response(404 if answer is None else 200)
+                self.send_header("Content-Length", str(len(answer or b"")))
+                self.end_headers()
+                self.wfile.write(answer or b"")
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                """The other side left, which is what some tests are about."""
+
+        self.routes = routes
+        self.server = Server(("127.0.0.1", 0), Answer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        self.server.socket = context.wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        self.url = f"https://localhost:{self.server.server_port}"
+
+    @staticmethod
+    def redirect(target: str) -> Callable[[BaseHTTPRequestHandler], None]:
+        """An answer that sends elsewhere."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(302)
+            handler.send_header("Location", target)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+        return answer
+
+
+CERTIFICATE = Path(__file__).parent / "loopback.pem"
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A TLS server on this machine whose certificate is trusted for the length of the test."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    it = Loopback()
+    thread = threading.Thread(target=it.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield it
+    it.server.shutdown()
+    it.server.server_close()
+    thread.join()
 
 
 def refuse(what: str) -> None:

@@ -28,12 +28,19 @@ def test_flags_win_over_environment_project_and_user(tmp_path: Path) -> None:
     assert (settings.jobs, settings.out) == (4, Path("e"))
     assert settings.background == project / "p"
     assert settings.benign == (tmp_path / "u",)
-    assert settings.sources == {
+    assert {name: source for name, source in settings.sources.items() if source != "default"} == {
         "jobs": "flag",
         "out": "RULEFORGE_OUT",
         "background": str(project / "ruleforge.toml"),
         "benign": str(user),
     }
+
+
+def test_paths_for_triage_can_be_set(tmp_path: Path) -> None:
+    (tmp_path / "ruleforge.toml").write_text('products = "mine.csv"\nweights = "/w.toml"\n')
+    settings = load_settings(folder=tmp_path, environ={"RULEFORGE_DATA_DIR": "d"}, user_file=NOTHING)
+    assert (settings.products, settings.weights) == (tmp_path / "mine.csv", Path("/w.toml"))
+    assert (settings.data_dir, settings.sources["data_dir"]) == (Path("d"), "RULEFORGE_DATA_DIR")
 
 
 def test_several_benign_files_come_from_list_or_path_variable(tmp_path: Path) -> None:

@@ -30,10 +30,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     background: Path | None = None  # table made by `background build`; None: the one that ships
     jobs: int = 0  # processes; 0: one per core
     out: Path | None = None  # where rules go
+    data_dir: Path | None = None  # where `data update` keeps what it fetched; None: the platform's place for data
+    products: Path | None = None  # list of the user's own products, for triage
+    weights: Path | None = None  # how much each signal of triage counts; None: the table that ships
     sources: dict[str, str] = msgspec.field(default_factory=dict)  # name → where its value came from
 
 
-NAMES = ("benign", "background", "jobs", "out")
+NAMES = ("benign", "background", "jobs", "out", "data_dir", "products", "weights")
 
 
 def load_settings(
@@ -74,6 +77,13 @@ def user_settings_file() -> Path:
     import platformdirs  # only when settings are asked for
 
     return Path(platformdirs.user_config_dir("ruleforge", appauthor=False)) / "ruleforge.toml"
+
+
+def user_data_folder() -> Path:
+    """Where data that was fetched for the user is kept on this platform."""
+    import platformdirs  # only when it is asked for
+
+    return Path(platformdirs.user_data_dir("ruleforge", appauthor=False))
 
 
 def project_file(folder: Path) -> Path | None:

@@ -133,7 +133,8 @@ def run() -> Callable[..., Result]:
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep settings of the machine and of this checkout out of the tests."""
-    for name in ("BENIGN", "BACKGROUND", "JOBS", "OUT", "DEBUG"):
+    for name in ("BENIGN", "BACKGROUND", "JOBS", "OUT", "DATA_DIR", "PRODUCTS", "WEIGHTS", "DEBUG"):
         monkeypatch.delenv(f"RULEFORGE_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)

@@ -39,7 +39,19 @@ def test_help_is_quick_and_names_every_command() -> None:
         text, _ = start("--help").communicate()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    for command in ("forge", "scan", "test", "lint", "explain", "show", "doctor", "demo", "background"):
+    for command in (
+        "forge",
+        "scan",
+        "test",
+        "lint",
+        "explain",
+        "show",
+        "doctor",
+        "demo",
+        "background",
+        "triage",
+        "data",
+    ):
         assert f"  {command} " in text
     assert min(spent) <= HELP_SECONDS
 
@@ -50,7 +62,22 @@ def test_help_imports_none_of_the_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-@pytest.mark.parametrize("command", ["forge", "scan", "test", "lint", "explain", "show", "demo", "background build"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "forge",
+        "scan",
+        "test",
+        "lint",
+        "explain",
+        "show",
+        "demo",
+        "background build",
+        "triage",
+        "data update",
+        "data status",
+    ],
+)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     text, _ = start(*command.split(), "--help").communicate()
     assert f"  ruleforge {command} " in text

@@ -48,6 +48,14 @@ def test_a_template_becomes_an_advisory() -> None:
     assert len(poc.standins) == 2
 
 
+def test_the_base_score_and_its_vector_are_read() -> None:
+    scored = LANTERN.replace(b"cwe-id", b"cvss-score: 9.8, cvss-metrics: 'CVSS:3.1/AV:N/PR:N', cwe-id")
+    found = read_nuclei(scored, "x.yaml")
+    assert (found.cvss, found.cvss_vector) == (9.8, "CVSS:3.1/AV:N/PR:N")
+    for odd in (b"0", b"0.0", b"10.1", b"nan", b"9;8", b"-1", b"9.8.1"):
+        assert read_nuclei(scored.replace(b"9.8,", odd + b" ,"), "x.yaml").cvss is None
+
+
 def test_a_template_without_http_says_so() -> None:
     found = read_nuclei(b"id: x\ninfo: {name: n}\ndns: [{name: a}]\n", "x.yaml")
     assert found.requests == ()

@@ -9,6 +9,7 @@
 | `explain.explain_request` | why a rule holds for a request, condition by condition |
 | `show.show_rule` | one rule with its papers |
 | `backgrounds.background_build` | a table of the user's own ordinary traffic |
+| `bench.bench_quality` | what rules are worth on recorded corpora, with the cause of every miss |
 | `doctor.doctor` | what is installed, missing, set |
 | `demo.demo` | all of it on our own examples |
 

@@ -2,12 +2,15 @@
 
 import os
 import platform
+from datetime import date
 from importlib import metadata
 
 import msgspec
 import yaml
 
 from ruleforge import __version__
+from ruleforge.app.data import DataState, data_status
+from ruleforge.app.data_kinds import KINDS
 from ruleforge.background.table import Background, default_background, load_background
 from ruleforge.engine.matching import PlainMatcher, make_matcher
 from ruleforge.errors import RuleForgeError
@@ -38,8 +41,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return all(finding.state != "broken" for finding in self.findings)
 
 
-def doctor(settings: Settings) -> Health:
-    """Look at versions, optional engines, the background table and the settings."""
+def doctor(settings: Settings, *, today: date) -> Health:
+    """Look at versions, optional engines, the background table, the fetched data (its age as of `today`), settings."""
     findings = [
         Finding(what="ruleforge", state="ok", value=__version__),
         Finding(
@@ -51,6 +54,7 @@ def doctor(settings: Settings) -> Health:
         _yaml(),
         _classes(),
         _background(settings),
+        *_data(settings, today),
         *_files(settings),
     ]
     values = {name: (_shown(getattr(settings, name)), settings.sources.get(name, "default")) for name in NAMES}
@@ -104,6 +108,28 @@ def _background(settings: Settings) -> Finding:
     whose = "own" if settings.background else "default"
     value = f"{whose}, version {file.version} of {file.made}, {file.rows:,} requests ({file.source})"
     return Finding(what="background table", state="ok", value=value)
+
+
+def _data(settings: Settings, today: date) -> list[Finding]:
+    """Of when the data for triage is."""
+    try:
+        states = data_status(settings.data_dir, now=today)
+    except RuleForgeError as problem:
+        return [Finding(what="fetched data", state="broken", value=str(problem), consequence="triage does not start")]
+    return [_data_finding(state) for state in states]
+
+
+def _data_finding(state: DataState) -> Finding:
+    what, edition = f"data: {state.kind}", state.edition
+    if edition is None:
+        if not KINDS[state.kind].by_default:
+            return Finding(what=what, state="ok", value="none")
+        lost = f"triage cannot tell about {state.meaning}; run 'ruleforge data update'"
+        return Finding(what=what, state="limited", value="none", consequence=lost)
+    age = "" if state.age_days is None else f", {state.age_days} days old"
+    value = f"of {edition.date or 'an unknown date'}{age}, {edition.count:,} in {state.place}"
+    lost = f"{state.warning}; run 'ruleforge data update'" if state.warning else ""
+    return Finding(what=what, state="limited" if lost else "ok", value=value, consequence=lost)
 
 
 def _files(settings: Settings) -> list[Finding]:

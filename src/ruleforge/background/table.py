@@ -16,11 +16,14 @@ from typing import Annotated
 
 import msgspec
 
+from ruleforge.background.shapes import SHAPES, shape_of
 from ruleforge.errors import InputError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 
-KINDS = ("segment", "tail", "name", "header", "value")  # tail: the last two path segments together
+# tail: the last two path segments together; shape: the name of a parameter and the shape of its value
+KINDS = ("segment", "tail", "name", "header", "value", "shape")
+USUAL_SHARE = 0.1
 MAX_TOKENS_PER_REQUEST = 200
 
 
@@ -49,6 +52,16 @@ class Background(msgspec.Struct, frozen=True):
         power = self.file.counts.get(kind, {}).get(token_hash(kind, token))
         return 0 if power is None else 1 << power
 
+    def shapes(self, name: bytes) -> tuple[str, ...]:
+        """Return the shapes that values of parameters called `name` have in normal traffic, most frequent first."""
+        counted = [(self.count("shape", shape_token(name, shape)), shape) for shape in SHAPES]
+        return tuple(shape for count, shape in sorted(counted, key=lambda one: -one[0]) if count)
+
+    def usual_shapes(self, name: bytes) -> tuple[str, ...]:
+        """Return the shapes that at least a tenth of the values of parameters called `name` have."""
+        counted = {shape: self.count("shape", shape_token(name, shape)) for shape in self.shapes(name)}
+        return tuple(shape for shape, count in counted.items() if count >= USUAL_SHARE * sum(counted.values()))
+
     def bits(self, kind: str, token: bytes) -> float:
         """Return how surprising `token` is in normal traffic, in bits (0: always there; 17 to 23: never seen)."""
         seen = self.count(kind, token)
@@ -66,6 +79,11 @@ def token_hash(kind: str, token: bytes) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
+def shape_token(name: bytes, shape: str) -> bytes:
+    """Return the token that stands for values of one shape in parameters of one name."""
+    return name[:200] + b"=" + shape.encode()
+
+
 def tokens(request: Request) -> Iterator[tuple[str, bytes]]:
     """Yield (kind, token) of one request, bounded."""
     view = HttpView(request)
@@ -79,6 +97,7 @@ def tokens(request: Request) -> Iterator[tuple[str, bytes]]:
         for element in view.read(place).elements[:MAX_TOKENS_PER_REQUEST]:
             name = element.name.rsplit(b"/", 1)[-1] if place == "json" else element.name
             yield "name", name[:200]
+            yield "shape", shape_token(name, shape_of(element.value))
             if 3 <= len(element.value) <= 40:
                 yield "value", element.value
     for element in view.read("headers").elements[:100]:

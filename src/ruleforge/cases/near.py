@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes
 from ruleforge.cases.edit import (
     header_value,
@@ -11,13 +12,15 @@ from ruleforge.cases.edit import (
     target_of,
     with_body,
     with_filename,
+    with_header,
     with_name,
     with_path,
     with_query,
     with_value,
+    without_header,
 )
 from ruleforge.cases.mutator import FAMILIES
-from ruleforge.cases.ordinary import FILLINGS, last_step, ordinary_file, ordinary_value, prose
+from ruleforge.cases.ordinary import FILLINGS, last_step, ordinary_file, ordinary_value, prose, shaped_value
 from ruleforge.cases.significance import (
     WEAK_CLASSES,
     endpoint_free,
@@ -27,7 +30,9 @@ from ruleforge.cases.significance import (
     path_payload,
     steps_up,
 )
+from ruleforge.cases.telling import Tell, signed_in, speaks_of_access, telling
 from ruleforge.errors import UsageError
+from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory
 
@@ -44,6 +49,12 @@ _ODD = re.compile(rb"[{}<>|`$\\\x00-\x08\n\r]|\.\./|\w\(")
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]{0,500}(?:\[[^\]]{0,20000}\]\s*)?>", re.IGNORECASE)
 _ENTITY = re.compile(rb"[&%](?!(?:amp|lt|gt|quot|apos);)\w{1,40};")
 _ROOT = re.compile(rb"<([A-Za-z_][\w.-]{0,60})")
+_LEARNED_PLACES = frozenset(("query_args", "form_args", "json", "multipart"))
+LEARNED_PARTS_MOST = 4  # payload parameters of one exploit that get learned values
+_SESSIONS = {
+    "feedback": ((b"Cookie", b"sessionid=5f1c0a9be4d41a77; lang=en"), (b"Authorization", b"Bearer d41a77c09b5f1c0a")),
+    "judge": ((b"Cookie", b"theme=dark; JSESSIONID=9E3B61F20C77AC01"), (b"Authorization", b"Basic YW5uYTp0dWxpcA==")),
+}
 _AGENT = (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
 _ACCEPT = (b"Accept", b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
 
@@ -67,21 +78,30 @@ class _Filling(msgspec.Struct, frozen=True):
         return prose(part, self.number) if self.prose else ordinary_value(part, self.number, self.family)
 
 
-def near_misses(anatomy: Anatomy, advisory: Advisory, family: str) -> tuple[NearMiss, ...]:
+def near_misses(
+    anatomy: Anatomy, advisory: Advisory, family: str, background: Background | None = None
+) -> tuple[NearMiss, ...]:
     """Make the near-misses of one family, each different from the others and from the exploit.
+
+    Args:
+        anatomy: the exploit.
+        advisory: what it attacks.
+        family: "feedback" or "judge".
+        background: what parameters of these names hold in normal traffic; None: only what their names suggest.
 
     Raises:
         UsageError: no such family (code RF103).
     """
     if family not in FAMILIES:
         raise UsageError(f"unknown family {family!r}", hint="known: " + ", ".join(FAMILIES), code="RF103")
-    makers = [_ordinary_values, _path_ordinary, _payload_elsewhere, _param_elsewhere]
+    makers = [_ordinary_values, _path_ordinary, _payload_elsewhere, _param_elsewhere, _normal_use]
     makers += [_bare_get, _sibling, _other_content] if family == "judge" else []
     original = anatomy.poc.request
     seen = {(original.method, original.target, original.headers, original.body)}
     found: list[NearMiss] = []
-    for maker in makers:
-        for one in maker(anatomy, advisory, family):
+    learned = _learned_values(anatomy, advisory, family, background) if background else []
+    for made in (*(maker(anatomy, advisory, family) for maker in makers), learned):
+        for one in made:
             identity = (one.request.method, one.request.target, one.request.headers, one.request.body)
             if identity not in seen:
                 seen.add(identity)
@@ -249,6 +269,67 @@ def _ordinary_values(anatomy: Anatomy, advisory: Advisory, family: str) -> list[
             request = _neutral(anatomy, advisory, _Filling(number, family), all_free=all_free)
             found += [NearMiss(request, "ordinary_values", why)] if request is not None else []
     return found
+
+
+def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, background: Background) -> list[NearMiss]:
+    """In place of the payload, the shapes of value that parameters of its name have in normal traffic."""
+    if path_payload(anatomy):
+        return []
+    carriers = [part for part in _carriers(anatomy, advisory) if part.place in _LEARNED_PLACES]
+    plain = _neutral(anatomy, advisory, _Filling(0, family)) if 0 < len(carriers) <= _most_parts(anatomy) else None
+    if plain is None:
+        return []
+    found = []
+    for part in carriers[:LEARNED_PARTS_MOST]:
+        for shape in background.usual_shapes(last_step(part.name).encode()):
+            if shape == "url" and "url_value" in part.classes and _leads_away(anatomy, advisory, part):
+                continue  # a page of its own site would be ordinary there; another site is the attack
+            value = shaped_value(shape, family)
+            changed = with_value(plain, msgspec.structs.replace(part, value=_value_in(plain, part)), value)
+            if changed is not None:
+                why = f"parameters of this name hold such values ({shape}) in normal traffic"
+                found.append(NearMiss(changed, "learned_value", why))
+    return found
+
+
+def _leads_away(anatomy: Anatomy, advisory: Advisory, part: Part) -> bool:
+    return any(tell.part == part for tell in telling(anatomy, advisory))
+
+
+def _value_in(request: Request, part: Part) -> bytes:
+    """The value that stands in `request` where `part` stood in the exploit."""
+    for element in HttpView(request).read(part.place).elements:
+        if element.name == part.name:
+            return element.value
+    return part.value
+
+
+def _normal_use(anatomy: Anatomy, advisory: Advisory, family: str) -> list[NearMiss]:
+    """The call that the product's own pages make: as users who are signed in send it, and visitors where they may."""
+    tells = telling(anatomy, advisory)
+    if any(tell.part is None or _classes(tell.part) - WEAK_CLASSES for tell in tells):
+        return []  # no ordinary call has such a path; ordinary values in place of a payload are made above
+    ordinary = _without_tells(anatomy, tells, family)
+    if ordinary is None:
+        return []
+    browser = with_header(with_header(ordinary, *_AGENT), *_ACCEPT)
+    users = [with_header(browser, *session) for session in _SESSIONS[family]]
+    found = [NearMiss(user, "signed_in", "users who are signed in make this call") for user in users]
+    if tells or signed_in(anatomy) or not speaks_of_access(advisory):
+        found.append(NearMiss(browser, "visitor", "the pages of the product make this call for every visitor"))
+    return found
+
+
+def _without_tells(anatomy: Anatomy, tells: tuple[Tell, ...], family: str) -> Request | None:
+    request: Request | None = anatomy.poc.request
+    for tell in tells:
+        if tell.part is None or request is None:
+            return None
+        if tell.part.place == "headers":
+            request = without_header(request, tell.part.name)
+        else:
+            request = with_value(request, tell.part, ordinary_value(tell.part, 0, family))
+    return request
 
 
 def _path_ordinary(anatomy: Anatomy, advisory: Advisory, family: str) -> list[NearMiss]:

@@ -34,6 +34,7 @@ class _Data(msgspec.Struct, frozen=True):
     default: _Lists
     prose: tuple[str, ...]
     headers: dict[str, _Lists]
+    shapes: dict[str, _Lists]  # a shape of background.shapes → what is sent in it
 
 
 @lru_cache(maxsize=1)
@@ -86,6 +87,11 @@ def ordinary_value(part: Part, filling: int, family: str) -> bytes:
         if name == kind:
             return fillings.of(family)[filling].encode()
     return _data().default.of(family)[filling].encode()
+
+
+def shaped_value(shape: str, family: str) -> bytes:
+    """An ordinary value of one of the shapes that `background.shapes` knows."""
+    return _data().shapes[shape].of(family)[0].encode()
 
 
 def prose(part: Part, filling: int) -> bytes:

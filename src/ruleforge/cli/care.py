@@ -34,7 +34,7 @@ def doctor(
     from ruleforge.app.doctor import doctor as look
     from ruleforge.settings import load_settings
 
-    health = look(load_settings())
+    health = look(load_settings(), today=datetime.now(UTC).date())
     if format is Format.json:
         term.out_json(msgspec.to_builtins(health) | {"ok": health.ok}, indent=2)
     else:

@@ -14,11 +14,14 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.data import data
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.terminal import note
+from ruleforge.cli.triage import triage
 from ruleforge.errors import OutsideError, RuleForgeError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 and the number of the signal, as shells do
@@ -114,6 +117,7 @@ def program(
 
 
 _COMMANDS: dict[Callable[..., None], str] = {
+    triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
     test: "Run the tests that lie beside rules.",
@@ -126,6 +130,8 @@ _COMMANDS: dict[Callable[..., None], str] = {
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
+cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
+cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def near(path: str) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Count with its noun: "1 rule", "2,000 rules", "3 advisories"."""
-    many = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    many = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
     return f"{count:,} {noun if count == 1 else many}"
 
 

@@ -1,13 +1,18 @@
 """A rule being made: arms of facets, one arm per shape of exploit, and the tree they spell."""
 
+from functools import lru_cache
+
 import msgspec
 
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.forms import both_ways, one_way
+from ruleforge.rules.classes import CLASSES, latest_version
+from ruleforge.rules.implication import implies
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
 ENOUGH_FREE_BITS = 18.0  # the same where there is no endpoint to add: the payload has to carry the rule
-KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere")
+KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere", "session")
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -18,9 +23,9 @@ class Arm(msgspec.Struct, frozen=True):
 
     @property
     def bits(self) -> float:
-        """How surprising the arm is; each kind counts once in full, repeated kinds by half."""
+        """How surprising the arm is; each kind counts once in full, repeated kinds by half, what follows not at all."""
         total, seen = 0.0, set()
-        for facet in sorted(self.facets, key=lambda facet: -facet.bits):
+        for facet in sorted(_independent(self.facets), key=lambda facet: -facet.bits):
             total += facet.bits * (0.5 if facet.kind in seen else 1.0)
             seen.add(facet.kind)
         return total
@@ -35,6 +40,20 @@ class Arm(msgspec.Struct, frozen=True):
     def without(self, facet: Facet) -> "Arm":
         """Drop `facet`."""
         return Arm(self.poc, tuple(f for f in self.facets if f.tree != facet.tree))
+
+
+@lru_cache(maxsize=4_096)
+def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
+    """Leave out each facet that another one implies."""
+    latest = {name: latest_version(name) for name in CLASSES}
+    asked = [one_way(facet.tree) for facet in facets]
+
+    def follows(tree: Tree) -> bool:
+        return isinstance(tree, Condition) and any(
+            isinstance(other, Condition) and other != tree and implies(other, tree, latest) for other in asked
+        )
+
+    return tuple(facet for facet, tree in zip(facets, asked, strict=True) if not follows(tree))
 
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
@@ -57,7 +76,7 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
     asked = {place_of(facet.tree) for facet in facets if _op(facet.tree) != "present"}
     whole = {place_of(facet.tree) for facet in facets if _op(facet.tree) == "equals"}
     kept = []
-    for facet in facets:
+    for facet in _independent(facets):
         place, op = place_of(facet.tree), _op(facet.tree)
         implied = (op == "present" and place in asked) or (op == "contains" and place in whole)
         if place is None or not implied:
@@ -66,12 +85,13 @@ def without_implied(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
 
 
 def _op(tree: Tree) -> str:
+    tree = one_way(tree)
     return tree.op if isinstance(tree, Condition) else ""
 
 
 def place_of(tree: Tree) -> tuple[str, bytes] | None:
     """Return the one named value a facet reads; None for whole places."""
-    match tree:
+    match one_way(tree):
         case Condition(field=field, name=name) if name is not None:
             return field, name.text
         case Some(place, AllOf((Condition(field="name", op="equals", value=bytes(name)), _))):
@@ -138,6 +158,20 @@ def _spell(slots: tuple[Slot, ...]) -> Tree:
 def _alternatives(slot: Slot) -> Tree:
     """Alternatives of one kind; equal questions about one place become one `in`."""
     trees = tuple(facet.tree for facet in slot)
+    ways = tuple(one_way(tree) for tree in trees)
+    if any(way == tree for way, tree in zip(ways, trees, strict=True)):
+        return _joined(trees)
+    joined = _joined(ways)
+    if not isinstance(joined, AnyOf):
+        return both_ways(joined)
+    return AnyOf(tuple(part for way in joined.parts for part in _parts(both_ways(way))))
+
+
+def _parts(tree: Tree) -> tuple[Tree, ...]:
+    return tree.parts if isinstance(tree, AnyOf) else (tree,)
+
+
+def _joined(trees: tuple[Tree, ...]) -> Tree:
     if all(isinstance(tree, Condition) and tree.op == "equals" for tree in trees):
         first = trees[0]
         assert isinstance(first, Condition)

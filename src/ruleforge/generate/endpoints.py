@@ -8,6 +8,7 @@ import msgspec
 
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, Segment
+from ruleforge.cases.significance import steps_up
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, shown
@@ -94,6 +95,14 @@ def _path_is_payload(anatomy: Anatomy) -> bool:
     return bool(anatomy.path_classes)
 
 
+def _segments_before(run: list[bytes], background: Background) -> Iterator[Facet]:
+    """Nothing climbs: the normalised path keeps these segments and sees through `//`, `/./` and `;x=y`."""
+    for depth in range(len(run), 0, -1):
+        text = b"/" + b"/".join(run[-depth:])
+        yield Facet("endpoint", Condition("path", "path_segments", text), _bits(run[-depth:], background),
+                    f"path contains {text.decode('latin-1')}", depth)  # fmt: skip
+
+
 def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     """Where the path itself is the payload: what stands before and after it."""
     run: list[bytes] = []
@@ -107,6 +116,8 @@ def _prefix_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]:
     run = _below_root(run)
     if len(run) >= 2 and run[-1].lower() in STATIC_FOLDERS:
         run = run[:-1]  # any folder that is served would do
+    if not steps_up(raw):
+        yield from _segments_before(run, background)
     for depth in range(len(run), 0, -1):
         part = run[-depth:]
         text = b"/" + b"/".join(part) + b"/"

@@ -11,7 +11,7 @@ from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Some, Tree
 class Facet(msgspec.Struct, frozen=True):
     """One condition a rule could use."""
 
-    kind: str  # "endpoint" | "payload" | "selector" | "literal" | "present" | "method" | "header" | "anywhere"
+    kind: str  # one of KIND_ORDER in generate.draft: "endpoint", "payload", "selector", "literal", …
     tree: Tree
     bits: float  # how surprising in normal traffic
     label: str  # for feedback and evidence, "args q is sql_injection"
@@ -40,7 +40,7 @@ def any_of(trees: list[Tree]) -> Tree:
     return trees[0] if len(trees) == 1 else AnyOf(tuple(trees))
 
 
-def named(place: str, name: bytes, op: str, value: bytes | None) -> Tree:
+def named(place: str, name: bytes, op: str, value: bytes | int | None) -> Tree:
     """Ask about the parameter of this name; a body has no names."""
     if place == "body":
         return Condition(place, op, value)

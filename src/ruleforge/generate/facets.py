@@ -7,8 +7,17 @@ from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.generate.endpoints import endpoint_facets
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.forms import ask_both, reads_both
 from ruleforge.generate.payloads import path_payload_facets, payload_facets
-from ruleforge.generate.values import header_facets, literal_facets, method_facets, present_facets, selector_facets
+from ruleforge.generate.values import (
+    header_facets,
+    literal_facets,
+    method_facets,
+    present_facets,
+    selector_facets,
+    session_facets,
+    telling_facets,
+)
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import Tree
 
@@ -19,12 +28,16 @@ def facets_of(anatomy: Anatomy, advisory: Advisory, background: Background) -> t
         *endpoint_facets(anatomy, background),
         *path_payload_facets(anatomy, advisory),
         *payload_facets(anatomy, advisory, background),
+        *telling_facets(anatomy, advisory, background),
         *selector_facets(anatomy, background),
         *literal_facets(anatomy, background),
         *present_facets(anatomy, background),
         *header_facets(anatomy, background),
         *method_facets(anatomy),
+        *session_facets(anatomy, advisory),
     ]
+    if reads_both(anatomy, advisory):
+        found = [ask_both(facet, anatomy) for facet in found]
     unique: dict[Tree, Facet] = {}
     for facet in found:
         unique.setdefault(facet.tree, facet)

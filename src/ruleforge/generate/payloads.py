@@ -13,6 +13,7 @@ from ruleforge.generate.words import CLASS_BITS, FAMILIES, HEADER_CLASS_BITS, NA
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
+CUT_ESCAPE = re.compile(rb"%(?:u[0-9a-fA-F]{0,3}|[0-9a-fA-F]?)\Z")  # an escape that a cut went through
 REPEATED = re.compile(rb"(.{3,12}?)\1+", re.DOTALL)  # on at most 60 bytes
 
 
@@ -22,12 +23,10 @@ def path_payload_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]
     for name in ranked[:2]:
         condition = Condition("path.raw", "is_class", name.encode())
         yield Facet("payload", condition, min(PATH_CLASS_BITS, CLASS_BITS.get(name, 8.0) + 3), f"raw path is {name}")
-    if not anatomy.path_classes:
-        return
     raw = b"".join(element.value for element in HttpView(anatomy.poc.request).read("path.raw").elements)
     start = re.match(rb"/(?:%u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|[/\\.;]){2,40}", raw)
     if start and re.search(rb"%|\.\.|;|\\|//", start[0]):
-        head = lower(start[0][:9])
+        head = CUT_ESCAPE.sub(b"", lower(start[0][:9]))
         yield Facet("literal", Condition("path.raw", "starts_with", head, transforms=("lower",)),
                     2.0 * len(head), f"raw path starts with {head.decode('latin-1')}")  # fmt: skip
     for piece in _odd_pieces(raw, anatomy.poc.standins):
@@ -43,9 +42,11 @@ def _odd_pieces(raw: bytes, standins: tuple[bytes, ...]) -> list[bytes]:
         for run in runs
         if re.search(rb"%|\.\.|;|\\|//", run)
     ]
-    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%00|%25|%u", run.lower())]
+    keep = [run for run in keep if re.search(rb"\.\.|%2e|%2f|%5c|;|\\|//|%[01][0-9a-f]|%2[35]|%3[bf]|%u", run.lower())]
     keep = [run for run in keep if 3 <= len(run) <= 60 and not any(mark in run for mark in standins)]
-    keep = [REPEATED.sub(rb"\1", run) for run in keep]  # how often a step is repeated is the attacker's choice
+    keep = [
+        CUT_ESCAPE.sub(b"", REPEATED.sub(rb"\1", run)) for run in keep
+    ]  # how often a step is repeated is the attacker's choice
     return sorted(dict.fromkeys(keep), key=len, reverse=True)[:3]
 
 

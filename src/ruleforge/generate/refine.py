@@ -11,7 +11,7 @@ from ruleforge.generate.facet import Facet
 from ruleforge.generate.propose import Material
 
 # What to add first when an arm fires where it must not.
-ADD_ORDER = ("payload", "endpoint", "selector", "header", "anywhere", "present", "literal", "method")
+ADD_ORDER = ("payload", "endpoint", "selector", "header", "anywhere", "present", "literal", "method", "session")
 LEAST_BITS = 16.0  # generalising never goes below this
 
 

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
 from ruleforge.cases.significance import is_selector
+from ruleforge.cases.telling import SESSION_HEADERS, signed_in, speaks_of_access, telling
 from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
 from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
-from ruleforge.rules.tree import Condition, Name
+from ruleforge.records.advisory import Advisory
+from ruleforge.rules.tree import AllOf, Condition, Name
 
+TELLING_BITS = 10.0  # a bound: such values are rare, but no class of them was measured
+SESSION_BITS = 0.5  # most recorded traffic carries neither header
 LITERAL_BITS_MOST = 14.0  # texts of a domain go together: two of them say little more than one
 
 
@@ -112,3 +116,24 @@ def method_facets(anatomy: Anatomy) -> Iterator[Facet]:
     if method not in (b"GET", b"HEAD", b""):
         bits = 1.5 if method == b"POST" else 5.0
         yield Facet("method", Condition("method", "equals", method), bits, f"method is {shown(method)}")
+
+
+def telling_facets(anatomy: Anatomy, advisory: Advisory, background: Background) -> Iterator[Facet]:
+    """What no ordinary call has, where no payload class says it: privileges, fixed secrets, hidden files, overflows."""
+    for tell in telling(anatomy, advisory):
+        part = tell.part
+        if part is None or not tell.op or part.name_standin:
+            continue
+        place = field_of(part.place)
+        bits = TELLING_BITS
+        if isinstance(tell.value, bytes):
+            bits = min(TELLING_BITS, max(4.0, background.bits("value", tell.value)))
+        tree = named(place, part.name, tell.op, tell.value)
+        yield Facet("payload", tree, bits, tell.phrase)
+
+
+def session_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]:
+    """The call comes without a session, where the flaw is that it needs none: whoever may make it is signed in."""
+    if speaks_of_access(advisory) and not signed_in(anatomy):
+        absent = tuple(Condition("headers", "absent", None, Name(name)) for name in SESSION_HEADERS)
+        yield Facet("session", AllOf(absent), SESSION_BITS, "neither cookie nor authorization header")

@@ -44,6 +44,8 @@ def read_nuclei(data: bytes, where: str) -> Advisory:
         cwes=template.info.cwes,
         tags=template.info.tags,
         severity=template.info.severity,
+        cvss=_cvss(template.info.cvss_score),
+        cvss_vector=template.info.cvss_vector,
         products=_products(template),
         references=template.info.references,
         author=template.info.author,
@@ -81,6 +83,11 @@ def _missing(template: Template, requests: tuple[SentRequest, ...]) -> tuple[str
 def _cves(template: Template) -> tuple[str, ...]:
     found = [*template.info.cves, *_CVE.findall(template.id)]
     return tuple(dict.fromkeys(cve.upper() for cve in found if _CVE.fullmatch(cve)))
+
+
+def _cvss(text: str) -> float | None:
+    """A base score; what is no number from 0.1 to 10 (templates write 0 for "not scored") is none."""
+    return float(text) if re.fullmatch(r"\d{1,2}(?:\.\d{1,2})?", text) and 0 < float(text) <= 10 else None
 
 
 def _description(template: Template) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from ruleforge.cases.anatomy import Anatomy, dissect, expected_classes
 from ruleforge.cases.significance import name_classes
+from ruleforge.cases.telling import telling
 from ruleforge.records.advisory import Advisory, PocRequest
 
 LOGIN_PATH = re.compile(
@@ -66,13 +67,14 @@ class _Traits(msgspec.Struct, frozen=True):
     feeds: bool  # its response is read for values that later requests use
     page: bool  # an ordinary look at a start, log-in or information page
     specific: bool  # a path of its own, deeper than a start page
+    tells: bool  # has a property that no ordinary call has
 
 
 def assign_roles(advisory: Advisory) -> Advisory:
     """Return `advisory` with a role and a reason on every request; order and number of requests stay."""
     chained = len({(poc.block, poc.step) for poc in advisory.requests}) > 1
     traits = [_traits(poc, advisory, chained=chained and poc.step + poc.block > 0) for poc in advisory.requests]
-    roles = _roles(traits)
+    roles = _told_apart(_roles(traits), traits)
     requests = tuple(
         msgspec.structs.replace(poc, role=role, reason=reason)
         for poc, (role, reason) in zip(advisory.requests, roles, strict=True)
@@ -112,6 +114,7 @@ def _traits(poc: PocRequest, advisory: Advisory, *, chained: bool) -> _Traits:
         and poc.request.method in (b"GET", b"HEAD"),
         feeds=any(matcher.startswith("extractor-internal:") for matcher in poc.matchers),
         page=_bare(anatomy) and bool(PAGE.search(path)),
+        tells=bool(telling(anatomy, advisory)),
         specific=len(anatomy.segments) >= 2 or bool(re.search(rb"[?]", poc.request.target)),
     )
 
@@ -130,12 +133,28 @@ def _roles(traits: Sequence[_Traits]) -> list[tuple[str, str]]:
         why = "carries a payload of the kind the advisory speaks of"
     elif any(t.strong and not t.login for t in traits):
         chosen, why = [t.strong and not t.login for t in traits], "carries an attack payload"
+    elif any(t.tells and not t.login for t in traits):
+        chosen, why = [t.tells and not t.login for t in traits], "is written as no ordinary call is"
     else:
         chosen, why = _without_payload(traits), "is the unusual call of this source"
     if not any(chosen):
         chosen, why = _without_payload(traits), "is the unusual call of this source"
     # Uploads that the payload request only completes are part of the attack as well.
     return _spread(traits, chosen, why)
+
+
+def _told_apart(roles: Sequence[tuple[str, str]], traits: Sequence[_Traits]) -> list[tuple[str, str]]:
+    """Beside a request that no ordinary user sends, an ordinary call of the same source is no attack."""
+    tells = [role == "exploit" and t.tells for (role, _), t in zip(roles, traits, strict=True)]
+    if not any(tells):
+        return list(roles)
+    last = max(index for index, flag in enumerate(tells) if flag)
+    apart = []
+    for index, ((role, why), flag) in enumerate(zip(roles, tells, strict=True)):
+        if role == "exploit" and not flag:
+            role, why = ("setup", "prepares a later request") if index < last else ("probe", "looks at the result")
+        apart.append((role, why))
+    return apart
 
 
 def _harmless(t: _Traits) -> bool:

@@ -15,8 +15,8 @@ from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
-from ruleforge.validate.products import product_of
 
 EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
 
@@ -81,7 +81,7 @@ def gather_evidence(
     exemptions: list[str] = []
     for index, anatomy in enumerate(exploits[:EXPLOITS_MOST]):
         varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
-        made = near_misses(anatomy, advisory, "feedback")
+        made = near_misses(anatomy, advisory, "feedback", ground.background)
         twins += [case(n.request, n.kind, index, n.why) for n in made]
         if not made:
             exemptions.append(near_miss_exemption(anatomy))

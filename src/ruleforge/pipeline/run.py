@@ -24,11 +24,11 @@ from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Outcome
+from ruleforge.records.products import product_of
 from ruleforge.rules.classes import classes_digest
 from ruleforge.store.state import State
-from ruleforge.validate.products import product_of
 
-SURFACES = frozenset(("app", "cli", "_examples"))  # they show what was forged, they do not decide it
+NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 
@@ -61,11 +61,7 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
     """
     jobs = options.jobs or multiprocessing.cpu_count()
     files = list(list_files(paths))
-    read: list[tuple[str, Advisory | InputError]] = []
-    for file, item in zip(files, spread(_read, files, jobs, chunk=16), strict=True):
-        read.append((str(file), item or _died(str(file))))
-        progress("read", len(read), len(files))
-    works = _name(read)
+    works = _name(list(read_sources(files, jobs, progress)))
     advisories = [work.advisory for work in works if isinstance(work, _Work)]
     ground = _ground(advisories, options, jobs, progress)
     state = State.beside(options.out)
@@ -73,6 +69,15 @@ def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda 
         yield from _forge_all(works, ground, options, state, jobs, progress)
     finally:
         state.close()
+
+
+def read_sources(
+    files: Sequence[Path], jobs: int, progress: Progress = lambda *_: None
+) -> Iterator[tuple[str, Advisory | InputError]]:
+    """Read each file on `jobs` processes; yield its name and the advisory, roles assigned, or the reason why not."""
+    for done, (file, item) in enumerate(zip(files, spread(_read, files, jobs, chunk=16), strict=True), 1):
+        yield str(file), item or _died(str(file))
+        progress("read", done, len(files))
 
 
 def _died(where: str) -> InputError:
@@ -204,7 +209,7 @@ def code_digest() -> str:
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(__version__.encode())
     for file in sorted(root.rglob("*")):
-        if file.suffix in (".py", ".json", ".msgpack") and not SURFACES.intersection(file.relative_to(root).parts):
+        if file.suffix in (".py", ".json", ".msgpack") and not NOT_DECIDING.intersection(file.relative_to(root).parts):
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -40,6 +40,8 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
     cwes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     severity: str = "unknown"
+    cvss: float | None = None  # base score 0 to 10, as the source states it
+    cvss_vector: str = ""  # "CVSS:3.1/AV:N/AC:L/…", as the source states it
     products: tuple[Product, ...] = ()
     references: tuple[str, ...] = ()
     author: str = ""

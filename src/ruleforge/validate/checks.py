@@ -1,5 +1,6 @@
 """The checks, in growing rigour and cost. Each returns its result and the requests that were answered wrongly."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -22,6 +23,8 @@ class Finding(msgspec.Struct, frozen=True):
     hit: tuple[Case, ...] = ()
     feedback: tuple[str, ...] = ()
 
+
+_WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
 Ask: TypeAlias = Callable[[Case], bool]
 Check: TypeAlias = Callable[[Rule, Ask, Evidence], Finding]
@@ -119,12 +122,14 @@ def hits_strangers(row: Row, evidence: Evidence, own: set[tuple[bytes, bytes, by
 
 
 def names_place(tree: Root) -> bool:
-    """Whether some condition reads the path."""
+    """Whether some condition names a place of the product: words in the path, not the way it is written."""
     match tree:
         case AllOf(parts) | AnyOf(parts):
             return any(names_place(part) for part in parts)
-        case Condition(field=field):
-            return field.startswith("path")
+        case Condition(field=field, op=op, value=value):
+            return (
+                field.startswith("path") and op != "is_class" and isinstance(value, bytes) and bool(_WORD.search(value))
+            )
     return False
 
 

@@ -28,6 +28,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     cves: tuple[str, ...] = ()
     cwes: tuple[str, ...] = ()
     cpe: str = ""
+    cvss_score: str = ""  # as written, "9.8"
+    cvss_vector: str = ""  # as written, "CVSS:3.1/AV:N/…"
     metadata: tuple[tuple[str, str], ...] = ()
 
 
@@ -191,6 +193,8 @@ class _Reader:
             cves=tuple(item.upper() for item in _split(classes.get("cve-id"))),
             cwes=tuple(item.upper() for item in _split(classes.get("cwe-id"))),
             cpe=_text(classes.get("cpe")).strip(),
+            cvss_score=_text(classes.get("cvss-score")).strip(),
+            cvss_vector=_text(classes.get("cvss-metrics")).strip()[:200],
             metadata=_pairs(info.get("metadata")),
         )
 

@@ -22,13 +22,16 @@ _PRINT = re.compile(
     r"print(?:[ \t]*>>[ \t]*|[ \t]+(?=[^\s(=.,)])|(?=['\"]))",
     re.MULTILINE,
 )
-_EXCEPT = re.compile(r"^([ \t]*except[ \t]+[\w.() ,]{1,200}?)[ \t]*,[ \t]*(\w{1,60})[ \t]*:", re.MULTILINE)
+_EXCEPT = re.compile(
+    r"^([ \t]*except[ \t]{1,20}[\w.()][\w.() ,]{0,200}?)[ \t]{0,20},[ \t]{0,20}(\w{1,60})[ \t]{0,20}:", re.MULTILINE
+)
+# the first line of a script within prose
+_BEGINS = re.compile(r"#!|import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import[ \t]|def[ \t]+\w+\(")
 _RAISE = re.compile(r"^([ \t]*)raise[ \t]+[\w.]{1,80}[ \t]*,[^\n]*$", re.MULTILINE)
 _EXEC = re.compile(r"^([ \t]*)exec[ \t]+[^\n(][^\n]*$", re.MULTILINE)
 _BACKTICKS = re.compile(r"`([^`\n]{1,200})`")
 _OCTAL = re.compile(r"(?<![\w.'\"])0+([1-7][0-7]{0,10})\b(?!\.)")
 _LONG = re.compile(r"(?<![\w.'\"])(\d{1,20}|0x[0-9a-fA-F]{1,16})[lL]\b")
-_NOT_EQUAL = re.compile(r"<>")
 _UNICODE = re.compile(r"(?<![\w'\"])ur(?=['\"])")
 
 
@@ -50,8 +53,9 @@ def _parsed(source: str) -> ast.Module:
     error = _attempt(source)
     if isinstance(error, ast.Module):
         return error
-    mended = _as_python_3(source)
-    lines = mended.split("\n")
+    lines = _as_python_3(source).split("\n")
+    first = next((at for at, line in enumerate(lines) if _BEGINS.match(line)), 0)
+    lines[:first] = [""] * first  # prose before the script, as in mails; line numbers stay
     for _ in range(MAX_REPAIRS):
         result = _attempt("\n".join(lines))
         if isinstance(result, ast.Module):

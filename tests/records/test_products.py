@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.products import product_of
 from ruleforge.rules.tree import Product
-from ruleforge.validate.products import product_of
 
-REVIEWED: dict[str, Any] = json.loads(resources.files("ruleforge.validate").joinpath("aliases.json").read_text("utf-8"))
+REVIEWED: dict[str, Any] = json.loads(resources.files("ruleforge.records").joinpath("aliases.json").read_text("utf-8"))
 
 
 def product(vendor: str = "", name: str = "", title: str = "") -> str:
@@ -59,7 +59,7 @@ def test_a_reviewed_family_is_one_product_by_metadata_and_by_title() -> None:
 
 def test_reviewed_names_are_canonical() -> None:
     names = [*REVIEWED["aliases"], *(name for entry in REVIEWED["aliases"].values() for name in entry["names"])]
-    assert [name for name in names if not re.fullmatch(r"[a-z0-9_]+/(?:[a-z0-9_]*|\*)", name)] == []
+    assert [name for name in names if not re.fullmatch(r"[a-z0-9_]+/(?:[a-z0-9_]*|\*)|/[a-z0-9_]+", name)] == []
     spelled = [name for entry in REVIEWED["aliases"].values() for name in entry["names"]]
     assert len(set(spelled)) == len(spelled)
 
