@@ -10,7 +10,6 @@ from ruleforge.sources.found import FoundRequest
 from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins, mark_canaries
 from ruleforge.sources.nuclei.text import Text
 from ruleforge.sources.prose.chunks import to_bytes
-from ruleforge.sources.prose.hosts import is_target_like
 from ruleforge.sources.prose.placeholders import Filler
 
 MAX_TARGET = 32 << 10  # characters
@@ -32,13 +31,24 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _PAIR = re.compile(r"(?:^|[?&;\s])([\w.\[\]%-]{1,80})=([^&;\s]{1,4000})")
-_OTHER_HOST = re.compile(r"(?:https?|ftp|ldaps?|rmi|gopher)(?::|%3[Aa])(?:/|%2[Ff]){2}([A-Za-z0-9.-]{3,200})")
+_OTHER_HOST = re.compile(
+    r"(?:https?|ftp|ldaps?|rmi|gopher)(?::|%3[Aa])(?:/|%2[Ff]){2}([A-Za-z0-9.-]{3,200})"
+    r"(?:(?::|%3[Aa])\d{1,5})?(?:(?:/|%2[Ff])([A-Za-z0-9_.-]{4,80})(?![A-Za-z0-9_.%/-]))?"
+)
 _VOCABULARY = re.compile(
     r"(?:^|\.)(?:w3\.org|xmlsoap\.org|sun\.com|apache\.org|oracle\.com|mozilla\.org|microsoft\.com|springframework\.org)$|"
     r"^(?:localhost|127\.|0\.0\.0\.0|169\.254\.|metadata\.)",
     re.IGNORECASE,
 )
+_PLAIN_HOST = re.compile(r"[\w.:-]{0,200}|\[[\da-fA-F:.]{2,40}\](?::\d{1,5})?|https?://[\w.:-]{1,200}/?", re.ASCII)
+_PLACE = re.compile(r"[\[<{]{1,2}[\w .-]{1,60}[\]>}]{1,2}")
 _MULTIPART = re.compile(r"boundary=\"?([^\";,\s]{2,200})", re.IGNORECASE)
+
+
+# "/press-2.0.1/": where the author unpacked a release, not where others have the product.
+_INSTALLED = re.compile(
+    r"/(?!(?:api|rest|ver|version|soap|oauth)[_.-]?v?\d)[A-Za-z][A-Za-z_-]{2,30}[_-]?v?\d{1,3}(?:\.\d{1,4}){1,3}(?:-?\w{1,6})?/+"
+)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +85,16 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
         return f"line {draft.line}: a request without a readable method was left out"
     if len(draft.url) > MAX_TARGET or len(draft.body or "") > MAX_BODY:
         return f"line {draft.line}: a request beyond the bounds was left out"
-    target = _target(draft, filler)
+    target, notes = _target(draft, filler), list(draft.notes)
     if _CUT_OFF.search(target.split("?")[0]) or target.endswith(("...", "…")):
         return f"line {draft.line}: a request that is cut off was left out"
-    notes = list(draft.notes)
-    if "#" in target and (draft.host_first or not draft.complete):  # a request that is written out was sent like that
-        target = target.partition("#")[0]
+    if (rooted := _without_release(target)) != target:
+        notes.append(f"the folder {target[: len(target) - len(rooted)]} is where the author installed a release")
+        target = rooted
+    before, mark, fragment = target.partition("#")
+    # A request that is written out with more than the name of a place in a page was sent like that.
+    if mark and (draft.host_first or not draft.complete or "/" not in fragment):
+        target = before
         notes.append("the fragment (#…) of the target is never sent and was cut off")
     filled = filler.fill(target, "url")
     marks = [*draft.marks, *filled.marks]
@@ -88,6 +102,8 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
     headers, put = _headers(draft, filler, marks, notes)
     body, body_put = _body(draft, filler, marks, notes)
     request = _request(draft, filled.text, headers, body, marks, notes, standins)
+    if _lacks_body(draft) and not payload_classes(request):
+        return f"line {draft.line}: a request whose body the document does not show was left out"
     found = FoundRequest(
         request=request,
         origin=f"line {draft.line}",
@@ -95,6 +111,12 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
         notes=tuple(dict.fromkeys(notes)),
     )
     return Made(found, filled.payload or put or body_put)
+
+
+def _lacks_body(draft: Draft) -> bool:
+    """Whether the headers declare a body that is not there."""
+    lengths = [value for name, value in draft.headers if name.lower() == "content-length"]
+    return not draft.body and any(re.fullmatch(r"0*[1-9]\d{0,8}", length, re.ASCII) for length in lengths)
 
 
 def payload_classes(request: Request) -> frozenset[str]:
@@ -119,12 +141,20 @@ def _target(draft: Draft, filler: Filler) -> str:
     return filler.without_root(target)
 
 
+def _without_release(target: str) -> str:
+    """Leave out a first folder that names a release, where something follows it."""
+    folder = _INSTALLED.match(target)
+    if folder is None or target[folder.end() :].strip("/")[:1] in ("", "?"):
+        return target
+    return target[folder.end() - 1 :]
+
+
 def _headers(draft: Draft, filler: Filler, marks: list[str], notes: list[str]) -> tuple[list[tuple[str, str]], bool]:
     headers: list[tuple[str, str]] = []
     put = False
     for name, value in draft.headers[:MAX_HEADERS]:
         low = name.lower()
-        if low == "host" and (is_target_like(value) or re.fullmatch(r"[\w.:-]{0,200}", value)):
+        if low == "host" and _PLAIN_HOST.fullmatch(_PLACE.sub("", value[:500])):  # a payload in it stays
             continue
         if low == "content-length" or _SNIPPED.fullmatch(value):
             continue
@@ -217,6 +247,8 @@ def _mark_hosts(text: str, marks: list[str], standins: Standins) -> bytes:
         host = found[1].rstrip(".-")
         if not _VOCABULARY.search(host) and host != TARGET_HOST.decode() and len(host) >= 4:
             marks.append(host)
+            if found[2] and text.count(found[2]) == 1:  # the name of the author's own file
+                marks.append(found[2])
     marked = mark_canaries(Text(to_bytes(text)), standins)
     marks += [each.decode("latin-1") for each in marked.standins()]
     return marked.data

@@ -38,7 +38,7 @@ _RELATIVE = re.compile(
 _CLOSERS = {'"': '"', "'": "'", "`": "`", "<": ">", "(": ")", "“": "”", "‘": "’"}
 _GOES_ON = re.compile(
     r"[ \t]+(?:union|select|and|or|order|from|where|having|group|limit|procedure|like|into|sleep|waitfor|if\s?\("
-    r"|alert|script|src|on\w{3,12}=|cat|--|\+|'|\"|<|>|/\*|\|\|?|&&|%[0-9a-f]{2}|\(|\d+[,=]|[a-z_]{1,20}=)",
+    r"|alert|script|src|on\w{3,12}=|cat|--(?!>)|\+|'|\"|<|>|/\*|\|\|?|&&|%[0-9a-f]{2}|\(|\d+[,=]|[a-z_]{1,20}=)",
     re.IGNORECASE,
 )
 _WORDS = re.compile(
@@ -49,7 +49,7 @@ _WORDS = re.compile(
 )
 _CALLS = re.compile(
     r"\bpocs?\b|p0c|exploit|expl0it|sploit|xpl\b|payload|proof|demo\b|trigger|\brequest|\bsend|\bvisit|\baccess|browse|\burl\b"
-    r"|crafted|following|reproduc|\bget\b|\bpost\b|curl|example|bypass",
+    r"|crafted|following|reproduc|\bget\b|\bpost\b|curl|bypass",
     re.IGNORECASE,
 )
 _PAGE = re.compile(
@@ -68,6 +68,7 @@ _ASIDE = re.compile(
 _REFERENCES = re.compile(r"\W{0,12}(?:references?|links|credits|see also|sources?)\b", re.IGNORECASE)
 _BARE_LINK = re.compile(r"(?:[-*+#]|\d{1,2}[.)])?[ \t]*(?:\[[^\]]{0,200}\]\()?<?https?://\S{1,300}")
 _ENCODED = re.compile(r"%[0-9a-fA-F]{2}|%u[0-9a-fA-F]{4}")
+WRAPPED = 50  # characters from which on an editor may have broken a line
 LONG = 160  # characters of a line that is a sentence and no reference by itself
 _DORK = re.compile(r"inurl:|intitle:|allinurl|\bdorks?\b", re.IGNORECASE)
 _STATIC = re.compile(
@@ -103,7 +104,7 @@ def read_links(lines: Sequence[tuple[int, str]], about: frozenset[str]) -> list[
     for index, (number, line) in enumerate(lines):
         if len(found) >= MAX_LINKS:
             break
-        short = line[:MAX_LINE]
+        short = _with_rest(line, lines, index)[:MAX_LINE]
         if "/" not in short and "?" not in short:
             continue
         for start, raw in _candidates(short):
@@ -111,6 +112,14 @@ def read_links(lines: Sequence[tuple[int, str]], about: frozenset[str]) -> list[
             if link is not None:
                 found.append(link)
     return found
+
+
+def _with_rest(line: str, lines: Sequence[tuple[int, str]], index: int) -> str:
+    """The line, with the next one where an editor broke a URL in two."""
+    if len(line) < WRAPPED or "?" not in line or index + 1 >= len(lines):
+        return line
+    following = lines[index + 1][1]
+    return line + following if following[:1] in ("=", "&", "%", "+") else line
 
 
 def _candidates(line: str) -> list[tuple[int, str]]:
@@ -184,6 +193,8 @@ def _link(
         return None
     rest = raw[authority.end() :] if authority else raw
     if not host_first and (_UNIX_FILE.match(raw) or len(re.findall(r"[A-Za-z]", _ENCODED.sub("", raw[:400]))) < 3):
+        return None
+    if not host_first and "/*" in raw.partition("?")[0]:  # a comment of SQL, cut out of a longer payload
         return None
     placed = _with_payload_below(raw, lines, index)
     draft = Draft(method="GET", url=placed, line=number, host_first=host_first, complete=False)
