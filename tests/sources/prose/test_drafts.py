@@ -110,3 +110,10 @@ def test_payloads_of_path_query_and_body_are_seen() -> None:
     assert "sql_injection" in payload_classes(found("/a?b=1'+union+select+1,2--+-").request)
     assert "xss" in payload_classes(found("/a", method="POST", body="c=<script>alert(1)</script>").request)
     assert not payload_classes(found("/a/b.php?c=d").request)
+
+
+def test_a_form_in_parts_without_its_header_gets_one() -> None:
+    body = '--b0undary\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b0undary--\r\n'
+    each = found("/a", method="POST", body=body)
+    assert (b"Content-Type", b"multipart/form-data; boundary=b0undary") in each.request.headers
+    assert each.standins == (b"b0undary",)

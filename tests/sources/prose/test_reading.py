@@ -137,6 +137,8 @@ HOSTILE = {
     "scripts": b"```python\nimport x\n```\n" * 150_000,
     "blanks": b" " * 4_000_000,
     "line ends": b"\r\n" * 2_000_000,
+    "assignments": b"A=$A$A$A\n" * 20_000 + b"curl $A\n" * 5_000,
+    "growing values": b"A=xxxxxxxx\n" + b"A=$A$A\n" * 100_000 + b"curl http://x/$A\n",
     "stars": b"* " * 2_000_000,
 }
 

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote_from_bytes
 
 import msgspec
@@ -14,11 +14,14 @@ from ruleforge.sources.prose.shell_words import split_command
 
 MAX_COMMANDS = 200  # of one document
 MAX_PARTS = 200
+MAX_VARIABLES = 500
+MAX_VALUE = 8 << 10  # characters
 MAX_PART = 64 << 10  # characters
 BOUNDARY = "rfboundaryzqxk"
 FORM = "application/x-www-form-urlencoded"
 
 _START = re.compile(r"(?:^|(?<=[\s|;&`(/'\"]))curl(?:\.exe)?(?=[ \t]+[-'\"“‘\w$/<\[{\\])")
+_ASSIGNMENT = re.compile(r"^[ \t$#]*(?:export[ \t]+)?([A-Za-z_]\w{0,63})=", re.MULTILINE)
 _NAME = re.compile(r"\0(\w{1,64})\0")
 
 # short option → long one; what takes a value is in VALUED
@@ -168,6 +171,7 @@ def read_curl(text: str, standins: Standins, first_line: int = 1) -> CurlFound:
     problems: list[str] = []
     position = line_position = 0
     line = first_line
+    values = _assigned(text)
     while (found := _START.search(text, position)) is not None:
         if len(spans) >= MAX_COMMANDS:
             problems.append(f"more than {MAX_COMMANDS} commands of curl: the others were left out")
@@ -180,18 +184,34 @@ def read_curl(text: str, standins: Standins, first_line: int = 1) -> CurlFound:
         spans.append((found.start(), position))
         if not command.closed:
             problems.append(f"line {line}: a quote of the command is never closed")
-        drafts += _drafts(command.words, standins, line)
+        drafts += _drafts([_known(word, values) for word in command.words], standins, line)
     return CurlFound(tuple(drafts), tuple(spans), tuple(problems))
 
 
-def _drafts(words: tuple[str, ...], standins: Standins, line: int) -> Iterator[Draft]:
+def _assigned(text: str) -> dict[str, str]:
+    """What a script assigns to its variables, the last of several; values that only a run would know are not kept."""
+    values: dict[str, str] = {}
+    for found in list(_ASSIGNMENT.finditer(text))[:MAX_VARIABLES]:
+        words = split_command(text, found.end()).words if text[found.end() : found.end() + 1].strip() else ()
+        value = _known(words[0], values) if words else ""
+        if value and len(value) <= MAX_VALUE and not _NAME.search(value):
+            values[found[1]] = value
+    return values
+
+
+def _known(word: str, values: Mapping[str, str]) -> str:
+    """The word with the values of those variables that the text itself sets."""
+    return _NAME.sub(lambda found: values.get(found[1], found[0]), word) if values and "\0" in word else word
+
+
+def _drafts(words: Sequence[str], standins: Standins, line: int) -> Iterator[Draft]:
     for operation in _operations(words, standins):
         for url in operation.urls[:50]:
             if not re.match(r"[a-z]{2,10}://", url, re.IGNORECASE) or url[:4].lower() == "http":
                 yield _draft(operation, url, line, standins)
 
 
-def _operations(words: tuple[str, ...], standins: Standins) -> Iterator[_Operation]:
+def _operations(words: Sequence[str], standins: Standins) -> Iterator[_Operation]:
     operation = _Operation()
     at = 0
     while at < len(words):

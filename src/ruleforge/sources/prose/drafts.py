@@ -42,6 +42,7 @@ _VOCABULARY = re.compile(
 )
 _PLAIN_HOST = re.compile(r"[\w.:-]{0,200}|\[[\da-fA-F:.]{2,40}\](?::\d{1,5})?|https?://[\w.:-]{1,200}/?", re.ASCII)
 _PLACE = re.compile(r"[\[<{]{1,2}[\w .-]{1,60}[\]>}]{1,2}")
+_PARTS = re.compile(r"--(\S{1,200})\r?\nContent-Disposition:", re.IGNORECASE)
 _MULTIPART = re.compile(r"boundary=\"?([^\";,\s]{2,200})", re.IGNORECASE)
 
 
@@ -99,6 +100,7 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
     filled = filler.fill(target, "url")
     marks = [*draft.marks, *filled.marks]
     notes += filled.notes
+    draft = _with_boundary(draft)
     headers, put = _headers(draft, filler, marks, notes)
     body, body_put = _body(draft, filler, marks, notes)
     request = _request(draft, filled.text, headers, body, marks, notes, standins)
@@ -147,6 +149,16 @@ def _without_release(target: str) -> str:
     if folder is None or target[folder.end() :].strip("/")[:1] in ("", "?"):
         return target
     return target[folder.end() - 1 :]
+
+
+def _with_boundary(draft: Draft) -> Draft:
+    """A body that is a form in parts, shown without the header that says so, gets it."""
+    found = _PARTS.match(draft.body or "")
+    if found is None or any(name.lower() == "content-type" for name, _ in draft.headers):
+        return draft
+    header = ("Content-Type", f"multipart/form-data; boundary={found[1]}")
+    notes = (*draft.notes, "the header that names the boundary is not in the document")
+    return msgspec.structs.replace(draft, headers=(*draft.headers, header), notes=notes)
 
 
 def _headers(draft: Draft, filler: Filler, marks: list[str], notes: list[str]) -> tuple[list[tuple[str, str]], bool]:

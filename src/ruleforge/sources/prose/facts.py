@@ -135,7 +135,7 @@ def _title(head: str, fields: dict[str, str]) -> str:
         if found is not None and len(found[1].strip("# ")) > 4 and not _NO_TITLE.match(found[1].strip("# *")):
             return _LINKED.sub(r"\1", found[1]).strip("# ")[:MAX_TITLE]
     for line in lines[:40]:
-        words = re.sub(r"^[^A-Za-z0-9]{1,40}", "", line[:400]).strip(" \t-=*#|")
+        words = re.sub(r"^(?:\W{0,20}\[.\])?[^A-Za-z0-9]{0,40}", "", line[:400]).strip(" \t-=*#|")
         if (
             len(words) > 12
             and " " in words
