@@ -114,3 +114,9 @@ def test_fences_cut_a_document_and_keep_its_lines() -> None:
 
 def test_tildes_only_decorate_plain_text() -> None:
     assert len(cut_in_chunks("~~~~~~\na\n~~~~~~\n", markdown=False)) == 1
+
+
+def test_a_head_with_an_empty_line_after_each_line_is_read() -> None:
+    (draft,) = read("POST /a HTTP/1.1\n\nHost: x\n\nContent-Length: 3\n\na=1\n\nmore")
+    assert draft.headers == (("Host", "x"), ("Content-Length", "3"))
+    assert draft.body == "a=1"

@@ -23,7 +23,8 @@ _HEADING = re.compile(r"[ \t]{0,3}#{1,3}[ \t]+(\S.{0,400})$")
 _NO_TITLE = re.compile(
     r"(?:date|vendor|software|version|tested on|cve|category|author|dork|google|platform|type)\b[^:]{0,20}:|"
     r"(?:vulnerabilit(?:y|ies)[ ]?(?:summary|details?|type|class|description)?|summary|overview|description|details|"
-    r"introduction|credits?|product|vulnerable environment|environment|background)[ ]*(?::|$)|https?:|"
+    r"introduction|credits?|vendor response|remote|product|"
+    r"vulnerable environment|environment|background)[ ]*(?::|$)|https?:|"
     r"\[?cve[-_][\d-]{6,14}\]?(?:\(|$)",
     re.IGNORECASE,
 )

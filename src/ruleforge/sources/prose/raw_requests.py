@@ -32,6 +32,9 @@ _RULER = re.compile(
 _BOUNDARY = re.compile(r"boundary=\"?([^\";,\s]{1,200})", re.IGNORECASE)
 _ONLY_VERSION = re.compile(r"HTTP/[0-9.]{1,4}")
 _SNIPPED = re.compile(r"\[?(?:\.{3,}|…)\]?|\[snip\]|<snip>", re.IGNORECASE)
+_STARTS_HEAD = re.compile(
+    r"(?:Host|User-Agent|Accept|Cookie|Referer|Connection|Content-(?:Type|Length)): ?\S", re.IGNORECASE
+)
 _COMMON_HEADER = re.compile(
     r"(?:Host|User-Agent|Accept[\w-]*|Content-[\w-]+|Cookie|Referer|Origin|Connection|Upgrade[\w-]*|Cache-Control|Pragma"
     r"|DNT|X-[\w-]+|Sec-[\w-]+|Authorization|TE|If-[\w-]+|Priority|Proxy[\w-]*)[ \t]?:",
@@ -137,6 +140,9 @@ def _request(start: _Start, lines: Sequence[str], at: int, chunk: Chunk) -> tupl
     before = lines[at]
     while end < len(lines):
         line = _unled(lines[end], start.lead)
+        if not line.strip() and _STARTS_HEAD.match(_unled("".join(lines[end + 1 : end + 2]), start.lead)[:60]):
+            end += 1  # a document with an empty line after each line
+            continue
         if not line.strip():
             body_starts = True
             end += 1
