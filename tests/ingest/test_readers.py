@@ -69,7 +69,7 @@ def test_yaml_is_known_by_its_ending_in_any_case(tmp_path: Path, name: str) -> N
     assert found.sources == (str(tmp_path / name),)
 
 
-@pytest.mark.parametrize("name", ["README.md", "a.yaml.bak", "a.json", "yaml", ".yaml"])
+@pytest.mark.parametrize("name", ["README.rst", "a.yaml.bak", "a.json", "yaml", ".yaml"])
 def test_other_files_are_skipped_with_a_code_of_their_own(tmp_path: Path, name: str) -> None:
     found = read_advisory(put(tmp_path / name))
     assert isinstance(found, InputError)

@@ -14,6 +14,7 @@ from ruleforge.ingest.afrog import is_poc, read_poc
 from ruleforge.ingest.crowdsec import is_patch, read_patch
 from ruleforge.ingest.nuclei import read_nuclei
 from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
+from ruleforge.ingest.prose import is_text, read_markdown, read_text
 from ruleforge.records.advisory import Advisory
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
@@ -45,6 +46,10 @@ for _name, _meaning, _endings, _recognise, _read in (
     READERS.put(_name, Reader(_meaning, _endings, _recognise, _read, captures.MAX_CAPTURE_BYTES))
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
 READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
+READERS.put("markdown", Reader("write-ups in Markdown", (".md", ".markdown"), is_text, read_markdown))
+READERS.put("text", Reader("advisories and exploits in plain text", (".txt",), is_text, read_text))
+READERS.put("request", Reader("saved HTTP requests", (".http", ".req"), is_text, read_text))
+READERS.put("shell", Reader("shell scripts that call curl", (".sh",), is_text, read_text))
 
 MAX_FILES = 200_000
 MAX_FOLDERS = 50_000
