@@ -166,9 +166,6 @@ def forms_of(value: bytes, names: list[str]) -> set[bytes]:
             forms |= {decode(form) for form in forms}
     if "base64" in names:
         forms |= {text for form in rounds if (text := whole_base64(form)) is not None}
-    if "base64_text" in names:
-        found = {text for form in rounds if (text := whole_base64(form)) is not None}
-        forms |= {text for text in found if re.fullmatch(rb"[\t\r\n\x20-\x7e]+", text)}
     if "base64_part" in names:
         runs = [run for form in rounds for run in re.findall(rb"[A-Za-z0-9+/]{16,}={0,2}", form)]
         forms |= {text for run in runs if (text := decoded_base64(run)) is not None}

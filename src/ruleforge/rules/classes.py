@@ -26,7 +26,6 @@ _DATA = Path(__file__).parent / "class_data"
 _FILE = re.compile(r"([a-z][a-z0-9_]*)\.([1-9][0-9]*)\.json")
 _BASE64_WHOLE = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}\Z")
 _BASE64_BLANKS = re.compile(rb"[A-Za-z0-9/]{12}[A-Za-z0-9/ ]*={0,2}\Z")  # sent bare in a form, + becomes a blank
-_TEXT = re.compile(rb"[\t\r\n\x20-\x7e]+\Z")
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -75,13 +74,13 @@ class PayloadClass:
         self.form_names = frozenset(data.forms)
         self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
         self._decodes = "base64" in data.forms or "base64_part" in data.forms
-        self._decodes_text = "base64_text" in data.forms
         self._triggered = _any_trigger(tuple(trigger.encode() for trigger in data.triggers))
         self._every = compile_alternatives(tuple(pattern.regex.encode() for pattern in data.patterns))
 
-    def sees_into(self, value: bytes) -> bool:
-        """Whether the class may see something in a value that is not encoded but perhaps base64."""
-        return self._decodes or (self._decodes_text and _text_of(value) is not None)
+    @property
+    def decodes(self) -> bool:
+        """Whether the class looks into base64."""
+        return self._decodes
 
     def matches(self, value: bytes) -> bool:
         """Say whether some canonical form of `value` is a payload of this class."""
@@ -97,7 +96,7 @@ class PayloadClass:
     def _matches(self, value: bytes) -> bool:
         if self._is_payload(value):
             return True
-        if not _may_be_encoded(value) and not self.sees_into(value):
+        if not self._decodes and not _may_be_encoded(value):
             return False
         forms = self.forms(value)
         next(forms)  # the value itself
@@ -217,23 +216,6 @@ def _base64_of(value: bytes) -> bytes | None:
     return decoding.base64_decode(value.replace(b" ", b"+")) if _BASE64_BLANKS.match(value) else None
 
 
-@lru_cache(maxsize=_KEPT_VALUES)
-def _known_text(value: bytes) -> bytes | None:
-    decoded = _base64_of(value)
-    return decoded if decoded is not None and _TEXT.match(decoded) else None
-
-
-def _text_of(value: bytes) -> bytes | None:
-    """Decode base64 of printable ASCII text: nearly all that only looks like base64 decodes to something else."""
-    return _known_text(value) if len(value) <= _KEPT_BYTES else _known_text.__wrapped__(value)
-
-
-def _base64_text(value: bytes) -> Iterator[bytes]:
-    decoded = _text_of(value)
-    if decoded is not None:
-        yield decoded
-
-
 def _base64_part(value: bytes) -> Iterator[bytes]:
     for count, run in enumerate(_BASE64_RUN.finditer(value)):
         if count >= _BASE64_RUNS:
@@ -254,10 +236,9 @@ FORMS: Mapping[str, Callable[[bytes], Iterator[bytes]]] = MappingProxyType(
         "unicode_escape": _unicode_escape,
         "base64": _base64,
         "base64_part": _base64_part,
-        "base64_text": _base64_text,
     }
 )
-_BASE64_FORMS = (_base64, _base64_part, _base64_text)
+_BASE64_FORMS = (_base64, _base64_part)
 
 
 def _list_classes() -> Mapping[str, tuple[int, ...]]:
@@ -342,12 +323,12 @@ def _find_classes(value: bytes) -> tuple[str, ...]:
     if not encoded and not _some_trigger()(folded):
         if not (_BASE64_WHOLE.match(value) or _BASE64_BLANKS.match(value) or _BASE64_RUN.search(value)):
             return ()
-        asked = tuple((name, known) for name, known in asked if known.sees_into(value))
+        asked = tuple((name, known) for name, known in asked if known.decodes)
     shared: dict[frozenset[str], list[bytes]] = {}  # classes with the same forms decode once
     found = []
     for name, known in asked:
         holds = known.holds(folded)
-        if not holds and (encoded or known.sees_into(value)):
+        if not holds and (encoded or known.decodes):
             if known.form_names not in shared:
                 shared[known.form_names] = [form.lower() for form in known.forms(value)]
             holds = any(map(known.holds, shared[known.form_names]))
