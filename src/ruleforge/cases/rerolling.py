@@ -36,7 +36,7 @@ def _marks(anatomy: Anatomy) -> list[bytes]:
 
 def _inside_base64(mark: bytes, text: bytes) -> bool:
     """Whether `mark` is a part of base64 of printable text: other letters there would decode to something else."""
-    if mark.islower() or mark.isdigit() or not mark.isalnum():
+    if mark.islower() or mark.isdigit() or not mark.rstrip(b"=").isalnum():
         return False
     for run in islice(_BASE64.finditer(text[:_READ]), 200):
         if mark in run[0]:

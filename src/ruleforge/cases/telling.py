@@ -13,10 +13,12 @@ from ruleforge.cases.anatomy import Anatomy, Part, expected_classes
 from ruleforge.cases.edit import header_value, target_of
 from ruleforge.cases.ordinary import kind_of, last_step
 from ruleforge.cases.significance import WEAK_CLASSES, is_namespace, name_classes, path_payload, plain_path
+from ruleforge.cases.trust import trust_headers
 from ruleforge.events.decoding import percent_decode
 from ruleforge.records.advisory import Advisory
 
 LONG_VALUE = 256  # bytes of one repeated character or short piece: an overflow, no text
+TRUST_BITS_LEAST = 9.0  # a header that servers trust and that gateways set less often than this tells an attack
 LEAST_CREDENTIAL = 8  # bytes of an authorization header: a scheme, a blank and something
 SESSION_HEADERS = (b"cookie", b"authorization")
 
@@ -37,6 +39,10 @@ _ACCESS_WORDS = re.compile(
     re.IGNORECASE,
 )
 _SECRET_CWES = frozenset(("CWE-259", "CWE-321", "CWE-506", "CWE-521", "CWE-798", "CWE-912", "CWE-1188", "CWE-1392"))
+_SECRET_WORDS = re.compile(
+    r"back-?door|hard-?coded|(?:default|static|fixed|built-in) (?:\w+ )?(?:credential|password|account|secret|key)",
+    re.IGNORECASE,
+)
 _PRIVILEGE_NAME = re.compile(
     r"(?i)\w*(?:roles?|capabilit(?:y|ies)|privileges?|permissions?)|is_?(?:super_?)?admin\w*|user_?(?:level|type)|level"
     r"|administrator|admin|superuser|is_?staff|is_?root"
@@ -61,14 +67,6 @@ _STATIC_AFTER_SCRIPT = re.compile(
     rb"\.(?:php\d?|jspx?|aspx?|ashx|asmx|do|action|cgi|json|xml|config|db)[/.;%][^?]{0,80}"
     rb"\.(?:css|js|png|gif|jpe?g|svg|ico|woff2?|ttf|html?|ashx)\Z",
     re.IGNORECASE,
-)
-_TRUST_HEADER = re.compile(
-    rb"(?i)x-(?:original|rewrite|override|forwarded|proxy|http|custom|real|remote|client|cluster|host|middleware|wap|"
-    rb"originating|true)[\w-]*|(?:true-)?client-ip|forwarded|cf-connecting-ip|x-(?:host|user|auth-user|remote-user)"
-)
-_OWN_CLIENT_HEADER = re.compile(
-    rb"(?i)x-(?:requested-with|csrf[\w-]*|xsrf[\w-]*|wp-nonce|api-key|auth[\w-]*|access-token|forwarded-for)|\w*csrf\w*"
-    rb"|\w*nonce\w*|soapaction|depth|destination|overwrite|content-[\w-]+|api-?key|token"
 )
 _ODD_NAME = re.compile(
     rb"..[#$\\|<>(){}\x00-\x1f]|^(?:LD_[A-Z_]+|PHPRC|auto_(?:prepend|append)_file|allow_url_\w+|GLOBALS|_(?:SERVER|SESSION"
@@ -96,6 +94,13 @@ class Tell(msgspec.Struct, frozen=True):
     part: Part | None = None
     op: str = ""  # how a rule would ask for it: an operator on the part's value, "" where a payload class or name does
     value: bytes | int | None = None  # what the operator compares with
+
+
+def speaks_of_secret(advisory: Advisory) -> bool:
+    """Whether the flaw is a credential that is the same in every installation."""
+    if _SECRET_CWES.intersection(cwe.upper() for cwe in advisory.cwes):
+        return True
+    return bool(_SECRET_WORDS.search(f"{advisory.title}. {advisory.description[:4_000]}"))
 
 
 def speaks_of_access(advisory: Advisory) -> bool:
@@ -134,7 +139,7 @@ def _credentials(anatomy: Anatomy, advisory: Advisory) -> Tell | None:
     if value and len(value) < LEAST_CREDENTIAL and not any(mark in value for mark in anatomy.poc.standins):
         part = Part("headers", b"authorization", value)
         return Tell("the authorization is too short for one", part, "length_lt", LEAST_CREDENTIAL)
-    if not value or not _SECRET_CWES.intersection(advisory.cwes) or any(m in value for m in anatomy.poc.standins):
+    if not value or not speaks_of_secret(advisory) or any(m in value for m in anatomy.poc.standins):
         return None
     part = Part("headers", b"authorization", value)
     return Tell("the authorization is a fixed secret of the product", part, "equals", value)
@@ -178,7 +183,8 @@ def _header(part: Part) -> Tell | None:
     shown = part.name.decode("latin-1")[:60]
     if _LOCAL.fullmatch(part.value):
         return Tell(f"the header {shown} claims the server's own address", part, "equals", part.value)
-    if _TRUST_HEADER.fullmatch(part.name) and not _OWN_CLIENT_HEADER.fullmatch(part.name):
+    trusted = trust_headers().get(part.name.lower())
+    if trusted is not None and trusted.bits >= TRUST_BITS_LEAST:
         return Tell(f"clients do not send the header {shown}", part)
     return None
 
@@ -217,7 +223,7 @@ def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
         return Tell(f"{shown} asks for privileges", part, "equals", part.value)
     if part.place == "cookies" and _forged(part) and speaks_of_access(advisory):
         return Tell(f"the cookie {shown} claims a log-in that it does not prove", part, "equals", part.value)
-    if _SECRET_CWES.intersection(advisory.cwes) and _secret(part):
+    if _secret(part) and speaks_of_secret(advisory):
         return Tell(f"{shown} is a fixed secret of the product", part, "equals", part.value)
     hidden = _HIDDEN_FILE.search(part.value[:1_024])
     if hidden:
