@@ -12,8 +12,11 @@ import msgspec
 
 _FILE = Path(__file__).parent / "class_rates.json"
 _BOUND = 3  # no hit in n values bounds the rate at 3/n (95 %); the same allowance is added to counted hits
-# Ordinary values of other products than the recorded ones satisfy these by design: at most so surprising.
-WEAK_BITS_MOST: Mapping[str, float] = MappingProxyType({"upload_name": 9.0, "url_value": 4.0, "mass_assignment": 6.0})
+# Ordinary values of other products than the recorded ones satisfy these by design: at most so surprising. An address
+# of one's own network is what dashboards fetch, and it stands where an address is expected anyway.
+WEAK_BITS_MOST: Mapping[str, float] = MappingProxyType(
+    {"upload_name": 9.0, "url_value": 4.0, "mass_assignment": 6.0, "internal_address": 9.0}
+)
 # A look-up or an exported shell function means the same wherever it stands: bounded by the values of all places.
 ANYWHERE: frozenset[str] = frozenset(("jndi", "shellshock"))
 
