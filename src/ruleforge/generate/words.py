@@ -16,7 +16,8 @@ GENERIC = frozenset(
     b" ajax ajax.php admin.php search.php user.php users.php register register.php account profile download.php"
     b" upload.php view.php page.php app web public scripts cgi-bin bin tmp logs setup install cart checkout product"
     b" products category news blog status info health metrics docs graphql wp-content wp-admin wp-json wp-includes"
-    b" plugins themes modules components includes content".split()
+    b" plugins themes modules components includes content proxy redirect fetch callback export import query execute run"
+    b" report reports preview render convert".split()
 )
 GENERIC_STEMS = frozenset(b"index default login main home welcome start signin logon register search".split())
 IGNORE_CASE = (b".asp", b".aspx", b".ashx", b".asmx", b".axd", b".cfm", b".cfml", b".dll", b".asa")
