@@ -23,7 +23,7 @@ TELLING: list[tuple[dict[str, Any], str]] = [
     ({"target": "/larder/a.txt", "method": "PUT", "body": "x"}, "put on the server"),
     ({"target": "/larder", "headers": [["X-Original-URL", "/store"]]}, "header x-original-url"),
     ({"target": "/larder", "headers": [["X-Real-Source", "127.0.0.1"]]}, "server's own address"),
-    ({"target": "/larder?is_admin=1"}, "privileges"),
+    ({"target": "/larder", "body": "is_admin=1", "headers": [FORM]}, "privileges"),
     ({"target": "/larder", "body": "name=ann&role=administrator", "headers": [FORM]}, "privileges"),
     ({"target": "/larder?tree=.git/config"}, "no page offers"),
     ({"target": "/larder?shelf=./larder.sql"}, "no page offers"),
@@ -89,7 +89,8 @@ def test_visitors_make_the_call_too_unless_the_flaw_is_that_it_needs_no_log_in(
         return {one.kind for one in near_misses(make_anatomy(data), make_advisory(data), "feedback")}
 
     assert "visitor" not in kinds("CWE-862")
-    assert "visitor" in kinds("CWE-200")
+    assert "visitor" not in kinds("CWE-200")
+    assert "visitor" in kinds("CWE-20")
 
 
 def test_a_privileged_value_is_made_ordinary_before_the_call_counts_as_harmless(
@@ -111,11 +112,13 @@ def test_a_request_whose_path_tells_has_no_ordinary_twin(make_anatomy: Any, make
     assert not {one.kind for one in made} & {"signed_in", "visitor"}
 
 
-def test_words_about_access_count_only_where_no_other_weakness_is_named() -> None:
+def test_words_about_access_do_not_count_where_the_flaw_strikes_visitors_or_fetches_for_them() -> None:
     told = "The export allows unauthenticated users to read all jars."
     plain = Advisory(id="T", sources=("t",), description=told)
     assert speaks_of_access(plain)
-    assert not speaks_of_access(Advisory(id="T", sources=("t",), description=told, cwes=("CWE-89",)))
+    assert speaks_of_access(Advisory(id="T", sources=("t",), description=told, cwes=("CWE-78",)))
+    assert not speaks_of_access(Advisory(id="T", sources=("t",), description=told, cwes=("CWE-79",)))
+    assert not speaks_of_access(Advisory(id="T", sources=("t",), description=told, cwes=("CWE-918",)))
     assert not speaks_of_access(Advisory(id="T", sources=("t",), description="The export lists all jars."))
     assert speaks_of_access(Advisory(id="T", sources=("t",), cwes=("CWE-89", "CWE-306")))
 

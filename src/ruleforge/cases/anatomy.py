@@ -171,7 +171,8 @@ def _part(place: str, element: Element, standins: tuple[bytes, ...]) -> Part:
         place=place,
         name=element.name,
         value=element.value,
-        classes=classes_of(element.value),
+        # What names a right is an attack as the name of an argument; as a value it chooses one, as menus do.
+        classes=tuple(name for name in classes_of(element.value) if name != "mass_assignment"),
         standin=is_standin(element.value, standins),
         name_standin=any(mark in element.name for mark in standins),
         filename=element.filename,

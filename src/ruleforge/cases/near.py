@@ -30,7 +30,7 @@ from ruleforge.cases.significance import (
     path_payload,
     steps_up,
 )
-from ruleforge.cases.telling import Tell, odd_name, signed_in, speaks_of_access, telling
+from ruleforge.cases.telling import Tell, odd_name, public_page, signed_in, speaks_of_access, telling
 from ruleforge.errors import UsageError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -315,7 +315,7 @@ def _normal_use(anatomy: Anatomy, advisory: Advisory, family: str) -> list[NearM
     browser = with_header(with_header(ordinary, *_AGENT), *_ACCEPT)
     users = [with_header(browser, *session) for session in _SESSIONS[family]]
     found = [NearMiss(user, "signed_in", "users who are signed in make this call") for user in users]
-    if tells or signed_in(anatomy) or not speaks_of_access(advisory):
+    if tells or signed_in(anatomy) or not speaks_of_access(advisory) or public_page(anatomy):
         found.append(NearMiss(browser, "visitor", "the pages of the product make this call for every visitor"))
     return found
 

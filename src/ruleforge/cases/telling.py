@@ -26,11 +26,16 @@ SESSION_HEADERS = (b"cookie", b"authorization")
 _ACCESS_CWES = frozenset(
     f"CWE-{number}"
     for number in (
-        264, 266, 269, 276, 280, 284, 285, 286, 287, 288, 289, 290, 302, 304, 305, 306, 307, 425, 552, 566, 620, 639,
-        640, 668, 732, 749, 862, 863, 922, 1220, 1390,
+        200, 201, 209, 264, 266, 269, 276, 280, 284, 285, 286, 287, 288, 289, 290,
+        302, 304, 305, 306, 307, 312, 359, 425, 497, 522, 532, 538, 548, 552, 566, 620, 639,
+        640, 668, 732, 749, 862, 863, 922, 1188, 1220, 1390,
     )
 )  # fmt: skip
-_ACCESS_TAGS = frozenset(("unauth", "auth-bypass", "authbypass", "bypass", "idor", "broken-access"))
+_ACCESS_TAGS = frozenset(
+    ("unauth", "auth-bypass", "authbypass", "bypass", "idor", "broken-access", "exposure", "disclosure", "info-leak")
+)
+# Whoever is lured to a page, or has the server fetch one, may well be signed in or need not be.
+_NO_ACCESS_CLASSES = frozenset(("xss", "url_value", "internal_address", "url_trick", "crlf_injection"))
 _ACCESS_WORDS = re.compile(
     r"unauth(?:enticated|ori[sz]ed)|without (?:\w+ )?(?:authenticat|authori[sz]|logging|credential|login)|"
     r"(?:missing|improper|broken|insufficient|lack of|bypass(?:es|ing)?) (?:\w+ ){0,3}(?:access|authenticat|"
@@ -38,7 +43,12 @@ _ACCESS_WORDS = re.compile(
     r"not (?:require|perform|check|verify)\w* (?:\w+ ){0,3}(?:authenticat|authori[sz]|capabilit|permission)",
     re.IGNORECASE,
 )
+_AUTH_CWES = frozenset(("CWE-287", "CWE-288", "CWE-306", "CWE-862", "CWE-863", "CWE-284", "CWE-285"))
 _SECRET_CWES = frozenset(("CWE-259", "CWE-321", "CWE-506", "CWE-521", "CWE-798", "CWE-912", "CWE-1188", "CWE-1392"))
+_PUBLIC_PAGE = re.compile(
+    rb"(?i)/(?:[\w-]*[_-])?(?:log-?_?(?:in|on)|sign-?_?(?:in|up)|register|registration|forgot[\w-]*|reset-?_?password|"
+    rb"contact|search|captcha|welcome|home|index|main|start|help|about)(?:\.\w{2,5})?/?\Z|^/\Z"
+)
 _SECRET_WORDS = re.compile(
     r"back-?door|hard-?coded|(?:default|static|fixed|built-in) (?:\w+ )?(?:credential|password|account|secret|key)",
     re.IGNORECASE,
@@ -104,14 +114,23 @@ def speaks_of_secret(advisory: Advisory) -> bool:
 
 
 def speaks_of_access(advisory: Advisory) -> bool:
-    """Whether the flaw is that a call needs no log-in or right; words count where no other kind of flaw is named."""
+    """Whether the attack is a call without the log-in or right that ordinary users of it have.
+
+    Words count unless the flaw is one that strikes visitors, or fetches for them.
+    """
+    expected = set(expected_classes(advisory))
+    if expected and expected <= _NO_ACCESS_CLASSES:
+        return bool(_AUTH_CWES.intersection(cwe.upper() for cwe in advisory.cwes))
     if _ACCESS_CWES.intersection(cwe.upper() for cwe in advisory.cwes):
         return True
     if _ACCESS_TAGS.intersection(tag.lower() for tag in advisory.tags):
         return True
-    if expected_classes(advisory):
-        return False
     return bool(_ACCESS_WORDS.search(f"{advisory.title}. {advisory.description[:4_000]}"))
+
+
+def public_page(anatomy: Anatomy) -> bool:
+    """Whether visitors without a log-in ask for the page in ordinary use: to log in, sign up, search or write."""
+    return bool(_PUBLIC_PAGE.search(target_of(anatomy.poc.request).path))
 
 
 def signed_in(anatomy: Anatomy) -> bool:
@@ -156,6 +175,8 @@ def _path(anatomy: Anatomy) -> str:
     decoded = percent_decode(path)
     if decoded != path and re.fullmatch(rb"[\w./~-]+", decoded):
         return "letters of the path are escaped for no reason"
+    if b":/" in path[1:]:
+        return "a second path stands in the path"
     if _ESCAPED_SIGN.search(path):
         return "a sign that ends or splits a path is escaped in it"
     if _STATIC_AFTER_SCRIPT.search(decoded):
@@ -199,7 +220,9 @@ def _value(part: Part, advisory: Advisory) -> Tell | None:
     if "upload_name" in part.filename_classes or (
         "upload_name" in part.classes and {"upload_name", "code_injection"} & set(expected_classes(advisory))
     ):
-        return Tell(f"{shown} names a program file", part)
+        if part.filename_classes:
+            return Tell(f"{shown} names a program file", part)
+        return Tell(f"{shown} names a program file", part, "is_class", b"upload_name")
     if "url_value" in part.classes and part.place not in ("headers", "body"):
         return _url(part, advisory, shown)
     return _odd_text(part, shown) or _plain(part, advisory, shown)
@@ -217,7 +240,7 @@ def _odd_text(part: Part, shown: str) -> Tell | None:
 def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if part.place in ("headers", "body"):
         return None
-    if part.place != "cookies" and _PRIVILEGE_NAME.fullmatch(last_step(part.name)) and (
+    if part.place not in ("cookies", "query_args") and _PRIVILEGE_NAME.fullmatch(last_step(part.name)) and (
         _PRIVILEGE_VALUE.fullmatch(part.value)
     ):  # fmt: skip
         return Tell(f"{shown} asks for privileges", part, "equals", part.value)
@@ -256,7 +279,7 @@ def _url(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if _internal(part.value):
         return Tell(f"{shown} is an address inside the network", part)
     if kind_of(part.name, b"") not in ("link", "address"):
-        return Tell(f"{shown} is a URL where none belongs", part)
+        return Tell(f"{shown} is a URL where none belongs", part, "is_class", b"url_value")
     # An open redirect takes a page of its own site in ordinary use; what fetches a URL takes any.
     if "CWE-601" in advisory.cwes or "redirect" in advisory.tags:
         return Tell(f"{shown} leads to another site", part)

@@ -51,10 +51,21 @@ def _name(place: str, name: bytes) -> Name:
     """Exact name; array positions of JSON and numbered arguments are not significant."""
     if place == "json":
         return _json_name(name)
+    if place == "xml":
+        return _xml_name(name)
     if place != "headers" and re.search(rb"\[\d+\]", name):
-        pattern = re.sub(rb"\\\[\d+\\\]", rb"\\[[0-9]*\\]", re.escape(name))
+        pattern = re.sub(rb"\\\[\d+\\\]", rb"\\[[^\\]]*\\]", re.escape(name))
         return Name(rb"\A" + pattern + rb"\z", "regex")
     return Name(name)
+
+
+def _xml_name(pointer: bytes) -> Name:
+    """The last element or attribute wherever it stands: prefixes and wrappers are the client's choice."""
+    last = pointer.rpartition(b"/")[2].rpartition(b":")[2]
+    if not last.lstrip(b"@"):
+        return Name(pointer)
+    mark = b"@" if pointer.rpartition(b"/")[2][:1] == b"@" else b""
+    return Name(b"/" + mark + b"(?:[^/:]*:)?" + re.escape(last.lstrip(b"@")) + b"\\z", "regex")
 
 
 def _json_name(pointer: bytes) -> Name:

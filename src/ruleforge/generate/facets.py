@@ -8,7 +8,7 @@ from ruleforge.cases.anatomy import Anatomy
 from ruleforge.generate.endpoints import endpoint_facets
 from ruleforge.generate.facet import Facet
 from ruleforge.generate.forms import ask_both, reads_both
-from ruleforge.generate.other_ways import ask_other_ways
+from ruleforge.generate.other_ways import ask_other_ways, fold_names
 from ruleforge.generate.payloads import path_payload_facets, payload_facets
 from ruleforge.generate.values import (
     header_facets,
@@ -35,10 +35,11 @@ def facets_of(anatomy: Anatomy, advisory: Advisory, background: Background) -> t
         *present_facets(anatomy, background),
         *header_facets(anatomy, background),
         *method_facets(anatomy),
-        *session_facets(anatomy, advisory),
+        *session_facets(advisory),
     ]
     if reads_both(anatomy, advisory):
         found = [ask_both(facet, anatomy) for facet in found]
+    found = [fold_names(facet, anatomy) for facet in found]
     unique: dict[Tree, Facet] = {}
     for facet in found:
         unique.setdefault(facet.tree, facet)

@@ -1,4 +1,4 @@
-"""Other ways to the same endpoint: the page a folder opens, the route in a parameter, other pages with the same flaw."""
+"""Other ways to the same endpoint: the page that a folder opens, the route in a parameter, other pages, other case."""
 
 import re
 
@@ -6,11 +6,14 @@ import msgspec
 
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
+from ruleforge.cases.edit import target_of
 from ruleforge.generate.facet import Facet, any_of
+from ruleforge.generate.words import IGNORE_CASE
 from ruleforge.records.advisory import Advisory
-from ruleforge.rules.tree import Condition, Name, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Some, Tree
 
 OTHER_PAGES_MOST = 5
+_FOLDED = frozenset(("args", "multipart", "cookies"))
 _INDEX = re.compile(rb"(?i)(?:index|default)\.(?:php|html?|jsp|aspx?|cfm)")
 _PAGE = re.compile(r"(?<![\w.-])(?:[\w-]{1,60}/){0,6}([\w-]{1,80}\.(?:php|jsp|aspx?|cgi|do|action|cfm))\b")
 
@@ -31,6 +34,38 @@ def ask_other_ways(facet: Facet, anatomy: Anatomy, advisory: Advisory, backgroun
     if not ways:
         return facet
     return msgspec.structs.replace(facet, tree=any_of([tree, *ways]), bits=bits)
+
+
+def fold_names(facet: Facet, anatomy: Anatomy) -> Facet:
+    """Ignore the case of argument and cookie names where the server does."""
+    path = target_of(anatomy.poc.request).path.lower()
+    if not any(ending in path for ending in IGNORE_CASE):
+        return facet
+    return msgspec.structs.replace(facet, tree=_folded(facet.tree))
+
+
+def _folded(tree: Tree) -> Tree:
+    match tree:
+        case AllOf(parts):
+            return AllOf(tuple(_folded(part) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(_folded(part) for part in parts))
+        case Condition(field=field, name=Name(text, "exact")) if field in _FOLDED:
+            return msgspec.structs.replace(tree, name=Name(text.lower(), "lower"))
+        case Some(place, where) if place in _FOLDED:
+            return Some(place, _folded_names(where))
+    return tree
+
+
+def _folded_names(where: Tree) -> Tree:
+    """The same inside `some`, where the name is asked for like a value."""
+    match where:
+        case AllOf(parts):
+            return AllOf(tuple(_folded_names(part) for part in parts))
+        case Condition(field="name", op="equals" | "in", value=value, transforms=()):
+            lowered = tuple(each.lower() for each in value) if isinstance(value, tuple) else bytes(value).lower()  # type: ignore[arg-type]
+            return msgspec.structs.replace(where, value=lowered, transforms=("lower",))
+    return where
 
 
 def _folder(tree: Condition, segments: list[bytes]) -> list[Tree]:

@@ -69,7 +69,8 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     }
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
-        yield from _class_facets(place, name, parts, background, remote=bool(anatomy.segments))
+        # A remote file is another way to the same flaw only where the advisory says so.
+        yield from _class_facets(place, name, parts, background, remote="url_value" in expected)
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:
@@ -78,7 +79,6 @@ def _class_facets(place: str, name: str, parts: list[Part], background: Backgrou
     bits = CLASS_BITS.get(name, 8.0)
     if place == "headers" and name not in WEAK_CLASSES:
         bits = max(bits, HEADER_CLASS_BITS)
-    # Without an endpoint an address in a parameter says nothing.
     family = tuple(other for other in _family(name) if remote or other != "url_value" or other == name)
     said = " or ".join(family)
     if place == "body":
@@ -132,6 +132,6 @@ def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
 
 
 def _pick(classes: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes worth a facet: every expected one, else the most telling one."""
+    """The classes worth a facet: every expected one, else the most telling one that ordinary values do not satisfy."""
     wanted = tuple(name for name in rank_classes(classes, expected) if name in expected)
-    return wanted[:2] or classes[:1]
+    return wanted[:2] or tuple(name for name in classes if name not in WEAK_CLASSES)[:1]

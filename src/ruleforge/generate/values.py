@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
 from ruleforge.cases.significance import is_selector
-from ruleforge.cases.telling import SESSION_HEADERS, signed_in, speaks_of_access, telling
+from ruleforge.cases.telling import SESSION_HEADERS, speaks_of_access, telling
 from ruleforge.cases.trust import header_bits
 from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
-from ruleforge.generate.words import CANARIES, ORDINARY_VALUES
+from ruleforge.generate.words import CANARIES, CLASS_BITS, ORDINARY_VALUES
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, Condition, Name
 
@@ -127,14 +127,19 @@ def telling_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
             continue
         place = field_of(part.place)
         bits = TELLING_BITS
-        if isinstance(tell.value, bytes):
+        if tell.op == "is_class" and isinstance(tell.value, bytes):
+            bits = CLASS_BITS[tell.value.decode()] + name_bits(place, part.name, background) * 0.25
+        elif isinstance(tell.value, bytes):
             bits = min(TELLING_BITS, max(4.0, background.bits("value", tell.value)))
         tree = named(place, part.name, tell.op, tell.value)
         yield Facet("payload", tree, bits, tell.phrase)
 
 
-def session_facets(anatomy: Anatomy, advisory: Advisory) -> Iterator[Facet]:
+def session_facets(advisory: Advisory) -> Iterator[Facet]:
     """The call comes without a session, where the flaw is that it needs none: whoever may make it is signed in."""
-    if speaks_of_access(advisory) and not signed_in(anatomy):
+    # An exploit that brings credentials of its own, in any of its requests, is not told by their absence.
+    exploits = [poc.request for poc in advisory.requests if poc.role == "exploit"]
+    brings = any(name.lower() in SESSION_HEADERS for request in exploits for name, _ in request.headers)
+    if speaks_of_access(advisory) and not brings:
         absent = tuple(Condition("headers", "absent", None, Name(name)) for name in SESSION_HEADERS)
         yield Facet("session", AllOf(absent), SESSION_BITS, "neither cookie nor authorization header")

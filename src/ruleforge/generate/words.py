@@ -17,7 +17,7 @@ GENERIC = frozenset(
     b" upload.php view.php page.php app web public scripts cgi-bin bin tmp logs setup install cart checkout product"
     b" products category news blog status info health metrics docs graphql wp-content wp-admin wp-json wp-includes"
     b" plugins themes modules components includes content proxy redirect fetch callback export import query execute run"
-    b" report reports preview render convert".split()
+    b" report reports preview render convert admin-ajax.php admin-post.php async-upload.php jsonrpc rpc".split()
 )
 GENERIC_STEMS = frozenset(b"index default login main home welcome start signin logon register search".split())
 IGNORE_CASE = (b".asp", b".aspx", b".ashx", b".asmx", b".axd", b".cfm", b".cfml", b".dll", b".asa")
