@@ -8,6 +8,7 @@ from ruleforge.cases.anatomy import Anatomy
 from ruleforge.generate.endpoints import endpoint_facets
 from ruleforge.generate.facet import Facet
 from ruleforge.generate.forms import ask_both, reads_both
+from ruleforge.generate.other_ways import ask_other_ways
 from ruleforge.generate.payloads import path_payload_facets, payload_facets
 from ruleforge.generate.values import (
     header_facets,
@@ -25,7 +26,7 @@ from ruleforge.rules.tree import Tree
 def facets_of(anatomy: Anatomy, advisory: Advisory, background: Background) -> tuple[Facet, ...]:
     """Return what `anatomy` offers, best first within each kind."""
     found = [
-        *endpoint_facets(anatomy, background),
+        *(ask_other_ways(each, anatomy, advisory, background) for each in endpoint_facets(anatomy, background)),
         *path_payload_facets(anatomy, advisory),
         *payload_facets(anatomy, advisory, background),
         *telling_facets(anatomy, advisory, background),

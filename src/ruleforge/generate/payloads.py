@@ -120,8 +120,10 @@ def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
             continue
         for name in classes_of(part.name):
             if name not in WEAK_CLASSES:
-                asks: Tree = Condition("name", "is_class", name.encode())
-                bits, label = NAME_CLASS_BITS, f"name of some argument is {name}"
+                # What a server reads out of a name it reads out of a value, too.
+                asks: Tree = AnyOf(tuple(Condition(half, "is_class", name.encode()) for half in ("name", "value")))
+                bits = min(NAME_CLASS_BITS, CLASS_BITS.get(name, NAME_CLASS_BITS))
+                label = f"name or value of some argument is {name}"
                 if b"classLoader" in part.name:  # the property through which data binding is abused
                     asks = AllOf((Condition("name", "contains", b"classLoader"), asks))
                     bits, label = bits + 8.0, f"{label} and holds classLoader"
