@@ -14,7 +14,7 @@ from ruleforge.cases.edit import header_value, target_of
 from ruleforge.cases.ordinary import kind_of, last_step
 from ruleforge.cases.significance import WEAK_CLASSES, is_namespace, name_classes, path_payload, plain_path
 from ruleforge.cases.trust import trust_headers
-from ruleforge.events.decoding import percent_decode
+from ruleforge.events.decoding import base64_decode, percent_decode
 from ruleforge.records.advisory import Advisory
 
 LONG_VALUE = 256  # bytes of one repeated character or short piece: an overflow, no text
@@ -44,13 +44,13 @@ _ACCESS_WORDS = re.compile(
     re.IGNORECASE,
 )
 _AUTH_CWES = frozenset(("CWE-287", "CWE-288", "CWE-306", "CWE-862", "CWE-863", "CWE-284", "CWE-285"))
-_SECRET_CWES = frozenset(("CWE-259", "CWE-321", "CWE-506", "CWE-521", "CWE-798", "CWE-912", "CWE-1188", "CWE-1392"))
+_SECRET_CWES = frozenset(("CWE-259", "CWE-321", "CWE-506", "CWE-798", "CWE-912"))
 _PUBLIC_PAGE = re.compile(
     rb"(?i)/(?:[\w-]*[_-])?(?:log-?_?(?:in|on)|sign-?_?(?:in|up)|register|registration|forgot[\w-]*|reset-?_?password|"
     rb"contact|search|captcha|welcome|home|index|main|start|help|about)(?:\.\w{2,5})?/?\Z|^/\Z"
 )
 _SECRET_WORDS = re.compile(
-    r"back-?door|hard-?coded|(?:default|static|fixed|built-in) (?:\w+ )?(?:credential|password|account|secret|key)",
+    r"back-?door|hard-?coded|(?:static|fixed) (?:\w+ )?(?:credential|password|account|secret|key)",
     re.IGNORECASE,
 )
 _PRIVILEGE_NAME = re.compile(
@@ -68,6 +68,10 @@ _SENSITIVE_FILE = re.compile(
     rb"|/(?:install|installer|setup|upgrade|reset|backdoor|shell|cmd|exec|debug|console|eval-stdin)\w{0,12}\.\w{2,4}\Z",
     re.IGNORECASE,
 )
+_HOP_BY_HOP = frozenset(
+    b"keep-alive close upgrade te trailer transfer-encoding http2-settings proxy-connection connection".split()
+)
+_USUAL_USER = re.compile(rb"(?i)admin(?:istrator)?|root|user|guest|test|demo|manager|operator|system|support")
 _LIBRARY_FILE = re.compile(
     rb"(?i)/(?:vendor|includes?|inc|libs?|library|libraries|classes|phpmailer|tests?|examples?|samples?)/[^?]{0,200}"
     rb"\.(?:php\d?|inc|jspx?|aspx?|cgi|pl)\Z|\.(?:func|class|inc|lib|config)\.php\Z"
@@ -107,7 +111,7 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 def speaks_of_secret(advisory: Advisory) -> bool:
-    """Whether the flaw is a credential that is the same in every installation."""
+    """Whether the flaw is a credential that no owner can change; a default one is what new owners log in with."""
     if _SECRET_CWES.intersection(cwe.upper() for cwe in advisory.cwes):
         return True
     return bool(_SECRET_WORDS.search(f"{advisory.title}. {advisory.description[:4_000]}"))
@@ -143,7 +147,7 @@ def signed_in(anatomy: Anatomy) -> bool:
 
 def telling(anatomy: Anatomy, advisory: Advisory) -> tuple[Tell, ...]:
     """Say what of the request no ordinary call of the product has; empty where there is nothing."""
-    found = [_whole(_path(anatomy)), _whole(_method(anatomy)), _credentials(anatomy, advisory)]
+    found = [_whole(_path(anatomy)), _whole(_method(anatomy)), _credentials(anatomy, advisory), _hop_by_hop(anatomy)]
     found += [_value(part, advisory) or _header(part) for part in anatomy.parts]
     return tuple(tell for tell in found if tell is not None)
 
@@ -152,12 +156,31 @@ def _whole(phrase: str) -> Tell | None:
     return Tell(phrase) if phrase else None
 
 
+def _hop_by_hop(anatomy: Anatomy) -> Tell | None:
+    """A header that a proxy is asked to drop on the way: what it added or checked does not arrive."""
+    value = header_value(anatomy.poc.request, b"connection") or b""
+    for token in value.lower().split(b",")[:20]:
+        name = token.strip()
+        if name and name not in _HOP_BY_HOP:
+            part = Part("headers", b"connection", value)
+            return Tell(f"a proxy is asked to drop {name.decode('latin-1')[:60]}", part, "contains", name)
+    return None
+
+
+def _without_password(value: bytes) -> bool:
+    scheme, _, encoded = value.partition(b" ")
+    plain = base64_decode(encoded.strip()[:1_024]) if scheme.lower() == b"basic" else None
+    return plain is not None and plain.endswith(b":")
+
+
 def _credentials(anatomy: Anatomy, advisory: Advisory) -> Tell | None:
     """A log-in that is the same in every installation, where the flaw is that there is one."""
     value = header_value(anatomy.poc.request, b"authorization")
     if value and len(value) < LEAST_CREDENTIAL and not any(mark in value for mark in anatomy.poc.standins):
         part = Part("headers", b"authorization", value)
         return Tell("the authorization is too short for one", part, "length_lt", LEAST_CREDENTIAL)
+    if value and _without_password(value):
+        return Tell("the log-in has no password", Part("headers", b"authorization", value), "equals", value)
     if not value or not speaks_of_secret(advisory) or any(m in value for m in anatomy.poc.standins):
         return None
     part = Part("headers", b"authorization", value)
@@ -269,7 +292,12 @@ def odd_name(part: Part) -> bool:
 def _secret(part: Part) -> bool:
     if part.standin or not 3 <= len(part.value) <= 200:
         return False
-    return part.place == "cookies" or kind_of(part.name, b"") in ("secret", "person", "token")
+    kind = kind_of(part.name, b"")
+    return (
+        part.place == "cookies"
+        or kind in ("secret", "token")
+        or (kind == "person" and not _USUAL_USER.fullmatch(part.value))
+    )
 
 
 def _url(part: Part, advisory: Advisory, shown: str) -> Tell | None:

@@ -100,7 +100,8 @@ def endpoint_payload(facets: tuple[Facet, ...], endpoint_free: bool) -> tuple[Fa
     place = endpoint(facets)
     unsure = not place or place.bits < SURE_ENDPOINT_BITS
     chosen = [*([place] if place else []), *of_kind(facets, "selector")[: int(unsure)], payloads[0]]
-    kinds = ("selector", "payload", "endpoint", "present", "header", "literal", "method")
+    # A second payload comes late: what one exploit happens to carry twice, the next may not.
+    kinds = ("selector", "endpoint", "present", "header", "payload", "literal", "method")
     return _strengthen(chosen, facets, kinds, endpoint_free)
 
 

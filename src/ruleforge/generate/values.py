@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import ORDINARY_HEADERS, Anatomy, Part
 from ruleforge.cases.significance import is_selector
@@ -132,6 +134,8 @@ def telling_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
         elif isinstance(tell.value, bytes):
             bits = min(TELLING_BITS, max(4.0, background.bits("value", tell.value)))
         tree = named(place, part.name, tell.op, tell.value)
+        if place == "headers" and tell.op == "contains" and isinstance(tree, Condition):
+            tree = msgspec.structs.replace(tree, transforms=("lower",))  # lists of header names have no case
         yield Facet("payload", tree, bits, tell.phrase)
 
 

@@ -46,6 +46,7 @@ def is_generic(segment: bytes) -> bool:
 # Classes that reach the same kind of flaw: an attacker who can use one can use the others.
 FAMILIES: tuple[tuple[str, ...], ...] = (
     ("code_injection", "command_injection", "template_injection"),
+    ("internal_address", "url_trick"),
     ("traversal", "url_value"),  # only where the exploit is a traversal: a file name that may be remote
 )
 STATIC_FOLDERS = frozenset(b"css images image img icons js static assets resources fonts themes skins media".split())
