@@ -43,6 +43,7 @@ _ACCESS_WORDS = re.compile(
     r"not (?:require|perform|check|verify)\w* (?:\w+ ){0,3}(?:authenticat|authori[sz]|capabilit|permission)",
     re.IGNORECASE,
 )
+_BYPASS_CWES = frozenset(("CWE-287", "CWE-288", "CWE-289", "CWE-302", "CWE-303", "CWE-304", "CWE-305", "CWE-1390"))
 _AUTH_CWES = frozenset(("CWE-287", "CWE-288", "CWE-306", "CWE-862", "CWE-863", "CWE-284", "CWE-285"))
 _SECRET_CWES = frozenset(("CWE-259", "CWE-321", "CWE-506", "CWE-798", "CWE-912"))
 _PUBLIC_PAGE = re.compile(
@@ -269,7 +270,7 @@ def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
         return Tell(f"{shown} asks for privileges", part, "equals", part.value)
     if part.place == "cookies" and _forged(part) and speaks_of_access(advisory):
         return Tell(f"the cookie {shown} claims a log-in that it does not prove", part, "equals", part.value)
-    if _secret(part) and speaks_of_secret(advisory):
+    if _secret(part) and (speaks_of_secret(advisory) or (_password(part) and _bypasses_login(advisory))):
         return Tell(f"{shown} is a fixed secret of the product", part, "equals", part.value)
     hidden = _HIDDEN_FILE.search(part.value[:1_024])
     if hidden:
@@ -277,6 +278,17 @@ def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if odd_name(part):
         return Tell(f"{shown} is no name that a page uses", part)
     return None
+
+
+def _password(part: Part) -> bool:
+    return kind_of(part.name, b"") == "secret"
+
+
+def _bypasses_login(advisory: Advisory) -> bool:
+    """Whether the flaw is a log-in that takes what is no proof: then the sent password is the attack, not a secret."""
+    return bool(_BYPASS_CWES.intersection(advisory.cwes)) or bool(
+        {"auth-bypass", "authbypass"}.intersection(advisory.tags)
+    )
 
 
 def _forged(part: Part) -> bool:

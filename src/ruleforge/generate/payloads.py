@@ -69,8 +69,9 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     }
     ranked = sorted(named.items(), key=lambda item: order.get(item[0][1], 99))
     for (place, name), parts in ranked:
-        # A remote file is another way to the same flaw only where the advisory says so.
-        yield from _class_facets(place, name, parts, background, remote="url_value" in expected)
+        # A remote file is another way to the same flaw only where the advisory says so, or what is read is run.
+        remote = bool({"url_value", "code_injection"}.intersection(expected))
+        yield from _class_facets(place, name, parts, background, remote=remote)
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:
