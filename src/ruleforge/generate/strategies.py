@@ -1,5 +1,6 @@
 """Strategies that propose an arm for one exploit request. Each says in one line what kind of rule it writes."""
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ GENERATORS: Registry[Strategy] = Registry("generator")
 ENDPOINT_BITS = 12.0  # a path suffix this surprising is an endpoint by itself
 SURE_ENDPOINT_BITS = 14.0  # below this a parameter that selects the function belongs to the endpoint
 WEAK_BITS = 9.0  # a class that ordinary values satisfy this often says nothing without its parameter
+_WORD = re.compile(rb"/[A-Za-z]{1,9}(?:\.[A-Za-z]{2,5})?")
 ANYWHERE_PLACES = ("args", "headers", "cookies", "path.raw", "json", "body")
 
 
@@ -33,9 +35,16 @@ def endpoint(facets: tuple[Facet, ...], *, full: bool = False) -> Facet | None:
         return options[0]
     shortest_first = sorted(options, key=lambda facet: facet.depth)
     for option in shortest_first:
-        if option.bits >= ENDPOINT_BITS and (option.depth >= 2 or option.bits >= 16.0 or len(options) == 1):
+        alone = len(options) == 1 or (option.bits >= 16.0 and not _plain_word(option))
+        if option.bits >= ENDPOINT_BITS and (option.depth >= 2 or alone):
             return option
     return options[0]
+
+
+def _plain_word(option: Facet) -> bool:
+    """Whether the suffix is one short word, as many products may have: it names a place only with the one before it."""
+    tree = option.tree.parts[0] if isinstance(option.tree, AnyOf) else option.tree
+    return isinstance(tree, Condition) and isinstance(tree.value, bytes) and bool(_WORD.fullmatch(tree.value))
 
 
 def _strengthen(
