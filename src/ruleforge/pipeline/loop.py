@@ -148,7 +148,9 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     # What holds for several documents generalises better than a list of what each of them shows.
     apart = float(not any(arm.others for arm in attempt.draft.arms))
     size = sum(1 for _ in conditions_of(rule.when))
-    return (-_grade(attempt)[0], family, round(miss + off, 1), strategy, -attempt.survival, apart, size)
+    # A made-up cookie is all it takes to be "signed in": a rule that sees the attack itself is better.
+    no_session = float(any(facet.kind == "session" for arm in attempt.draft.arms for facet in arm.facets))
+    return (-_grade(attempt)[0], family, no_session, round(miss + off, 1), strategy, -attempt.survival, apart, size)
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
