@@ -335,10 +335,11 @@ def _forge_work(work: _Work, ground: Ground) -> Outcome:
         outcome = forged.outcome
         before = read_revision(folder / "rule.json")
         if outcome.outcome == "rule":
-            revised = write_papers(forged, ground, folder)
+            revised, problem = write_papers(forged, ground, folder)
             is_new = before is None or before.revision != revised.rule.revision
             changes = revised.changes if is_new else ()
-            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes)
+            detail = "; ".join(filter(None, (outcome.detail, problem)))
+            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes, detail=detail)
         else:
             outcome = msgspec.structs.replace(outcome, changes=gave_up(remove_papers(folder)))
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
