@@ -142,5 +142,5 @@ def test_forge_knows_every_test_of_its_own_again(
     document = {"schema": 1, "id": "RF-CVE-2099-0001-1", "title": "Press", "severity": "high", "when": when}
     rule = load_rule(json.dumps(document).encode()).require()
     folder = tmp_path_factory.mktemp("rule")
-    (folder / "tests.yaml").write_text(module.tests_yaml(rule, evidence))
+    (folder / "tests.yaml").write_text(module.tests_yaml(rule, evidence, ()))
     assert read_kept(folder).tests == ()

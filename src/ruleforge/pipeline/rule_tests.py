@@ -106,7 +106,7 @@ def _why_failing(test: Node, number: int, ask: Ask) -> str:
     return f"{name[:100]!r} should be {verdict}"
 
 
-def tests_yaml(rule: Rule, evidence: Evidence, kept: tuple[Node, ...] = ()) -> str:
+def tests_yaml(rule: Rule, evidence: Evidence, kept: tuple[Node, ...]) -> str:
     """Spell the rule's tests: exploits and variants to match, near-misses and other steps not to match; then `kept`."""
     ask = compile_rule(rule).ask
     tests = [_test(case, "match", f"exploit {case.view.request.id}") for case in evidence.exploits]
@@ -151,10 +151,10 @@ def _mark(test: dict[str, Any]) -> str:
     return _FORGE + hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Node:
     """Spell a value as reading it back from YAML spells it: every scalar is its text."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, bool):
