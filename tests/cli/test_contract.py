@@ -240,8 +240,8 @@ def test_out_and_benign_come_from_the_settings(
     assert [benign["requests"] for benign in evidence["against"]["benign"]] == [1]
 
 
-def test_a_folder_without_templates_is_no_failure_but_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_sources_is_no_failure_but_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = run("forge", tmp_path / "empty", "--out", tmp_path / "out", "--format", "ndjson", "--jobs", 1)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no template" in result.stderr
+    assert "no source" in result.stderr

@@ -113,3 +113,11 @@ def test_any_bytes_give_an_advisory_or_a_reason(data: bytes) -> None:
     file = Path("x.yaml")
     with contextlib.suppress(InputError):
         assert READERS["nuclei"].read(data, str(file)).sources == (str(file),)
+
+
+def test_every_format_stands_in_the_reference_that_a_skipped_file_is_sent_to(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("print('pears')\n")
+    found = read_advisory(tmp_path / "a.py")
+    assert isinstance(found, InputError)
+    page = Path(__file__).resolve().parents[2] / found.hint.removeprefix("see ")
+    assert all(f"`{name}`" in page.read_text() for name in READERS.names())

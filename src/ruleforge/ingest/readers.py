@@ -101,7 +101,9 @@ def read_advisory(file: Path) -> Advisory | InputError:
                 if len(data) > reader.most_bytes:
                     return too_large
                 return msgspec.structs.replace(reader.read(data, where), format=name)
-        return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
+        return InputError(
+            "skipped: no known format", where=where, hint="see docs/reference/advisory-formats.md", code=SKIPPED
+        )
     except InputError as error:
         return error
     except OSError as error:
