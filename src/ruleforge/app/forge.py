@@ -10,7 +10,7 @@ import msgspec
 
 from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
-from ruleforge.ingest.readers import SKIPPED, list_files
+from ruleforge.ingest.readers import list_files
 from ruleforge.pipeline.run import RunOptions, run
 from ruleforge.records.forging import REFUSALS, Outcome
 from ruleforge.store.state import State
@@ -162,7 +162,7 @@ def _without_output(paths: Sequence[Path], out: Path) -> Sequence[Path]:
 
 
 def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], failed: Counter[str]) -> None:
-    if outcome.reason == SKIPPED:
+    if outcome.outcome == "skipped":
         summary.skipped += 1
         return
     summary.advisories += 1
