@@ -135,3 +135,12 @@ def test_missing_data_is_told(known: Known) -> None:
     assert [each.warning for each in data_dates(known())] == [
         "there is no KEV data, so this signal could not tell", "there is no EPSS data, so this signal could not tell",
     ]  # fmt: skip
+
+
+def test_what_has_no_title_takes_that_of_another_document_of_its_cve(advisory: Make, known: Known) -> None:
+    script = advisory(1, sources=("CVE-2099-0001.sh",), title="", cvss=9.9)
+    text = advisory(1, sources=("a.md",), title="Fruit press: injection")
+    alone = advisory(2, sources=("crake.sh",), title="", products=())
+    found = order([script, text, alone], known())
+    titles = {each.sources[0]: each.title for each in found.ranked}
+    assert titles == {"CVE-2099-0001.sh": "Fruit press: injection", "crake.sh": "Unnamed disclosure (crake.sh)"}

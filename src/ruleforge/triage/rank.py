@@ -12,7 +12,7 @@ from datetime import date
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.records.advisory import Advisory
+from ruleforge.records.advisory import Advisory, shown_title
 from ruleforge.records.priority import DataDate, Part, Priority
 from ruleforge.triage.signals import SIGNALS, Intelligence, cves_of, key_of
 
@@ -52,7 +52,7 @@ def rank(
     left_out = [_unread(source, item, data) for source, item in pairs if isinstance(item, InputError)]
     advisories = [item for _, item in pairs if isinstance(item, Advisory)]
     known = msgspec.structs.replace(known, exploits=_exploits(advisories))
-    scored = sorted((score(each, known, weights, data) for each in advisories), key=_order)
+    scored = sorted(_titled(advisories, [score(each, known, weights, data) for each in advisories]), key=_order)
     ranked: list[Priority] = []
     kept: dict[str, str] = {}  # key → source that stands for it
     for priority in scored:
@@ -86,7 +86,7 @@ def score(
     return Priority(
         advisory=advisory.id,
         cves=cves_of(advisory),
-        title=advisory.title,
+        title=shown_title(advisory),
         sources=advisory.sources,
         score=round(100 * total / whole, 2) if whole else None,
         told=round(whole / sum(weights.values()), 4) if whole else 0.0,
@@ -95,6 +95,19 @@ def score(
         left_out=reason,
         detail=detail,
     )
+
+
+def _titled(advisories: Sequence[Advisory], scored: Sequence[Priority]) -> list[Priority]:
+    """Give what has no title of its own that of another document of the same vulnerability, where there is one."""
+    titles: dict[str, str] = {}
+    for advisory in advisories:
+        if advisory.title.strip():
+            titles.setdefault(key_of(advisory), advisory.title)
+    return [
+        each if advisory.title.strip() or key_of(advisory) not in titles
+        else msgspec.structs.replace(each, title=titles[key_of(advisory)])
+        for advisory, each in zip(advisories, scored, strict=True)
+    ]  # fmt: skip
 
 
 def data_dates(known: Intelligence) -> tuple[DataDate, ...]:
