@@ -503,3 +503,16 @@ def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> No
         found.append(papers(out))
     assert found[0]
     assert found[0] == found[1] == found[2]
+
+
+def test_a_script_without_a_title_gives_a_rule_with_one_and_requests_with_names(forge: Forge, tmp_path: Path) -> None:
+    file = tmp_path / "CVE-2099-40001.sh"
+    file.write_text("curl 'http://printer.example/sable/queue_view.php?queue=../../../../etc/passwd'\n")
+    (outcome,) = forge(tmp_path / "out", file, jobs=1)
+    assert outcome.outcome == "rule", outcome.detail
+    folder = tmp_path / "out" / "CVE-2099-40001"
+    assert json.loads((folder / "rule.json").read_text())["title"] == "Unnamed disclosure (CVE-2099-40001.sh)"
+    roles = json.loads((folder / "evidence.json").read_text())["roles"]
+    assert [role["request"] for role in roles] == ["CVE-2099-40001:line 1"]
+    tests = (folder / "tests.yaml").read_text()
+    assert "exploit CVE-2099-40001:line 1" in tests
