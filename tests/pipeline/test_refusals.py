@@ -71,3 +71,8 @@ def test_a_refusal_says_what_a_check_found_and_why_it_matters(result: CheckResul
     reason, detail = refuse_after(advisory("exploit"), LoopResult((attempt,), None, 1, 0))
     assert reason == "normal_use"
     assert detail == told
+
+
+def test_one_request_is_told_as_one() -> None:
+    assert refuse_before(advisory("probe")) == ("fingerprint_only", "the one request carries no attack")
+    assert refuse_before(advisory("probe", "setup")) == ("fingerprint_only", "none of 2 requests carries an attack")

@@ -204,7 +204,7 @@ def summary_text(summary: "ForgeSummary") -> list[str]:
     )
     rows += [(f"  {code}", f"{n:,}", "", "") for code, n in summary.failed.items()]
     if summary.skipped:
-        rows.append(("skipped", f"{summary.skipped:,}", "", "files that disclose nothing, or of no known format"))
+        rows.append(("skipped", f"{summary.skipped:,}", "", "no disclosure, no known format, or the output of a run"))
     lines += [_coloured(text) for text in term.columns(rows, right=(1, 2))]
     if summary.failures:
         lines += ["", "What failed:"]

@@ -19,10 +19,13 @@ def refuse_before(advisory: Advisory) -> Refusal | None:
     exploits = [poc for poc in advisory.requests if poc.role == "exploit"]
     if exploits:
         return None
+    asked = "the one request carries no attack"
+    if len(advisory.requests) > 1:
+        asked = f"none of {len(advisory.requests)} requests carries an attack"
     checks = " ".join(matcher for poc in advisory.requests for matcher in poc.matchers)
     if re.search(r"compare_versions|version", checks, re.IGNORECASE):
-        return "version_check", f"none of {len(advisory.requests)} requests carries an attack; a version is compared"
-    return "fingerprint_only", f"none of {len(advisory.requests)} requests carries an attack"
+        return "version_check", f"{asked}; a version is compared"
+    return "fingerprint_only", asked
 
 
 def _failed(attempt: Attempt) -> set[str]:
