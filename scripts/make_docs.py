@@ -19,6 +19,7 @@ import ruleforge.cli
 from error_codes import Use, uses_below
 from ruleforge.events.formats import FORMATS
 from ruleforge.events.places import FIELDS
+from ruleforge.ingest.readers import READERS
 from ruleforge.records.forging import REFUSALS
 from ruleforge.rules.classes import CLASSES, load_class
 from ruleforge.rules.operators import OPERATORS, Example
@@ -76,6 +77,13 @@ a rule, and says why it could not.
 The format of a file is found from its content; naming it is only needed where that fails.
 
 """,
+    "advisory_formats": """# Formats of advisories
+
+What `forge` and `triage` read. The ending of a file says which formats it may have; of these the first that recognises
+the content reads it. A file that no format takes is skipped, which is no failure. What is taken from each is told in
+[forge from other sources](../howto/forge-from-other-sources.md).
+
+""",
     "transforms": """# Transforms
 
 Applied from left to right before the operator asks, each from one value to one or to none. A condition has at most
@@ -103,10 +111,10 @@ as often as it was sent. `url_value` holds for every URL by definition: rules as
 Every error has a code that never changes its meaning, the place it is about, and the next step. `…` stands for what is
 known only when it happens. A rule that fails validation is no error: it is a result, with its reasons.
 """,
-    "refusals": """# Reasons for refusing a template
+    "refusals": """# Reasons for refusing a source
 
 The outcome "no safe rule" is a result, not an error, and has one of these reasons. `forge --format ndjson` says for
-each template which it was, and what was seen.
+each advisory which it was, and what was seen.
 
 """,
     "schema": """# JSON Schema of a rule
@@ -188,6 +196,14 @@ def operators_page() -> str:
 def formats_page() -> str:
     rows = [(code(name), cell(part.meaning)) for name, part in FORMATS.items()]
     return INTRODUCTIONS["formats"] + table(("format", "what it is"), rows)
+
+
+def advisory_formats_page() -> str:
+    rows = [
+        (code(name), cell(part.meaning), ", ".join(map(code, part.endings)), f"{part.most_bytes // 2**20} MiB")
+        for name, part in READERS.items()
+    ]
+    return INTRODUCTIONS["advisory_formats"] + table(("format", "what it is", "endings", "most"), rows)
 
 
 def checks_page() -> str:
@@ -410,6 +426,7 @@ def index_page() -> str:
         "| [transforms.md](transforms.md) | what it can do to a value first |\n"
         "| [payload-classes.md](payload-classes.md) | the kinds of attack it can name |\n"
         "| [checks.md](checks.md) | what a rule must pass, and the thresholds |\n"
+        "| [advisory-formats.md](advisory-formats.md) | the templates, texts, scripts and recordings it can read |\n"
         "| [formats.md](formats.md) | the requests and logs it can read |\n"
         "| [schema.md](schema.md) | the document, as JSON Schema |\n"
         "| [errors.md](errors.md) | every code of an error, a proof or lint |\n"
@@ -427,6 +444,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "operators.md": operators_page,
     "transforms.md": transforms_page,
     "checks.md": checks_page,
+    "advisory-formats.md": advisory_formats_page,
     "formats.md": formats_page,
     "payload-classes.md": classes_page,
     "schema.md": schema_page,

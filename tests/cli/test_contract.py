@@ -30,7 +30,7 @@ def test_forge_gives_one_line_per_advisory_and_every_file_once(run: Run, put_tem
         "CVE-2099-0101.yaml": ("rule", ""),
         "fruit-press-detect.yaml": ("refused", "fingerprint_only"),
         "broken.yaml": ("failed", "RF212"),
-        "README.md": ("failed", "RF218"),
+        "README.md": ("skipped", "RF218"),
     }
     (rule,) = [line for line in found if line["outcome"] == "rule"]
     assert rule["cves"] == ["CVE-2099-0101"]
@@ -240,8 +240,20 @@ def test_out_and_benign_come_from_the_settings(
     assert [benign["requests"] for benign in evidence["against"]["benign"]] == [1]
 
 
-def test_a_folder_without_templates_is_no_failure_but_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_sources_is_no_failure_but_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = run("forge", tmp_path / "empty", "--out", tmp_path / "out", "--format", "ndjson", "--jobs", 1)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no template" in result.stderr
+    assert "no source" in result.stderr
+
+
+def test_what_is_skipped_is_told_as_skipped_and_is_no_failure(run: Run, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    (given / "old" / ".ruleforge").mkdir(parents=True)
+    (given / "old" / "rule.yaml").write_text("rule: pears\n")
+    (given / "notes.rst").write_text("pears\n")
+    result = run("forge", given, "--out", tmp_path / "out", "--format", "ndjson", "--jobs", 1)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(each["outcome"], each["reason"]) for each in lines] == [("skipped", "RF218")] * 2
+    assert result.exit_code == 0
+    assert "2 skipped" in result.stderr

@@ -113,3 +113,23 @@ def test_any_bytes_give_an_advisory_or_a_reason(data: bytes) -> None:
     file = Path("x.yaml")
     with contextlib.suppress(InputError):
         assert READERS["nuclei"].read(data, str(file)).sources == (str(file),)
+
+
+def test_every_format_stands_in_the_reference_that_a_skipped_file_is_sent_to(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("print('pears')\n")
+    found = read_advisory(tmp_path / "a.py")
+    assert isinstance(found, InputError)
+    page = Path(__file__).resolve().parents[2] / found.hint.removeprefix("see ")
+    assert all(f"`{name}`" in page.read_text() for name in READERS.names())
+
+
+def test_the_output_of_a_run_is_skipped_whole_and_told_once(tmp_path: Path) -> None:
+    put(tmp_path / "a.yaml")
+    put(tmp_path / "old" / "CVE-2099-0001" / "tests.yaml")
+    put(tmp_path / "z" / "b.yaml")
+    (tmp_path / "old" / ".ruleforge").mkdir()
+    assert names(list(list_files([tmp_path])), tmp_path) == ["a.yaml", "old", "z/b.yaml"]
+    assert list(list_files([tmp_path / "old"])) == [tmp_path / "old"]
+    found = [item for item in read_advisories([tmp_path]) if isinstance(item, InputError)]
+    assert [(each.code, each.where) for each in found] == [(SKIPPED, str(tmp_path / "old"))]
+    assert "output of a run" in found[0].what

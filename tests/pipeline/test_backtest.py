@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ruleforge.app.backtests import backtest, backtest_forged
 from ruleforge.events.request import Request
-from ruleforge.pipeline.backtest import BARS, Backtesting, sparkline
+from ruleforge.pipeline.backtest import BARS, Backtesting, sentence_of, sparkline
+from ruleforge.records.backtest import Backtest
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.tree import AllOf, Condition, Rule
@@ -93,3 +94,15 @@ def test_days_and_hits_without_time_make_up_all_hits(rows: list[tuple[str, int]]
 def test_a_sparkline_draws_days_without_hits_as_gaps() -> None:
     assert sparkline({}) == ""
     assert sparkline({"2099-03-01": 8, "2099-03-04": 1}) == f"{BARS[-1]}  {BARS[0]}"
+
+
+def test_one_is_no_plural() -> None:
+    def told(requests: int, hits: int, sources: int) -> str:
+        found = Backtest(
+            rule="x", requests=requests, since="", until="", hits=hits, sources=sources, first_seen="", last_seen="",
+            untimed=0, undecidable=0, days={}, sentence="",
+        )  # fmt: skip
+        return sentence_of(found)
+
+    assert told(1, 1, 1) == "1 of 1 request, from 1 source"
+    assert told(1200, 2, 2) == "2 of 1,200 requests, from 2 sources"

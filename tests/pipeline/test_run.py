@@ -55,7 +55,8 @@ def test_every_file_stands_in_exactly_one_outcome_in_the_order_of_the_files(
     tops = [one.sources[0] for one in outcomes if Path(one.sources[0]).parent == templates]
     assert tops == sorted(tops)
     found = ends(outcomes)
-    for name in ("empty.yaml", "binary.yaml", "deep.yaml", "broken-indentation.yaml", "README.md"):
+    assert found["README.md"] == "skipped RF218"
+    for name in ("empty.yaml", "binary.yaml", "deep.yaml", "broken-indentation.yaml"):
         assert re.fullmatch(r"failed RF2\d\d", found[name]), name
     assert found["driftwood-dns-takeover.yaml"] == "refused no_http"
     assert all(one.detail for one in outcomes if one.outcome != "rule")
@@ -502,3 +503,16 @@ def test_the_order_of_sets_decides_nothing(papers: Papers, tmp_path: Path) -> No
         found.append(papers(out))
     assert found[0]
     assert found[0] == found[1] == found[2]
+
+
+def test_a_script_without_a_title_gives_a_rule_with_one_and_requests_with_names(forge: Forge, tmp_path: Path) -> None:
+    file = tmp_path / "CVE-2099-40001.sh"
+    file.write_text("curl 'http://printer.example/sable/queue_view.php?queue=../../../../etc/passwd'\n")
+    (outcome,) = forge(tmp_path / "out", file, jobs=1)
+    assert outcome.outcome == "rule", outcome.detail
+    folder = tmp_path / "out" / "CVE-2099-40001"
+    assert json.loads((folder / "rule.json").read_text())["title"] == "Unnamed disclosure (CVE-2099-40001.sh)"
+    roles = json.loads((folder / "evidence.json").read_text())["roles"]
+    assert [role["request"] for role in roles] == ["CVE-2099-40001:line 1"]
+    tests = (folder / "tests.yaml").read_text()
+    assert "exploit CVE-2099-40001:line 1" in tests

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruleforge.errors import InputError
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.priority import LEFT_OUT
-from ruleforge.triage.rank import Ranking, data_dates, rank, score
+from ruleforge.triage.rank import UNKNOWN, Ranking, data_dates, rank, score
 from ruleforge.triage.signals import SIGNALS, Intelligence
 from ruleforge.triage.weights import load_weights
 
@@ -135,3 +135,33 @@ def test_missing_data_is_told(known: Known) -> None:
     assert [each.warning for each in data_dates(known())] == [
         "there is no KEV data, so this signal could not tell", "there is no EPSS data, so this signal could not tell",
     ]  # fmt: skip
+
+
+def test_what_has_no_title_takes_that_of_another_document_of_its_cve(advisory: Make, known: Known) -> None:
+    script = advisory(1, sources=("CVE-2099-0001.sh",), title="", cvss=9.9)
+    text = advisory(1, sources=("a.md",), title="Fruit press: injection")
+    alone = advisory(2, sources=("crake.sh",), title="", products=())
+    found = order([script, text, alone], known())
+    titles = {each.sources[0]: each.title for each in found.ranked}
+    assert titles == {"CVE-2099-0001.sh": "Fruit press: injection", "crake.sh": "Unnamed disclosure (crake.sh)"}
+
+
+def test_a_source_that_says_nothing_stands_below_one_that_is_known_to_be_severe(advisory: Make, known: Known) -> None:
+    silent = Advisory(id="crake", sources=("crake.sh",), requests=advisory(1).requests)
+    severe = advisory(2, tags=("rce", "unauth"), cvss=9.8)
+    for data in (known(), known(kev={1: False}), known(kev={1: True}, epss={2: 0.01}, products=("lantern/desk",))):
+        first, last = order([silent, severe], data).ranked
+        assert (first.advisory, last.advisory) == (severe.id, "crake")
+        assert last.score is not None
+        assert last.score < 40
+        assert last.told < 0.2
+
+
+def test_data_that_is_missing_for_all_leaves_scores_as_they_are(advisory: Make, known: Known) -> None:
+    weights = NONE | {"kev": 30, "cvss": 10}
+    assert score(advisory(1, cvss=5.0), known(), weights).score == 50
+    unnamed = Advisory(id="crake", sources=("crake.sh",), cvss=5.0)
+    found = score(unnamed, known(kev={1: True}), weights)
+    assert found.score == pytest.approx(100 * (30 * UNKNOWN + 10 * 0.5) / 40)
+    assert found.told == pytest.approx(0.25)
+    assert [part.value for part in found.parts if part.signal == "kev"] == [None]

@@ -103,6 +103,7 @@ def test_ordinary_twins_must_not_be_hit(orchard: SimpleNamespace, evidence_of: M
     evidence = evidence_of(near_misses=(twin,))
     assert ask("near_misses", orchard.tight, evidence).result.passed is True
     found = ask("near_misses", orchard.loose, evidence)
+    assert found.result.detail == (twin.note or twin.kind), "the kind of request that it fires on, in words"
     assert (found.result.passed, found.result.failed, found.hit) == (False, 1, (twin,))
     assert "an ordinary value" in found.feedback[0]
 

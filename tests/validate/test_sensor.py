@@ -207,3 +207,8 @@ def test_who_was_seen_is_kept_beside_the_index(log_of: Make, tmp_path: Path) -> 
     assert again.seen == log.seen
     (folder / "seen.msgpack").write_bytes(b"broken")
     assert open_sensor_log(log.corpus, folder, "pears 1", "sensor").seen == log.seen
+
+
+def test_one_source_is_told_as_one() -> None:
+    why = judge_count(SensorCount(sources=1, known_bad=1, requests=1, log_sources=50, log_requests=80)).why
+    assert "1 of 1 source (100.0%) is known bad" in why

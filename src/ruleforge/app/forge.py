@@ -10,7 +10,7 @@ import msgspec
 
 from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
-from ruleforge.ingest.readers import SKIPPED, list_files
+from ruleforge.ingest.readers import list_files
 from ruleforge.pipeline.run import RunOptions, run
 from ruleforge.records.forging import REFUSALS, Outcome
 from ruleforge.store.state import State
@@ -29,7 +29,7 @@ class ForgeSummary(msgspec.Struct, kw_only=True):
     refused: dict[str, int] = msgspec.field(default_factory=dict)  # reason → advisories, most frequent first
     failed: dict[str, int] = msgspec.field(default_factory=dict)  # error code → advisories
     unchanged: int = 0  # of the advisories: not forged again, for nothing they depend on has changed
-    skipped: int = 0  # files that are no templates and need not be
+    skipped: int = 0  # files that disclose nothing and need not
     candidates: int = 0
     cpu_seconds: float = 0.0  # spent on the advisories, over all processes and also in earlier runs
     seconds: float = 0.0  # of this run
@@ -61,7 +61,7 @@ def forge(
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
 
     Args:
-        paths: templates and folders of them. What lies in `out` is not read, even if `out` is inside a folder given.
+        paths: sources and folders of them. Folders that hold the rules of a run, such as `out`, are not read.
         out: one folder per rule, and the state that makes the next run quick.
         summary: filled while the outcomes are read.
         progress: told (stage, done, of).
@@ -162,7 +162,7 @@ def _without_output(paths: Sequence[Path], out: Path) -> Sequence[Path]:
 
 
 def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], failed: Counter[str]) -> None:
-    if outcome.reason == SKIPPED:
+    if outcome.outcome == "skipped":
         summary.skipped += 1
         return
     summary.advisories += 1

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from ruleforge.app.rules import is_validated, load_one, read_evidence, rule_files
-from ruleforge.app.trials import read_tests
 from ruleforge.errors import RuleForgeError
+from ruleforge.pipeline.rule_tests import read_tests
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule

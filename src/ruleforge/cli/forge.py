@@ -45,7 +45,9 @@ class Format(StrEnum):
 
 
 def forge(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Templates, and folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Templates, write-ups, exploits, recordings; folders of them.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for the rules, one folder each.", show_default=False)] = None,
     benign: Annotated[
         list[Path] | None, typer.Option(help="Ordinary traffic a rule must be silent on; may be repeated.")
@@ -75,14 +77,14 @@ def forge(
     once: Annotated[bool, typer.Option("--once", help="With --watch: look once and end, for a timer.")] = False,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
-    """Make a validated rule from each template, or say why there is none.
+    """Make a validated rule from each disclosure (template, write-up, exploit, recording), or say why there is none.
 
-    Unchanged templates are not forged again, so the same command resumes a run that was interrupted.
+    Unchanged sources are not forged again, so the same command resumes a run that was interrupted.
     Exit code 1: some source could not be read or some advisory failed.
 
     \b
     ruleforge forge templates/ --out rules
-    ruleforge forge templates/ --out rules --benign day.jsonl.gz
+    ruleforge forge templates/ write-ups/ exploit.py --out rules --benign day.jsonl.gz
     ruleforge forge CVE-2021-41773.yaml --out rules --format ndjson
     ruleforge forge templates/ --out rules --watch
     """
@@ -120,7 +122,7 @@ def forge(
     else:
         term.note("\n".join(summary_line(summary)))
     if not summary.advisories:
-        term.note("ruleforge: there is no template in what was given")
+        term.note("ruleforge: there is no source in what was given: no template, write-up, exploit or recording")
     raise typer.Exit(1 if summary.failed else 0)
 
 
@@ -202,7 +204,7 @@ def summary_text(summary: "ForgeSummary") -> list[str]:
     )
     rows += [(f"  {code}", f"{n:,}", "", "") for code, n in summary.failed.items()]
     if summary.skipped:
-        rows.append(("skipped", f"{summary.skipped:,}", "", "files that are no YAML"))
+        rows.append(("skipped", f"{summary.skipped:,}", "", "no disclosure, no known format, or the output of a run"))
     lines += [_coloured(text) for text in term.columns(rows, right=(1, 2))]
     if summary.failures:
         lines += ["", "What failed:"]

@@ -125,8 +125,11 @@ def _number(score: float | None) -> str:
 
 
 def _parts(parts: "tuple[Part, ...]") -> str:
-    """Points of each signal out of what it could give; a question mark where it could not tell."""
-    whole = sum(part.weight for part in parts if part.value is not None) or 1.0
+    """Points of each signal out of what it could give; a question mark where it could not tell.
+
+    One that could not tell although its data is there has the few points of the prior, and counts in the whole.
+    """
+    whole = sum(part.weight for part in parts if part.value is not None or part.points) or 1.0
     told = [
         f"{part.signal} {part.points:.1f}/{100 * part.weight / whole:.1f}" if part.value is not None
         else f"{part.signal} ?"
@@ -137,7 +140,9 @@ def _parts(parts: "tuple[Part, ...]") -> str:
 
 def _reasons(each: "Priority") -> list[str]:
     """The heaviest reasons, and in one line what could not be told."""
-    telling = sorted((part for part in each.parts if part.points > 0), key=lambda part: -part.points)[:REASONS_SHOWN]
+    telling = sorted(
+        (part for part in each.parts if part.points > 0 and part.value is not None), key=lambda part: -part.points
+    )[:REASONS_SHOWN]
     unknown: dict[str, list[str]] = {}
     for part in each.parts:
         if part.value is None and part.weight:

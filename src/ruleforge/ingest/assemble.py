@@ -2,11 +2,15 @@
 
 import hashlib
 import re
+from collections import Counter
 from pathlib import PurePath
 
+import msgspec
+
+from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.rules.tree import Product
-from ruleforge.sources.found import Findings
+from ruleforge.sources.found import Findings, FoundRequest
 
 MAX_TEXT = 4_000  # characters of a description
 MAX_TITLE = 300  # characters
@@ -40,7 +44,7 @@ def assemble(found: Findings, data: bytes, where: str) -> Advisory:
         author=found.author,
         requests=tuple(
             PocRequest(
-                request=each.request,
+                request=request,
                 origin=each.origin,
                 block=each.block,
                 step=each.step,
@@ -48,11 +52,22 @@ def assemble(found: Findings, data: bytes, where: str) -> Advisory:
                 matchers=each.matchers,
                 notes=each.notes,
             )
-            for each in found.requests
+            for request, each in zip(_named(found.requests, name), found.requests, strict=True)
         ),
         problems=(*found.problems, *(() if found.requests else ("no HTTP request was found",))),
         digest=hashlib.sha256(data).hexdigest(),
     )
+
+
+def _named(found: tuple[FoundRequest, ...], stem: str) -> list[Request]:
+    """Give each request without an id one that says where it comes from: "<file>:<origin>", each once."""
+    seen: Counter[str] = Counter()
+    named = []
+    for each in found:
+        name = each.request.id or "".join(c if c.isprintable() else "?" for c in f"{stem[:80]}:{each.origin[:80]}")
+        seen[name] += 1
+        named.append(msgspec.structs.replace(each.request, id=name if seen[name] == 1 else f"{name}.{seen[name]}"))
+    return named
 
 
 def _cves_of(text: str) -> tuple[str, ...]:

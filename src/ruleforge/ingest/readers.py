@@ -56,20 +56,25 @@ MAX_FOLDERS = 50_000
 
 HEAD_BYTES = 64 << 10
 SKIPPED = "RF218"  # the code of a file that is no advisory and need not be one, such as a README
+STATE = ".ruleforge"  # the folder of a run's state, beside the rules it made
 
 
 def read_advisories(paths: Sequence[Path]) -> Iterator[Advisory | InputError]:
     """Read all files given, and all files in the folders given, each into an advisory or the reason why not.
 
     Folders are read in order of their names; links that lead out of a folder are not followed. Files of no known
-    format give an InputError with code RF218 ("skipped"), so that a caller can count them apart.
+    format give an InputError with code RF218 ("skipped"), so that a caller can count them apart. So does a folder with
+    the rules of a run, once for the whole folder: rules are no sources.
     """
     for file in list_files(paths):
         yield read_advisory(file)
 
 
 def list_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files that `paths` name, each once, in the order `read_advisories` reads them."""
+    """Yield the files that `paths` name, each once, in the order `read_advisories` reads them.
+
+    A folder that holds the output of a run is not looked into and stands for itself.
+    """
     seen: set[Path] = set()
     for path in paths:
         for file in _files(path):
@@ -83,6 +88,9 @@ def read_advisory(file: Path) -> Advisory | InputError:
     """Read one file; whatever is wrong with it comes back as the error, for the rest of a batch goes on."""
     where = str(file)
     try:
+        if _is_output(file):
+            hint = "rules are no sources; nothing in it was read"
+            return InputError("skipped: this folder is the output of a run", where=where, hint=hint, code=SKIPPED)
         if not file.is_file():
             return InputError("no such file or folder", where=where, hint="check the path", code="RF217")
         ending = file.suffix.lower()
@@ -101,7 +109,9 @@ def read_advisory(file: Path) -> Advisory | InputError:
                 if len(data) > reader.most_bytes:
                     return too_large
                 return msgspec.structs.replace(reader.read(data, where), format=name)
-        return InputError("skipped: no known format", where=where, hint="see the reference of formats", code=SKIPPED)
+        return InputError(
+            "skipped: no known format", where=where, hint="see docs/reference/advisory-formats.md", code=SKIPPED
+        )
     except InputError as error:
         return error
     except OSError as error:
@@ -109,8 +119,11 @@ def read_advisory(file: Path) -> Advisory | InputError:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or the regular files below a folder, sorted; a missing path comes back to be reported."""
-    if not path.is_dir():
+    """The file itself, or the regular files below a folder, sorted; a missing path comes back to be reported.
+
+    The output of a run comes back, too, as its folder and after the files beside it.
+    """
+    if not path.is_dir() or _is_output(path):
         yield path
         return
     root = path.resolve()
@@ -122,8 +135,16 @@ def _files(path: Path) -> Iterator[Path]:
             if found < MAX_FILES and _is_inside(file, root):
                 found += 1
                 yield file
+        outputs = [name for name in names if _is_output(Path(folder) / name)]
+        names[:] = [name for name in names if name not in outputs]
+        yield from (Path(folder) / name for name in outputs)
         if folders >= MAX_FOLDERS or found >= MAX_FILES:
             return
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a folder holds what a run made: its state lies beside its rules."""
+    return (folder / STATE).is_dir()
 
 
 def _is_inside(file: Path, root: Path) -> bool:

@@ -106,15 +106,19 @@ def _count(tally: _Tally, at: float | None, source: str) -> None:
 
 def sentence_of(found: Backtest) -> str:
     """Say for people what a backtest found."""
-    asked = f"{found.requests:,} requests" + (f" from {found.since} to {found.until}" if found.since else "")
+    asked = _many(found.requests, "request") + (f" from {found.since} to {found.until}" if found.since else "")
     if not found.hits:
         told = f"never seen in {asked}"
     else:
         when = f", first {found.first_seen}, last {found.last_seen}" if found.first_seen else ""
-        told = f"{found.hits:,} of {asked}{when}, from {found.sources:,} sources"
+        told = f"{found.hits:,} of {asked}{when}, from {_many(found.sources, 'source')}"
     if found.untimed:
         told += f"; {found.untimed:,} of the hits at an unknown time"
     return told + (f"; not decidable in {found.undecidable:,}" if found.undecidable else "")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def sparkline(days: dict[str, int]) -> str:

@@ -15,6 +15,7 @@ from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
 from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.records.advisory import shown_title
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
@@ -154,7 +155,8 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
-    rule = compose(draft, material.advisory)
+    # What is shown is no fact about the flaw: nothing but the rule's title is made of it.
+    rule = compose(draft, msgspec.structs.replace(material.advisory, title=shown_title(material.advisory)))
     candidate = Candidate(
         rule=rule, strategy=draft.strategy, round=draft.round, changes=draft.changes, arms=len(draft.arms)
     )

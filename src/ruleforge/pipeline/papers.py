@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
-from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.cases.evidence import Evidence
 from ruleforge.engine.corpus import Corpus
-from ruleforge.engine.reference import compile_rule
-from ruleforge.events.formats.jsonl import request_to_json
 from ruleforge.pipeline.forge import Forged, Ground
 from ruleforge.pipeline.history import Revised, keep, put, revise, supersedes
+from ruleforge.pipeline.rule_tests import check_kept, keep_tests, read_kept, write_tests
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import CheckResult
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
@@ -23,31 +22,45 @@ from ruleforge.validate.sensor import sensor_record
 
 ROLES_MOST = 200  # requests whose role is told in evidence.json
 PAPERS = ("rule.json", "tests.yaml", "evidence.json")
-TESTS_PER_KIND = 3  # variants and near-misses kept of each kind; all of them are in evidence.json as counts
-
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def write_papers(forged: Forged, ground: Ground, folder: Path) -> Revised:
-    """Write the three files of an accepted rule; each appears whole or not at all. What it supersedes is kept."""
+def write_papers(forged: Forged, ground: Ground, folder: Path) -> tuple[Revised, str]:
+    """Write the three files of an accepted rule; each appears whole or not at all. What it supersedes is kept.
+
+    Returns:
+        The rule with its revision, and what is wrong with the tests that a person added ("": nothing).
+    """
     assert forged.best is not None
     assert forged.evidence is not None
     folder.mkdir(parents=True, exist_ok=True)
     revised = revise(forged.best.candidate.rule, folder)
+    kept = read_kept(folder)
+    found = check_kept(revised.rule, kept)
     evidence = evidence_of(forged, ground) | supersedes(revised)
+    if found is not None:
+        evidence["checks"].append(msgspec.to_builtins(found))
     _put(folder / "rule.json", render_json(revised.rule))
-    _put(folder / "tests.yaml", tests_yaml(revised.rule, forged.evidence))
+    write_tests(revised.rule, forged.evidence, kept, folder)
     _put(folder / "evidence.json", json.dumps(evidence, indent=2, ensure_ascii=False) + "\n")
-    return revised
+    return revised, "" if found is None else _told(found)
+
+
+def _told(found: CheckResult) -> str:
+    if not found.failed:
+        return found.detail
+    return f"{found.failed} of {found.tried} tests that a person added fail: {found.detail}"
 
 
 def remove_papers(folder: Path) -> int | None:
     """Remove a rule's files (its advisory is refused now); its history and other files of the folder stay.
 
+    The tests that a person added go to the history, too, and come back with the next rule.
+
     Returns:
         The revision that is kept in the history; None where there was no rule.
     """
     revision = keep(folder)
+    keep_tests(folder)
     for name in PAPERS:
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
@@ -57,37 +70,6 @@ def remove_papers(folder: Path) -> int | None:
 
 def _put(path: Path, text: str) -> None:
     put(path, text.encode())
-
-
-def tests_yaml(rule: Rule, evidence: Evidence) -> str:
-    """Spell the rule's tests: exploits and variants to match, near-misses and other steps not to match."""
-    ask = compile_rule(rule).ask
-    tests = [_test(case, "match", f"exploit {case.view.request.id}") for case in evidence.exploits]
-    for case in _few(evidence.variants):
-        verdict = "match" if ask(case.view) is True else "todo_match"
-        tests.append(_test(case, verdict, f"variant {case.kind} of exploit {case.poc + 1}"))
-    for case in (*evidence.siblings, *_few(evidence.near_misses)):
-        verdict = "no_match" if ask(case.view) is not True else "todo_no_match"
-        tests.append(_test(case, verdict, f"{case.kind} {case.note or case.view.request.id}".strip()))
-    text: str = yaml.dump(
-        {"rule": rule.id, "tests": tests}, Dumper=_DUMPER, sort_keys=False, allow_unicode=False, width=110
-    )
-    return text
-
-
-def _few(cases: tuple[Case, ...]) -> list[Case]:
-    seen: dict[str, int] = {}
-    kept = []
-    for case in cases:
-        seen[case.kind] = seen.get(case.kind, 0) + 1
-        if seen[case.kind] <= TESTS_PER_KIND:
-            kept.append(case)
-    return kept
-
-
-def _test(case: Case, verdict: str, name: str) -> dict[str, Any]:
-    request = {key: value for key, value in request_to_json(case.view.request).items() if key != "source"}
-    return {"name": name, "verdict": verdict, "request": request}
 
 
 def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from collections import Counter
 
 from ruleforge.pipeline.loop import Attempt, LoopResult
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import CheckResult
+
+EXAMPLES_MOST = 3  # requests named where a check has no words of its own
 
 Refusal = tuple[str, str]  # (a key of REFUSALS, what was seen)
 
@@ -16,14 +19,25 @@ def refuse_before(advisory: Advisory) -> Refusal | None:
     exploits = [poc for poc in advisory.requests if poc.role == "exploit"]
     if exploits:
         return None
+    asked = "the one request carries no attack"
+    if len(advisory.requests) > 1:
+        asked = f"none of {len(advisory.requests)} requests carries an attack"
     checks = " ".join(matcher for poc in advisory.requests for matcher in poc.matchers)
     if re.search(r"compare_versions|version", checks, re.IGNORECASE):
-        return "version_check", f"none of {len(advisory.requests)} requests carries an attack; a version is compared"
-    return "fingerprint_only", f"none of {len(advisory.requests)} requests carries an attack"
+        return "version_check", f"{asked}; a version is compared"
+    return "fingerprint_only", asked
 
 
 def _failed(attempt: Attempt) -> set[str]:
     return {result.check for result in attempt.trial.results if result.passed is False}
+
+
+def _told(result: CheckResult) -> str:
+    """Say for a person what a check found: how many requests were answered wrongly, and of what kind they are."""
+    why = result.detail or ", ".join(result.examples[:EXAMPLES_MOST])
+    if not result.failed:
+        return f"{result.check}: {why}".rstrip(": ")
+    return f"{result.check}: {result.failed} of {result.tried}" + (f" ({why})" if why else "")
 
 
 def refuse_after(advisory: Advisory, loop: LoopResult) -> Refusal:
@@ -36,9 +50,7 @@ def refuse_after(advisory: Advisory, loop: LoopResult) -> Refusal:
     last = firing[-1]
     failed = Counter(check for attempt in firing for check in sorted(_failed(attempt)))
     common = failed.most_common(1)[0][0] if failed else ""
-    detail = "; ".join(
-        f"{r.check}: {r.failed} of {r.tried} {r.detail}".strip() for r in last.trial.results if r.passed is False
-    )[:600]
+    detail = "; ".join(_told(r) for r in last.trial.results if r.passed is False)[:600]
     if common in ("near_misses", "siblings", "benign_traffic", "surprise"):
         return "normal_use", detail
     if common == "other_products":

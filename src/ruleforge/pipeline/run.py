@@ -20,7 +20,7 @@ from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
-from ruleforge.ingest.readers import list_files, read_advisory
+from ruleforge.ingest.readers import SKIPPED, list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
@@ -299,7 +299,14 @@ def _papers_fit(folder: Path, outcome: dict[str, Any]) -> bool:
 
 
 def _unread(source: str, problem: InputError) -> Outcome:
-    return Outcome(advisory="", sources=(source,), cves=(), outcome="failed", reason=problem.code, detail=str(problem))
+    return Outcome(
+        advisory="",
+        sources=(source,),
+        cves=(),
+        outcome="skipped" if problem.code == SKIPPED else "failed",
+        reason=problem.code,
+        detail=str(problem),
+    )
 
 
 def _failed(advisory: Advisory, problem: Exception) -> Outcome:
@@ -335,10 +342,11 @@ def _forge_work(work: _Work, ground: Ground) -> Outcome:
         outcome = forged.outcome
         before = read_revision(folder / "rule.json")
         if outcome.outcome == "rule":
-            revised = write_papers(forged, ground, folder)
+            revised, problem = write_papers(forged, ground, folder)
             is_new = before is None or before.revision != revised.rule.revision
             changes = revised.changes if is_new else ()
-            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes)
+            detail = "; ".join(filter(None, (outcome.detail, problem)))
+            outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes, detail=detail)
         else:
             outcome = msgspec.structs.replace(outcome, changes=gave_up(remove_papers(folder)))
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch

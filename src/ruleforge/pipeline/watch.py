@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.ingest.readers import SKIPPED
 from ruleforge.pipeline.history import read_revision
 from ruleforge.pipeline.run import Progress, Read, RunOptions, forge_read, read_sources
 from ruleforge.records.advisory import Advisory
@@ -133,7 +132,7 @@ class Watch:
         return {name: entry for name, entry in files.items() if Path(name) in self._last}
 
     def _change(self, outcome: Outcome, files: dict[str, tuple[str, str]], before: dict[str, object]) -> Change | None:
-        if outcome.reason == SKIPPED:
+        if outcome.outcome == "skipped":
             return None
         digests = {name: known.digest for name in outcome.sources if (known := self._known.get(Path(name)))}
         seen = any(name in files for name in digests)

@@ -1,5 +1,7 @@
 """What a disclosure says, in one shape: the vulnerability, and the requests that show it."""
 
+from pathlib import PurePath
+
 import msgspec
 
 from ruleforge.events.request import Request
@@ -51,3 +53,15 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[PocRequest, ...] = ()
     problems: tuple[str, ...] = ()  # what was left out or approximated, for the report
     digest: str = ""  # sha256 of the source documents, for incremental runs
+
+
+def shown_title(advisory: Advisory) -> str:
+    """Return the title for people: the document's own, else its product, else the name of its file."""
+    if advisory.title.strip():
+        return advisory.title
+    for product in advisory.products:
+        named = " ".join(filter(None, (product.vendor, product.product))).replace("_", " ").strip()
+        if named:
+            return named
+    name = PurePath(advisory.sources[0]).name if advisory.sources else advisory.id
+    return f"Unnamed disclosure ({''.join(c if c.isprintable() else '?' for c in name[:100])})"

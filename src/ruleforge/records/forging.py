@@ -6,7 +6,7 @@ import msgspec
 
 from ruleforge.rules.tree import Rule
 
-Verdict = Literal["rule", "refused", "failed"]
+Verdict = Literal["rule", "refused", "failed", "skipped"]  # skipped: the file discloses nothing and need not
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     cves: tuple[str, ...]
     outcome: Verdict
-    reason: str = ""  # a key of REFUSALS for "refused", an error code for "failed", empty for "rule"
+    reason: str = ""  # a key of REFUSALS for "refused", an error code for "failed" and "skipped", empty for "rule"
     detail: str = ""
     rules: tuple[str, ...] = ()
     candidates: int = 0

@@ -8,8 +8,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     signal: str  # a key of SIGNALS
     value: float | None  # 0 (speaks for later) to 1 (for now); None: could not tell, `reason` says why
-    weight: float  # as set, before signals that could not tell are left out of the sum
-    points: float  # what it adds to the score; 0 where it could not tell
+    weight: float  # as set, before signals without data are left out of the sum
+    points: float  # what it adds to the score; where it could not tell: that of the prior, 0 without any data
     reason: str  # a sentence without its full stop
 
 

@@ -1,7 +1,9 @@
 """From advisories to an order: scores with their parts, and everything that was left out with its reason.
 
-A score is 100 times the weighted mean of the signals that could tell. A signal that could not tell is no zero: its
-weight leaves the sum, and its part says why.
+A score is 100 times the weighted mean of the signals. A signal that could not tell of a source although its data is
+there counts with a low prior, UNKNOWN: a source that says nothing must not stand above one that is known to be bad. A
+signal without any data tells nothing of all sources alike, so its weight leaves the sum. Either way the part has no
+value and says why.
 """
 
 import re
@@ -12,10 +14,11 @@ from datetime import date
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.records.advisory import Advisory
+from ruleforge.records.advisory import Advisory, shown_title
 from ruleforge.records.priority import DataDate, Part, Priority
 from ruleforge.triage.signals import SIGNALS, Intelligence, cves_of, key_of
 
+UNKNOWN = 0.1  # value in the mean of a signal that could not tell: most vulnerabilities are not the ones to fear
 OLD_DAYS = 30  # data older than this comes with a warning
 
 _NUMBERS = re.compile(r"\d{1,12}")
@@ -52,7 +55,7 @@ def rank(
     left_out = [_unread(source, item, data) for source, item in pairs if isinstance(item, InputError)]
     advisories = [item for _, item in pairs if isinstance(item, Advisory)]
     known = msgspec.structs.replace(known, exploits=_exploits(advisories))
-    scored = sorted((score(each, known, weights, data) for each in advisories), key=_order)
+    scored = sorted(_titled(advisories, [score(each, known, weights, data) for each in advisories]), key=_order)
     ranked: list[Priority] = []
     kept: dict[str, str] = {}  # key → source that stands for it
     for priority in scored:
@@ -70,31 +73,53 @@ def score(
 ) -> Priority:
     """Ask every signal and put the answers together; nothing is ranked or dropped yet, only what cannot be marked."""
     told = [(name, signal(advisory, known)) for name, signal in SIGNALS.items()]
-    whole = sum(weights[name] for name, each in told if each.value is not None)
+    asked = {name for name, each in told if each.value is not None or _has_data(name, known)}
+    told_weight = sum(weights[name] for name, each in told if each.value is not None)
+    whole = sum(weights[name] for name in asked) if told_weight else 0.0
+    mean = {name: UNKNOWN if each.value is None else each.value for name, each in told if name in asked}
     parts = tuple(
         Part(
             signal=name,
             value=each.value if each.value is None else round(each.value, 4),
             weight=weights[name],
-            points=round(100 * weights[name] * each.value / whole, 2) if each.value is not None and whole else 0.0,
+            points=round(100 * weights[name] * mean.get(name, 0.0) / whole, 2) if whole else 0.0,
             reason=each.reason,
         )
         for name, each in told
     )
-    total = sum(weights[name] * each.value for name, each in told if each.value is not None)
+    total = sum(weights[name] * value for name, value in mean.items())
     reason, detail = _no_rule(advisory)
     return Priority(
         advisory=advisory.id,
         cves=cves_of(advisory),
-        title=advisory.title,
+        title=shown_title(advisory),
         sources=advisory.sources,
         score=round(100 * total / whole, 2) if whole else None,
-        told=round(whole / sum(weights.values()), 4) if whole else 0.0,
+        told=round(told_weight / sum(weights.values()), 4) if whole else 0.0,
         parts=parts,
         data=data,
         left_out=reason,
         detail=detail,
     )
+
+
+def _titled(advisories: Sequence[Advisory], scored: Sequence[Priority]) -> list[Priority]:
+    """Give what has no title of its own that of another document of the same vulnerability, where there is one."""
+    titles: dict[str, str] = {}
+    for advisory in advisories:
+        if advisory.title.strip():
+            titles.setdefault(key_of(advisory), advisory.title)
+    return [
+        each if advisory.title.strip() or key_of(advisory) not in titles
+        else msgspec.structs.replace(each, title=titles[key_of(advisory)])
+        for advisory, each in zip(advisories, scored, strict=True)
+    ]  # fmt: skip
+
+
+def _has_data(signal: str, known: Intelligence) -> bool:
+    """Whether the signal could tell of some source: three of them need data from elsewhere."""
+    needed = {"kev": known.kev, "epss": known.epss, "exposure": known.products}
+    return signal not in needed or needed[signal] is not None
 
 
 def data_dates(known: Intelligence) -> tuple[DataDate, ...]:

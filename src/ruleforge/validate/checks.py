@@ -91,6 +91,7 @@ def near_misses(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
         passed=len(hit) <= gates.NEAR_MISSES_HIT_MOST,
         tried=len(evidence.near_misses),
         failed=len(hit),
+        detail="; ".join(dict.fromkeys(c.note or c.kind for c in hit))[:500],
         examples=_ids(hit),
     )
     return Finding(result, hit=hit, feedback=tuple(f"fires on a near-miss ({c.kind}): {c.note}" for c in hit[:5]))

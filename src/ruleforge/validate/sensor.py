@@ -54,13 +54,14 @@ def judge_count(count: SensorCount) -> SensorVerdict:
     if not count.log_sources:
         return _cannot("no request of the logs has a source address")
     if is_too_generic(count.sources, count.log_sources, count.log_requests):
-        return SensorVerdict(False, f"too generic: {_of(count.sources, count.log_sources, 'sources')} trigger it")
+        return SensorVerdict(False, f"too generic: {_of(count.sources, count.log_sources, 'source')} trigger it")
     if not count.sources:
         return _cannot(f"none of {count.requests:,} hits has a source address" if count.requests else "no hit")
     if not count.judged:
         return _cannot(f"{count.sources} sources, and nothing says which of them are bad")
     bad = wilson(count.known_bad, count.sources)
-    told = f"{_of(count.known_bad, count.sources, 'sources')} are known bad, at 95 % {bad.low:.0%} to {bad.high:.0%}"
+    verb = "is" if count.known_bad == 1 else "are"
+    told = f"{_of(count.known_bad, count.sources, 'source')} {verb} known bad, at 95 % {bad.low:.0%} to {bad.high:.0%}"
     if count.by_contact:
         told += f", {count.by_contact:,} of them by contact with a sensor alone"
     if count.sources < gates.SENSOR_SOURCES_LEAST:
@@ -77,7 +78,7 @@ def _cannot(why: str) -> SensorVerdict:
 
 
 def _of(part: int, whole: int, noun: str) -> str:
-    return f"{part:,} of {whole:,} {noun} ({part / whole:.1%})"
+    return f"{part:,} of {whole:,} {noun}{'' if whole == 1 else 's'} ({part / whole:.1%})"
 
 
 class _Hits(msgspec.Struct):
