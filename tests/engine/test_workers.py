@@ -1,9 +1,13 @@
 """Tests of work spread over processes."""
 
+import contextlib
 import os
 import signal
+import time
 
-from ruleforge.engine.workers import spread
+import pytest
+
+from ruleforge.engine.workers import OutOfTimeError, deadline, spread
 
 
 def _double(number: int) -> int:
@@ -39,3 +43,22 @@ def test_workers_do_not_inherit_the_signal_handlers_of_the_program() -> None:
         assert list(spread(_handlers, [1, 2], 2, chunk=1)) == [(True, True), (True, True)]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _sleep_through_crashes() -> None:
+    for _ in range(500):  # five seconds at most
+        with contextlib.suppress(Exception):  # what parts do with their crashes
+            time.sleep(0.01)
+
+
+def test_an_item_that_takes_too_long_is_stopped_even_where_crashes_are_recorded() -> None:
+    with pytest.raises(OutOfTimeError), deadline(0.05):
+        _sleep_through_crashes()
+
+
+def test_a_deadline_that_is_kept_leaves_nothing_behind() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with deadline(30):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before

@@ -79,11 +79,14 @@ def other_payloads(anatomy: Anatomy, advisory: Advisory, family: str) -> tuple[R
     return tuple(made)
 
 
+MAX_TEXT = 4_096  # bytes of a value whose payload is replaced
+
+
 @lru_cache(maxsize=20_000)
 def replacements(value: bytes, name: str, family: str) -> tuple[bytes, ...]:
     """Other values of the class `name` that attack as `value` does; empty where that is not known."""
     wrapped = unwrap(value, name)
-    if wrapped is None:
+    if wrapped is None or len(wrapped.text) > MAX_TEXT:
         return ()
     for context, pattern in CONTEXTS.get(name, ()):
         found = pattern.match(wrapped.text)

@@ -55,7 +55,7 @@ _SECRET_WORDS = re.compile(
     re.IGNORECASE,
 )
 _PRIVILEGE_NAME = re.compile(
-    r"(?i)\w*(?:roles?|capabilit(?:y|ies)|privileges?|permissions?)|is_?(?:super_?)?admin\w*|user_?(?:level|type)|level"
+    r"(?i)\w*(?:roles?|capabilit(?:y|ies)|privileges?|permissions?)|is_?(?:super_?)?admin\w*|user_?(?:level|type)"
     r"|administrator|admin|superuser|is_?staff|is_?root"
 )
 _PRIVILEGE_VALUE = re.compile(rb"(?i)(?:wp_)?(?:super_?)?admin(?:istrator)?s?|root|superuser|owner|1|10|true|on|yes|15")
@@ -135,7 +135,7 @@ def speaks_of_access(advisory: Advisory) -> bool:
 
 def public_page(anatomy: Anatomy) -> bool:
     """Whether visitors without a log-in ask for the page in ordinary use: to log in, sign up, search or write."""
-    return bool(_PUBLIC_PAGE.search(target_of(anatomy.poc.request).path))
+    return bool(_PUBLIC_PAGE.search(target_of(anatomy.poc.request).path[-300:]))
 
 
 def signed_in(anatomy: Anatomy) -> bool:
@@ -203,12 +203,12 @@ def _path(anatomy: Anatomy) -> str:
         return "a second path stands in the path"
     if _ESCAPED_SIGN.search(path):
         return "a sign that ends or splits a path is escaped in it"
-    if _STATIC_AFTER_SCRIPT.search(decoded):
+    if _STATIC_AFTER_SCRIPT.search(decoded[-2_000:]):
         return "the name of a static file follows a program"
     request = anatomy.poc.request
-    if request.method == b"GET" and b"?" not in request.target and _LIBRARY_FILE.search(decoded):
+    if request.method == b"GET" and b"?" not in request.target and _LIBRARY_FILE.search(decoded[-2_000:]):
         return "the path leads to a part of a program that other parts call"
-    if _SENSITIVE_FILE.search(decoded):
+    if _SENSITIVE_FILE.search(decoded[-2_000:]):
         return "the path leads to a file that no page links"
     return ""
 
@@ -315,7 +315,7 @@ def _secret(part: Part) -> bool:
 def _url(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     scheme = _SCHEME.match(part.value)
     if scheme and scheme[1].lower() not in _WEB_SCHEMES:
-        return Tell(f"{shown} is a URL of an unusual scheme", part, "starts_with", scheme[1] + b":")
+        return Tell(f"{shown} is a URL of an unusual scheme", part, "starts_with", part.value[: scheme.end()])
     if _internal(part.value):
         return Tell(f"{shown} is an address inside the network", part)
     if kind_of(part.name, b"") not in ("link", "address"):

@@ -106,6 +106,8 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
                 continue
             if facet.kind == "selector" and _endpoint_bits(now) < ENDPOINT_BITS:
                 continue  # there the selector is the endpoint
+            if now.others and facet.kind in ("selector", "literal") and any(f.kind == "session" for f in now.facets):
+                continue  # what two authors share says more than that they were not signed in
             shorter = now.without(facet)
             if shorter.bits < enough_bits(shorter, endpoint_free=material.free[now.poc]):
                 continue

@@ -16,7 +16,7 @@ from ruleforge.background.table import Background, default_background
 from ruleforge.engine.corpus import FORMAT, Corpus, Row, build_corpus
 from ruleforge.engine.literals import Clause
 from ruleforge.engine.sensor_logs import Kind, Sensors, gather_sensors, open_sensor_log
-from ruleforge.engine.workers import spread
+from ruleforge.engine.workers import OutOfTimeError, deadline, spread
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
@@ -75,6 +75,9 @@ class _Work(msgspec.Struct, frozen=True):
 
 # Set before the pool forks, read by its processes: indexes are shared through the page cache, never pickled.
 _SHARED: dict[str, Any] = {}
+# Last bounds on hostile input, far above what honest sources take (a second; some seconds on a busy machine).
+READ_SECONDS_MOST = 120.0
+FORGE_SECONDS_MOST = 600.0
 
 
 def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
@@ -116,8 +119,12 @@ def _died(where: str) -> InputError:
 
 def _read(file: Path) -> Advisory | InputError:
     try:
-        found = read_advisory(file)
-        return assign_roles(found) if isinstance(found, Advisory) else found
+        with deadline(READ_SECONDS_MOST):
+            found = read_advisory(file)
+            return assign_roles(found) if isinstance(found, Advisory) else found
+    except OutOfTimeError:
+        told = f"not read within {READ_SECONDS_MOST:g} s"
+        return InputError(told, where=str(file), hint="split the file", code="RF297")
     except RecursionError:
         return InputError("nested too deeply", where=str(file), code="RF211")
     except Exception as problem:  # noqa: BLE001 - a reader that crashes must not lose the batch
@@ -327,7 +334,12 @@ def _forge_one(work: _Work) -> _Done:
     asked: set[tuple[Clause, ...]] = set()
     if ground.corpus is not None:
         ground.corpus.asked = asked
-    outcome = _forge_work(work, ground)
+    try:
+        with deadline(FORGE_SECONDS_MOST):
+            outcome = _forge_work(work, ground)
+    except OutOfTimeError:
+        told = f"not forged within {FORGE_SECONDS_MOST:g} s"
+        outcome = _failed(work.advisory, InputError(told, where=work.folder, code="RF297"))
     return _Done(outcome, write_asked(asked) if outcome.outcome != "failed" else None)
 
 
