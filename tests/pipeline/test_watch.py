@@ -341,3 +341,10 @@ def test_the_loop_sleeps_between_looks_and_ends_once_nothing_is_being_written(te
 def test_an_interval_without_rest_is_a_wrong_call(templates: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="RF125"):
         list(loop(templates, tmp_path / "out", interval=0))
+
+
+def test_the_output_of_another_run_among_the_sources_is_not_told(looking: Looking) -> None:
+    (looking.folder / "old" / ".ruleforge").mkdir(parents=True)
+    (looking.folder / "old" / "tests.yaml").write_text("rule: pears\n")
+    assert not [change for change in looking.look() if "old" in change.sources[0]]
+    assert looking.look() == []
