@@ -7,6 +7,7 @@ import msgspec
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.cases.edit import target_of
+from ruleforge.cases.significance import is_selector
 from ruleforge.generate.facet import Facet, any_of
 from ruleforge.generate.words import IGNORE_CASE
 from ruleforge.records.advisory import Advisory
@@ -25,7 +26,7 @@ def ask_other_ways(facet: Facet, anatomy: Anatomy, advisory: Advisory, backgroun
         return facet
     assert isinstance(tree.value, bytes)
     segments = tree.value.split(b"/")[1:]
-    ways = [*_folder(tree, segments), *_route(segments, anatomy)]
+    ways = [*_folder(tree, segments, anatomy), *_route(segments, anatomy)]
     bits = facet.bits - (1.0 if ways else 0.0)
     pages = _other_pages(segments, anatomy, advisory)
     if pages:
@@ -68,12 +69,13 @@ def _folded_names(where: Tree) -> Tree:
     return where
 
 
-def _folder(tree: Condition, segments: list[bytes]) -> list[Tree]:
+def _folder(tree: Condition, segments: list[bytes], anatomy: Anatomy) -> list[Tree]:
     """Servers open the index page when the folder is asked for."""
     if not _INDEX.fullmatch(segments[-1]):
         return []
     if len(segments) == 1:
-        return [Condition("path", "ends_with", b"/")]
+        # Just any folder is a place only with a parameter that says which function of which product is meant.
+        return [Condition("path", "ends_with", b"/")] if any(map(is_selector, anatomy.parts)) else []
     return [msgspec.structs.replace(tree, value=b"/" + b"/".join(segments[:-1]))]
 
 
