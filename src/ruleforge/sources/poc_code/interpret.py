@@ -19,6 +19,7 @@ from ruleforge.sources.poc_code.texts import joined
 from ruleforge.sources.poc_code.values import (
     MAX_DEPTH,
     MAX_ITEMS,
+    MAX_LINEAGE,
     Arguments,
     Blueprint,
     Bound,
@@ -190,6 +191,8 @@ class Interpreter(Ledger):
             self.run(node.body, inner)
             bases = tuple(self.value(base) for base in node.bases)
             blueprint = Blueprint(node.name, inner.values, bases)
+            if len(blueprint.lineage) >= MAX_LINEAGE:
+                self.problem(f"a class is made from {MAX_LINEAGE - 1} others or more; what is beyond was left out")
             frame.values[node.name] = blueprint
             self._functions[before:] = [(function, blueprint) for function, _ in self._functions[before:]]
             return
