@@ -4,7 +4,7 @@ Every branch counts, a loop is read for its first elements, calls are followed i
 only a real run knows becomes a gap with a name.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -543,7 +543,8 @@ def pairs_of(reader: Interpreter, value: Value) -> list[tuple[Text, Text]]:
     done: list[tuple[Text, Text]] = []
     for key, given in _pairs(value):
         name = reader.text(key)
-        many: Iterable[Value] = given if isinstance(given, list) else [given]
+        many: Sequence[Value] = given if isinstance(given, list) else [given]
+        reader.budget.charge(len(many))
         done += [(name, _named(reader, name, each)) for each in many if each is not None]
     return done
 

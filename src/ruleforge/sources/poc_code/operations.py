@@ -32,7 +32,7 @@ def _pair(ledger: Ledger, sign: str, left: Value, right: Value) -> Value:
     if sign in ("or", "||", "??"):
         return left if left not in (None, False) and not isinstance(left, (Unknown, Symbol)) else right
     if sign == "%" and isinstance(left, Text):
-        return percent_formatted(left, right, ledger.standins)
+        return percent_formatted(left, right, ledger.standins, ledger.budget)
     if sign == "*" and (isinstance(left, (Text, list)) or isinstance(right, (Text, list))):
         return _times(ledger, left, right)
     if sign in ("+", "<<", ".") and isinstance(left, (Text, Unknown, Symbol)):

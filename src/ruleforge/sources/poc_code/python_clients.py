@@ -82,7 +82,7 @@ def _body(reader: Interpreter, data: Value, json: Value, files: Value) -> tuple[
     if isinstance(data, (Map, list)):
         return form_encoded(pairs_of(reader, data)), FORM
     if json is not None:
-        return json_written(json, reader.standins), b"application/json"
+        return json_written(json, reader.standins, reader.budget), b"application/json"
     return (None, b"") if data is None else (reader.text(data), b"")
 
 

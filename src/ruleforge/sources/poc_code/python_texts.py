@@ -66,7 +66,7 @@ def _format(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
     if not isinstance(receiver, Text):
         return receiver
     named = arguments.named
-    return brace_formatted(receiver, arguments.values, named, reader.standins)
+    return brace_formatted(receiver, arguments.values, named, reader.standins, reader.budget)
 
 
 def replace(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
@@ -202,7 +202,7 @@ def _urlparse(reader: Interpreter, arguments: Arguments) -> Value:
 
 
 def _dumps(reader: Interpreter, arguments: Arguments) -> Value:
-    return json_written(arguments.get(0), reader.standins)
+    return json_written(arguments.get(0), reader.standins, reader.budget)
 
 
 def _range(reader: Interpreter, arguments: Arguments) -> Value:

@@ -241,8 +241,13 @@ def checked(value: Text) -> Text:
         InputError: it is too large (RF216).
     """
     if len(value.data) > MAX_VALUE:
-        raise InputError(f"a text grows beyond {MAX_VALUE} bytes", hint="shorten the script", code="RF216")
+        raise too_large()
     return value
+
+
+def too_large() -> InputError:
+    """What is raised for a text beyond MAX_VALUE."""
+    return InputError(f"a text grows beyond {MAX_VALUE} bytes", hint="shorten the script", code="RF216")
 
 
 def _hashable(key: Value) -> Hashable:

@@ -1,6 +1,8 @@
 """From what a script hands to its HTTP client to the request as it goes over the wire."""
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
@@ -8,7 +10,7 @@ from ruleforge.events.request import Request
 from ruleforge.sources.found import FoundRequest
 from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins, mark_canaries
 from ruleforge.sources.nuclei.text import Text, glue, whole
-from ruleforge.sources.poc_code.texts import pieces_of, quoted
+from ruleforge.sources.poc_code.texts import form_parts, joined, pieces_of
 
 MAX_TARGET = 32 << 10  # bytes
 MAX_HEADERS = 200
@@ -112,15 +114,18 @@ def draft_of_raw(data: Text, line: int) -> Draft | None:
 
 def multipart(parts: list[Part]) -> Text:
     """The body; its boundary is a stand-in."""
-    texts: list[Text] = []
+    return joined(_multipart_texts(parts))
+
+
+def _multipart_texts(parts: list[Part]) -> Iterator[Text]:
     for part in parts:
-        texts += [Text(b"--"), BOUNDARY, Text(b'\r\nContent-Disposition: form-data; name="'), part.name, Text(b'"')]
+        yield from (Text(b"--"), BOUNDARY, Text(b'\r\nContent-Disposition: form-data; name="'), part.name, Text(b'"'))
         if part.filename is not None:
-            texts += [Text(b'; filename="'), part.filename, Text(b'"')]
+            yield from (Text(b'; filename="'), part.filename, Text(b'"'))
         if part.kind is not None:
-            texts += [Text(b"\r\nContent-Type: "), part.kind]
-        texts += [Text(b"\r\n\r\n"), part.content, Text(b"\r\n")]
-    return glue([*texts, Text(b"--"), BOUNDARY, Text(b"--\r\n")])
+            yield from (Text(b"\r\nContent-Type: "), part.kind)
+        yield from (Text(b"\r\n\r\n"), part.content, Text(b"\r\n"))
+    yield from (Text(b"--"), BOUNDARY, Text(b"--\r\n"))
 
 
 def multipart_type() -> Text:
@@ -163,14 +168,11 @@ def _after_host(url: Text, position: int) -> Text:
 
 
 def _with_query(target: Text, draft: Draft) -> Text:
-    parts = [target]
     mark = b"&" if b"?" in target.data else b"?"
-    for name, value in draft.params:
-        parts += [Text(mark), quoted(name, b"", plus=True), Text(b"="), quoted(value, b"", plus=True)]
-        mark = b"&"
+    parts = chain([target], form_parts(draft.params, mark))
     if draft.query is not None and draft.query.data:
-        parts += [Text(mark), draft.query]
-    return glue(parts)
+        parts = chain(parts, [Text(b"&" if draft.params else mark), draft.query])
+    return joined(parts)
 
 
 def _clean(target: Text) -> tuple[Text, tuple[str, ...]]:
