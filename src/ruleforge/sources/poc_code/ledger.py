@@ -63,6 +63,7 @@ class Ledger:
         written = socket.fields.setdefault("written", Text())
         if not isinstance(written, Text):
             return
+        self.budget.charge(len(written.data) >> 10)  # it is copied
         draft = draft_of_raw(data, line)
         if draft is not None or not written.data:
             self.done_writing(socket)
