@@ -38,14 +38,14 @@ def _pair(ledger: Ledger, sign: str, left: Value, right: Value) -> Value:
     if sign in ("+", "<<", ".") and isinstance(left, (Text, Unknown, Symbol)):
         return joined([ledger.text(left), ledger.text(right)])
     if isinstance(left, list) and isinstance(right, list) and sign == "+":
-        return [*left, *right][:MAX_ITEMS]
+        return [*ledger.first([*left, *right], MAX_ITEMS)]
     if isinstance(left, list) and sign == "<<":
         left.append(right)
         return left
     if isinstance(left, Map) and isinstance(right, Map) and sign in ("|", "+"):
         done = left.copy()
         for each in right.pairs():
-            done.put(*each)
+            ledger.put(done, *each)
         return done
     return _calculated(sign, left, right)
 

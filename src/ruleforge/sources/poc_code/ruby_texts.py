@@ -92,7 +92,7 @@ def _merged(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
         return receiver
     done = receiver.copy()
     for key, value in given.pairs() if isinstance(given, Map) else ():
-        done.put(key, value)
+        reader.put(done, key, value)
     return done
 
 

@@ -52,10 +52,13 @@ class Map:
     def __init__(self) -> None:
         self.entries: dict[Hashable, tuple[Value, Value]] = {}
 
-    def put(self, key: "Value", value: "Value") -> None:
-        """Set `key`; silently full beyond the limit of a collection."""
-        if len(self.entries) < MAX_ITEMS:
-            self.entries[_hashable(key)] = (key, value)
+    def put(self, key: "Value", value: "Value") -> bool:
+        """Set `key`, unless it is new and the dict holds MAX_ITEMS already; whether it is set."""
+        name = _hashable(key)
+        if len(self.entries) >= MAX_ITEMS and name not in self.entries:
+            return False
+        self.entries[name] = (key, value)
+        return True
 
     def get(self, key: "Value | str") -> "Value":
         """The value of `key`, else None."""
