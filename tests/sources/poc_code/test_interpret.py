@@ -4,6 +4,7 @@ import pytest
 
 from ruleforge.sources.poc_code import requests_in_code
 from ruleforge.sources.poc_code.interpret import COPIED, MAX_ARGUMENTS, Interpreter
+from ruleforge.sources.poc_code.ledger import SEARCHED
 from ruleforge.sources.poc_code.python_clients import PYTHON
 from ruleforge.sources.poc_code.python_front import read_python
 from ruleforge.sources.poc_code.values import MAX_ITEMS, MAX_WORK
@@ -77,3 +78,14 @@ def test_what_just_fits_is_not_reported() -> None:
     arguments = ",".join(["1"] * MAX_ARGUMENTS)
     script = f"a=[{ones}]\nb=[*a]\nd={{{pairs}}}\nd[0]=2\nd[1999]=2\nf({arguments})\nf(*a[:200])\n"
     assert requests_in_code(script, "python").problems == ()
+
+
+def test_a_request_costs_by_its_size() -> None:
+    """Every header is searched for hosts: fifty requests of forty megabytes each are not written down."""
+    names = ",".join(f"'k{number}':a" for number in range(150))
+    sends = "".join(f"requests.get('http://target/{number}',headers=d)\n" for number in range(50))
+    found = requests_in_code(f"{SEND}a='a'*60000\nd={{{names}}}\n{sends}", "python")
+    assert found.requests[0].request.target == b"/first"
+    sizes = [sum(len(value) for _, value in each.request.headers) for each in found.requests]
+    assert sum(sizes) <= MAX_WORK * SEARCHED
+    assert found.problems == (STEPS,)

@@ -1,6 +1,7 @@
 """What comes out of reading a script: requests, problems, and the texts sent over its open sockets."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeVar
 
 from ruleforge.sources.found import FoundRequest
@@ -12,6 +13,7 @@ from ruleforge.sources.poc_code.wire import Draft, draft_of_raw, found_request
 
 MAX_REQUESTS = 60
 MAX_PROBLEMS = 20
+SEARCHED = 64  # bytes of a request that one step searches for hosts and scanner names
 
 T = TypeVar("T")
 
@@ -65,7 +67,8 @@ class Ledger:
         self.problem(f"what is beyond {limit} elements of a collection or a call was left out")
 
     def send(self, draft: Draft) -> None:
-        """Write down a request; the same one twice counts once."""
+        """Write down a request, which costs by its size; the same one twice counts once."""
+        self.budget.charge(_size(draft) // SEARCHED)
         found = found_request(draft, self.standins, len(self.requests))
         if isinstance(found, str):
             return self.problem(found)
@@ -105,3 +108,9 @@ class Ledger:
                     self.send(draft)
                 except Limit as limit:
                     self.problem(str(limit))
+
+
+def _size(draft: Draft) -> int:
+    pairs = (*draft.params, *draft.headers, *draft.cookies)
+    alone = (each for each in (draft.url, draft.query, draft.body) if each is not None)
+    return sum(len(each.data) for each in (*alone, *chain.from_iterable(pairs)))
