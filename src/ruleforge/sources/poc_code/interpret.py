@@ -4,7 +4,7 @@ Every branch counts, a loop is read for its first elements, calls are followed i
 only a real run knows becomes a gap with a name.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,7 @@ from ruleforge.sources.poc_code.texts import joined
 from ruleforge.sources.poc_code.values import (
     MAX_DEPTH,
     MAX_ITEMS,
+    MAX_LINEAGE,
     Arguments,
     Blueprint,
     Bound,
@@ -34,6 +35,8 @@ from ruleforge.sources.poc_code.values import (
     text,
 )
 
+COPIED = 8  # variables or elements that one step copies
+MAX_ARGUMENTS = 200  # of one call
 MAX_ROUNDS = 6  # elements of a loop that are read
 MAX_CALLS = 10  # calls of the script's functions within one another
 
@@ -151,10 +154,12 @@ class Interpreter(Ledger):
         """All blocks from the same start; afterwards the first of them that knows a variable has its say."""
         if node.test is not None:
             self.value(node.test)
+        self.budget.charge(len(frame.values) // COPIED)
         start, after = frame.values, dict(frame.values)
         decided: set[str] = set()
         frame.conditional += 1
         for block in node.blocks:
+            self.budget.charge(len(start) // COPIED)
             frame.values = dict(start)
             self.run(block, frame)
             for name, value in frame.values.items():
@@ -190,6 +195,8 @@ class Interpreter(Ledger):
             self.run(node.body, inner)
             bases = tuple(self.value(base) for base in node.bases)
             blueprint = Blueprint(node.name, inner.values, bases)
+            if len(blueprint.lineage) >= MAX_LINEAGE:
+                self.problem(f"a class is made from {MAX_LINEAGE - 1} others or more; what is beyond was left out")
             frame.values[node.name] = blueprint
             self._functions[before:] = [(function, blueprint) for function, _ in self._functions[before:]]
             return
@@ -231,7 +238,7 @@ class Interpreter(Ledger):
 
     def _put(self, base: Value, key: Value, value: Value) -> None:
         if isinstance(base, Map):
-            base.put(key, value)
+            self.put(base, key, value)
         elif isinstance(base, list):
             if isinstance(key, int) and -len(base) <= key < len(base):
                 base[key] = value
@@ -240,7 +247,7 @@ class Interpreter(Ledger):
         elif isinstance(base, Thing):
             inner = base.fields.setdefault("items", Map())
             if isinstance(inner, Map):
-                inner.put(key, value)
+                self.put(inner, key, value)
 
     # Expressions
 
@@ -258,12 +265,23 @@ class Interpreter(Ledger):
             return Unknown()
         self._depth += 1
         try:
-            return _READ[type(node)](self, node)
+            done = _READ[type(node)](self, node)
+            self._charge_copy(done, node)
         except InputError as error:
             self.problem(f"line {node.line}: {error.what}")
             return Unknown()
         finally:
             self._depth -= 1
+        return done
+
+    def _charge_copy(self, value: Value, node: tree.Expression) -> None:
+        """What an expression may have made anew costs by its size, so that a script cannot keep a thousand of it."""
+        if isinstance(node, (tree.Const, tree.Name, tree.Attribute, tree.Item)):
+            return
+        if isinstance(value, Text):
+            self.budget.charge(len(value.data) >> 10)
+        elif isinstance(value, (list, Map)):
+            self.budget.charge((len(value) if isinstance(value, list) else len(value.entries)) // COPIED)
 
     def _const(self, node: tree.Const) -> Value:
         return node.value
@@ -333,26 +351,28 @@ class Interpreter(Ledger):
 
     def _sequence(self, node: tree.Sequence) -> Value:
         done: list[Value] = []
-        for item in node.items[:MAX_ITEMS]:
+        for item in self.first(node.items, MAX_ITEMS):
             value = self.value(item)
             if isinstance(item, tree.Spread) and isinstance(value, list):
-                done += value
-            else:
+                done += self.first(value, MAX_ITEMS - len(done), MAX_ITEMS)
+            elif len(done) < MAX_ITEMS:
                 done.append(value)
-        return done[:MAX_ITEMS]
+            else:
+                self.cut_short(MAX_ITEMS)
+        return done
 
     def _mapping(self, node: tree.Mapping) -> Value:
         done = Map()
-        for key, value in node.pairs[:MAX_ITEMS]:
+        for key, value in self.first(node.pairs, MAX_ITEMS):
             given = self.value(value)
             if isinstance(key, tree.Spread):
                 for each in given.pairs() if isinstance(given, Map) else ():
-                    done.put(*each)
+                    self.put(done, *each)
             else:
                 name = self.value(key)
                 if isinstance(given, (Unknown, Symbol)) and _says_little(given) and isinstance(name, Text):
                     given = Unknown(self._key_name(name))
-                done.put(name, given)
+                self.put(done, name, given)
         return done
 
     def _glue(self, node: tree.Glue) -> Value:
@@ -383,20 +403,24 @@ class Interpreter(Ledger):
     def _apply(self, node: tree.Apply) -> Value:
         function = self.value(node.function)
         values: list[Value] = []
-        for each in node.arguments[:200]:
+        for each in self.first(node.arguments, MAX_ARGUMENTS):
             given = self.value(each)
             if isinstance(each, tree.Spread) and isinstance(given, list):
-                values += given[:200]
+                values += self.first(given, MAX_ARGUMENTS)
             else:
                 values.append(given)
+        return self.call(function, Arguments(tuple(values), self._named_arguments(node), node.line))
+
+    def _named_arguments(self, node: tree.Apply) -> dict[str, Value]:
         named: dict[str, Value] = {}
-        for name, expression in node.named[:200]:
+        for name, expression in self.first(node.named, MAX_ARGUMENTS):
             given = self.value(expression)
             if name:
                 named[name] = given
             elif isinstance(given, Map):
+                self.budget.charge(len(given.entries) // COPIED)
                 named.update({self.text(k).data.decode("latin-1"): v for k, v in given.pairs()})
-        return self.call(function, Arguments(tuple(values), named, node.line))
+        return named
 
     def call(self, function: Value, arguments: Arguments) -> Value:
         """`function(*arguments)`: into the script's own functions, or by what the library says."""
@@ -540,7 +564,8 @@ def pairs_of(reader: Interpreter, value: Value) -> list[tuple[Text, Text]]:
     done: list[tuple[Text, Text]] = []
     for key, given in _pairs(value):
         name = reader.text(key)
-        many: Iterable[Value] = given if isinstance(given, list) else [given]
+        many: Sequence[Value] = given if isinstance(given, list) else [given]
+        reader.budget.charge(len(many))
         done += [(name, _named(reader, name, each)) for each in many if each is not None]
     return done
 

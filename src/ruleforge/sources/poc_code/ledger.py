@@ -1,14 +1,21 @@
 """What comes out of reading a script: requests, problems, and the texts sent over its open sockets."""
 
+from collections.abc import Sequence
+from itertools import chain
+from typing import TypeVar
+
 from ruleforge.sources.found import FoundRequest
 from ruleforge.sources.nuclei.standins import Standins
 from ruleforge.sources.nuclei.text import Text
 from ruleforge.sources.poc_code.texts import joined
-from ruleforge.sources.poc_code.values import Budget, Limit, Thing, Value, as_text
+from ruleforge.sources.poc_code.values import MAX_ITEMS, Budget, Limit, Map, Thing, Value, as_text
 from ruleforge.sources.poc_code.wire import Draft, draft_of_raw, found_request
 
 MAX_REQUESTS = 60
 MAX_PROBLEMS = 20
+SEARCHED = 64  # bytes of a request that one step searches for hosts and scanner names
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -43,8 +50,25 @@ class Ledger:
         if what not in self.problems and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(what)
 
+    def put(self, entries: Map, key: Value, value: Value) -> None:
+        """Set a key of a dict; a dict that is full is reported."""
+        if not entries.put(key, value):
+            self.cut_short(MAX_ITEMS)
+
+    def first(self, elements: Sequence[T], count: int, limit: int = 0) -> Sequence[T]:
+        """The first `count` of `elements`; that there are more is reported, as beyond `limit` where that is given."""
+        if len(elements) <= count:
+            return elements
+        self.cut_short(limit or count)
+        return elements[:count]
+
+    def cut_short(self, limit: int) -> None:
+        """Report, once per script and limit, that elements were left out."""
+        self.problem(f"what is beyond {limit} elements of a collection or a call was left out")
+
     def send(self, draft: Draft) -> None:
-        """Write down a request; the same one twice counts once."""
+        """Write down a request, which costs by its size; the same one twice counts once."""
+        self.budget.charge(_size(draft) // SEARCHED)
         found = found_request(draft, self.standins, len(self.requests))
         if isinstance(found, str):
             return self.problem(found)
@@ -63,6 +87,7 @@ class Ledger:
         written = socket.fields.setdefault("written", Text())
         if not isinstance(written, Text):
             return
+        self.budget.charge(len(written.data) >> 10)  # it is copied
         draft = draft_of_raw(data, line)
         if draft is not None or not written.data:
             self.done_writing(socket)
@@ -83,3 +108,9 @@ class Ledger:
                     self.send(draft)
                 except Limit as limit:
                     self.problem(str(limit))
+
+
+def _size(draft: Draft) -> int:
+    pairs = (*draft.params, *draft.headers, *draft.cookies)
+    alone = (each for each in (draft.url, draft.query, draft.body) if each is not None)
+    return sum(len(each.data) for each in (*alone, *chain.from_iterable(pairs)))

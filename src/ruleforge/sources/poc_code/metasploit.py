@@ -34,7 +34,7 @@ def _options(reader: Interpreter, arguments: Arguments) -> Value:
     given = arguments.get(0)
     for each in given if isinstance(given, list) else ():
         if isinstance(each, Thing) and each.kind == "option" and isinstance(items, Map):
-            items.put(each.fields.get("name"), each.fields.get("default"))
+            reader.put(items, each.fields.get("name"), each.fields.get("default"))
     return None
 
 

@@ -32,20 +32,20 @@ def _pair(ledger: Ledger, sign: str, left: Value, right: Value) -> Value:
     if sign in ("or", "||", "??"):
         return left if left not in (None, False) and not isinstance(left, (Unknown, Symbol)) else right
     if sign == "%" and isinstance(left, Text):
-        return percent_formatted(left, right, ledger.standins)
+        return percent_formatted(left, right, ledger.standins, ledger.budget)
     if sign == "*" and (isinstance(left, (Text, list)) or isinstance(right, (Text, list))):
         return _times(ledger, left, right)
     if sign in ("+", "<<", ".") and isinstance(left, (Text, Unknown, Symbol)):
         return joined([ledger.text(left), ledger.text(right)])
     if isinstance(left, list) and isinstance(right, list) and sign == "+":
-        return [*left, *right][:MAX_ITEMS]
+        return [*ledger.first([*left, *right], MAX_ITEMS)]
     if isinstance(left, list) and sign == "<<":
         left.append(right)
         return left
     if isinstance(left, Map) and isinstance(right, Map) and sign in ("|", "+"):
         done = left.copy()
         for each in right.pairs():
-            done.put(*each)
+            ledger.put(done, *each)
         return done
     return _calculated(sign, left, right)
 

@@ -82,7 +82,7 @@ def _body(reader: Interpreter, data: Value, json: Value, files: Value) -> tuple[
     if isinstance(data, (Map, list)):
         return form_encoded(pairs_of(reader, data)), FORM
     if json is not None:
-        return json_written(json, reader.standins), b"application/json"
+        return json_written(json, reader.standins, reader.budget), b"application/json"
     return (None, b"") if data is None else (reader.text(data), b"")
 
 
@@ -129,7 +129,7 @@ def _session_request(reader: Interpreter, receiver: Value, arguments: Arguments)
 
 def _set_cookie(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     if isinstance(receiver, Map):
-        receiver.put(arguments.get(0, "name"), arguments.get(1, "value"))
+        reader.put(receiver, arguments.get(0, "name"), arguments.get(1, "value"))
     return None
 
 
@@ -170,7 +170,7 @@ def _urllib_request(reader: Interpreter, arguments: Arguments) -> Value:
 def _add_header(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     headers = receiver.fields.get("headers") if isinstance(receiver, Thing) else None
     if isinstance(headers, Map):
-        headers.put(arguments.get(0), arguments.get(1))
+        reader.put(headers, arguments.get(0), arguments.get(1))
     return None
 
 
@@ -284,7 +284,7 @@ def _add_option(reader: Interpreter, receiver: Value, arguments: Arguments) -> V
     default = arguments.named.get("default")
     known = receiver.fields.setdefault("known", Map())
     if isinstance(known, Map):
-        known.put(text(name[:60]), Unknown(name[:60]) if default in (None, False) else default)
+        reader.put(known, text(name[:60]), Unknown(name[:60]) if default in (None, False) else default)
     return None
 
 

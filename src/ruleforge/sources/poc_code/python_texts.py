@@ -66,7 +66,7 @@ def _format(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
     if not isinstance(receiver, Text):
         return receiver
     named = arguments.named
-    return brace_formatted(receiver, arguments.values, named, reader.standins)
+    return brace_formatted(receiver, arguments.values, named, reader.standins, reader.budget)
 
 
 def replace(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
@@ -110,13 +110,15 @@ def _padded(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
 def _append(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     if isinstance(receiver, list) and len(receiver) < MAX_ITEMS:
         receiver.append(arguments.get(0))
+    elif isinstance(receiver, list):
+        reader.cut_short(MAX_ITEMS)
     return None
 
 
 def _extend(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
     given = arguments.get(0)
     if isinstance(receiver, list) and isinstance(given, list):
-        receiver.extend(given[: MAX_ITEMS - len(receiver)])
+        receiver.extend(reader.first(given, max(0, MAX_ITEMS - len(receiver)), MAX_ITEMS))
     return None
 
 
@@ -124,9 +126,9 @@ def _update(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
     given = arguments.get(0)
     if isinstance(receiver, Map):
         for key, value in given.pairs() if isinstance(given, Map) else ():
-            receiver.put(key, value)
+            reader.put(receiver, key, value)
         for name, value in arguments.named.items():
-            receiver.put(text(name), value)
+            reader.put(receiver, text(name), value)
     return None
 
 
@@ -202,7 +204,7 @@ def _urlparse(reader: Interpreter, arguments: Arguments) -> Value:
 
 
 def _dumps(reader: Interpreter, arguments: Arguments) -> Value:
-    return json_written(arguments.get(0), reader.standins)
+    return json_written(arguments.get(0), reader.standins, reader.budget)
 
 
 def _range(reader: Interpreter, arguments: Arguments) -> Value:
@@ -219,7 +221,7 @@ def _dict(reader: Interpreter, arguments: Arguments) -> Value:
     if isinstance(given, list):
         pairs = [(each[0], each[1]) for each in given if isinstance(each, list) and len(each) == 2]
     for key, value in pairs:
-        done.put(key, value)
+        reader.put(done, key, value)
     _update(reader, done, Arguments(named=arguments.named))
     return done
 

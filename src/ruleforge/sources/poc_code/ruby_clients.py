@@ -93,7 +93,7 @@ def _set_header(name: str, reader: Interpreter, receiver: Value, arguments: Argu
     if isinstance(items, Map):
         key = text(name) if name else arguments.get(0)
         value = basic_auth(reader, arguments) if name == "Authorization" else arguments.get(0 if name else 1)
-        items.put(key, value)
+        reader.put(items, key, value)
     return None
 
 

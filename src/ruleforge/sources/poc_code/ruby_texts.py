@@ -73,7 +73,7 @@ def _hex(value: Text) -> Text:
 
 
 def _format(reader: Interpreter, arguments: Arguments) -> Value:
-    return percent_formatted(reader.text(arguments.get(0)), list(arguments.values[1:]), reader.standins)
+    return percent_formatted(reader.text(arguments.get(0)), list(arguments.values[1:]), reader.standins, reader.budget)
 
 
 def read_block(reader: Interpreter, arguments: Arguments) -> Value:
@@ -92,17 +92,17 @@ def _merged(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value
         return receiver
     done = receiver.copy()
     for key, value in given.pairs() if isinstance(given, Map) else ():
-        done.put(key, value)
+        reader.put(done, key, value)
     return done
 
 
 def _to_json(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:
-    return json_written(receiver, reader.standins, COMPACT)
+    return json_written(receiver, reader.standins, reader.budget, COMPACT)
 
 
 def json_text(reader: Interpreter, arguments: Arguments) -> Value:
     """`JSON.generate(value)`: without blanks, as Ruby, JavaScript, PHP and Go write it."""
-    return json_written(arguments.get(0), reader.standins, COMPACT)
+    return json_written(arguments.get(0), reader.standins, reader.budget, COMPACT)
 
 
 def _size(reader: Interpreter, receiver: Value, arguments: Arguments) -> Value:

@@ -4,24 +4,48 @@ import base64
 import json
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from ruleforge.sources.nuclei.standins import Standins
 from ruleforge.sources.nuclei.text import Text, glue
-from ruleforge.sources.poc_code.values import Map, Unknown, Value, as_text, checked, text
+from ruleforge.sources.poc_code.values import (
+    MAX_VALUE,
+    Budget,
+    Map,
+    Unknown,
+    Value,
+    as_text,
+    checked,
+    text,
+    too_large,
+)
 
 SPACIOUS = (b", ", b": ")  # JSON as Python's json.dumps writes it
 COMPACT = (b",", b":")  # as the other languages do
 MAX_PIECES = 2_000
 MAX_WIDTH = 1_000  # of a padded field
+MAX_JSON_DEPTH = 12
 
 _PERCENT = re.compile(rb"%(?:\((\w{1,60})\))?([-#0 +]{0,4})(\d{0,4})(?:\.\d{1,4})?([sdifuxXcrobegGa%])")
 
 
-def joined(parts: list[Text]) -> Text:
-    """All `parts` one after the other, within bounds."""
-    return checked(glue(parts))
+def joined(parts: Iterable[Text]) -> Text:
+    """All `parts` one after the other, taken only until they are too large.
+
+    Raises:
+        InputError: they are (RF216).
+    """
+    return checked(glue(_within(parts)))
+
+
+def _within(parts: Iterable[Text]) -> Iterator[Text]:
+    length = 0
+    for part in parts:
+        length += len(part.data)
+        if length > MAX_VALUE:
+            raise too_large()
+        yield part
 
 
 def pieces_of(value: Text, separator: bytes, limit: int = MAX_PIECES) -> list[Text]:
@@ -47,20 +71,24 @@ def replaced(value: Text, old: bytes, new: Text, limit: int = MAX_PIECES) -> Tex
     return joined(parts)
 
 
-def percent_formatted(pattern: Text, argument: Value, standins: Standins) -> Text:
-    """`pattern % argument`, as C, Python, Ruby, PHP and Perl have it."""
+def percent_formatted(pattern: Text, argument: Value, standins: Standins, budget: Budget) -> Text:
+    """`pattern % argument`, as C, Python, Ruby, PHP and Perl have it; every field costs a step of `budget`."""
+    return joined(_percent_parts(pattern, argument, standins, budget))
+
+
+def _percent_parts(pattern: Text, argument: Value, standins: Standins, budget: Budget) -> Iterator[Text]:
     values = iter(argument if isinstance(argument, list) else [argument])
-    parts: list[Text] = []
     position = 0
     for found in _PERCENT.finditer(pattern.data):
-        parts.append(pattern.cut(position, found.start()))
+        budget.charge()
+        yield pattern.cut(position, found.start())
         position = found.end()
         if found[4] == b"%":
-            parts.append(Text(b"%"))
+            yield Text(b"%")
             continue
         named = argument.get(found[1].decode()) if found[1] and isinstance(argument, Map) else None
-        parts.append(_field(named if found[1] else next(values, Unknown("value")), found, standins))
-    return joined([*parts, pattern.cut(position)])
+        yield _field(named if found[1] else next(values, Unknown("value")), found, standins)
+    yield pattern.cut(position)
 
 
 def _field(value: Value, found: re.Match[bytes], standins: Standins) -> Text:
@@ -72,17 +100,27 @@ def _field(value: Value, found: re.Match[bytes], standins: Standins) -> Text:
     else:
         shown = as_text(value, standins)
     width = min(int(found[3] or 0), MAX_WIDTH)
+    if width <= len(shown.data):
+        return shown  # not a copy: a pattern may name a large value thousands of times
     fill = b"0" if b"0" in found[2] and kind in "dxXofi" else b" "
-    padding = Text(fill * max(0, width - len(shown.data)))
+    padding = Text(fill * (width - len(shown.data)))
     return joined([shown, padding] if b"-" in found[2] else [padding, shown])
 
 
-def brace_formatted(pattern: Text, values: tuple[Value, ...], named: dict[str, Value], standins: Standins) -> Text:
-    """`pattern.format(*values, **named)`; a field that cannot be read becomes a stand-in."""
-    parts: list[Text] = []
+def brace_formatted(
+    pattern: Text, values: tuple[Value, ...], named: dict[str, Value], standins: Standins, budget: Budget
+) -> Text:
+    """`pattern.format(*values, **named)`; a field that cannot be read becomes a stand-in, each costs a step."""
+    return joined(_brace_texts(pattern, values, named, standins, budget))
+
+
+def _brace_texts(
+    pattern: Text, values: tuple[Value, ...], named: dict[str, Value], standins: Standins, budget: Budget
+) -> Iterator[Text]:
     count = 0
     for literal, field, spec in _brace_parts(pattern.data.decode("utf-8", "surrogateescape")):
-        parts.append(Text(literal.encode("utf-8", "surrogateescape")))
+        budget.charge()
+        yield Text(literal.encode("utf-8", "surrogateescape"))
         if field is None:
             continue
         head = re.match(r"\w*", field[:80])
@@ -92,8 +130,7 @@ def brace_formatted(pattern: Text, values: tuple[Value, ...], named: dict[str, V
         value = named.get(name, Unknown(name))
         if name.isdigit():
             value = values[int(name)] if int(name) < len(values) else Unknown("value")
-        parts.append(_spec_field(_inside(value, field[len(head[0] if head else "") :]), spec, standins))
-    return joined(parts)
+        yield _spec_field(_inside(value, field[len(head[0] if head else "") :]), spec, standins)
 
 
 def _brace_parts(pattern: str) -> Iterator[tuple[str, str | None, str]]:
@@ -136,12 +173,16 @@ def unquoted(value: Text, *, plus: bool = False) -> Text:
     return value.each(lambda data: unquote_to_bytes(data.replace(b"+", b" ") if plus else data))
 
 
-def form_encoded(pairs: list[tuple[Text, Text]]) -> Text:
+def form_encoded(pairs: Iterable[tuple[Text, Text]]) -> Text:
     """`name=value&…`, encoded as a browser does."""
-    parts: list[Text] = []
+    return joined(form_parts(pairs))
+
+
+def form_parts(pairs: Iterable[tuple[Text, Text]], mark: bytes = b"") -> Iterator[Text]:
+    """The pieces of `name=value&…`, with `mark` in front of the first; each is encoded when it is asked for."""
     for name, value in pairs:
-        parts += [Text(b"&"), quoted(name, b"", plus=True), Text(b"="), quoted(value, b"", plus=True)]
-    return joined(parts[1:])
+        yield from (Text(mark), quoted(name, b"", plus=True), Text(b"="), quoted(value, b"", plus=True))
+        mark = b"&"
 
 
 def base64_encoded(value: Text) -> Text:
@@ -179,36 +220,44 @@ def backslash_decoded(data: str, also: Callable[[str], str | None] = lambda _: N
     return re.sub(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|[0-7]{1,3}|[\s\S])", one, data)
 
 
-def json_written(value: Value, standins: Standins, signs: tuple[bytes, bytes] = SPACIOUS, depth: int = 0) -> Text:
-    """`value` as JSON; `signs` stand between elements and behind keys."""
-    if depth > 12:
-        return Text(b"null")
-    if value is None or isinstance(value, (bool, int, float)):
-        return text(json.dumps(value))
-    if isinstance(value, list):
-        return joined(
-            [
-                Text(b"["),
-                *_commas(signs[0], (json_written(each, standins, signs, depth + 1) for each in value)),
-                Text(b"]"),
-            ]
-        )
-    if isinstance(value, Map):
-        pairs = (
-            joined([_json_text(as_text(k, standins)), Text(signs[1]), json_written(v, standins, signs, depth + 1)])
-            for k, v in value.pairs()
-        )
-        return joined([Text(b"{"), *_commas(signs[0], pairs), Text(b"}")])
-    return _json_text(as_text(value, standins))
+def json_written(value: Value, standins: Standins, budget: Budget, signs: tuple[bytes, bytes] = SPACIOUS) -> Text:
+    """`value` as JSON; `signs` stand between elements and behind keys.
+
+    A list that holds itself ten times is small in the script and endless when written: every element costs a step of
+    `budget`, and writing ends where the text is too large.
+
+    Raises:
+        InputError: it is (RF216).
+        Limit: the budget is used up.
+    """
+    return joined(_json_parts(value, standins, budget, signs, 0))
+
+
+def _json_parts(
+    value: Value, standins: Standins, budget: Budget, signs: tuple[bytes, bytes], depth: int
+) -> Iterator[Text]:
+    budget.charge()
+    if depth > MAX_JSON_DEPTH:
+        yield Text(b"null")
+    elif value is None or isinstance(value, (bool, int, float)):
+        yield text(json.dumps(value))
+    elif isinstance(value, list):
+        yield Text(b"[")
+        for position, each in enumerate(value):
+            yield Text(signs[0] if position else b"")
+            yield from _json_parts(each, standins, budget, signs, depth + 1)
+        yield Text(b"]")
+    elif isinstance(value, Map):
+        yield Text(b"{")
+        for position, (key, each) in enumerate(value.pairs()):
+            yield Text(signs[0] if position else b"")
+            yield from (_json_text(as_text(key, standins)), Text(signs[1]))
+            yield from _json_parts(each, standins, budget, signs, depth + 1)
+        yield Text(b"}")
+    else:
+        yield _json_text(as_text(value, standins))
 
 
 def _json_text(value: Text) -> Text:
     inner = value.each(lambda data: json.dumps(data.decode("utf-8", "replace"))[1:-1].encode())
     return joined([Text(b'"'), inner, Text(b'"')])
-
-
-def _commas(sign: bytes, parts: Iterator[Text]) -> list[Text]:
-    done: list[Text] = []
-    for part in parts:
-        done += [Text(sign), part] if done else [part]
-    return done

@@ -15,6 +15,7 @@ MAX_WORK = 300_000  # steps of one script; a step is an expression, a statement,
 MAX_DEPTH = 100  # expressions and statements within one another, calls included
 MAX_VALUE = 256 << 10  # bytes of one text
 MAX_ITEMS = 2_000  # of one collection
+MAX_LINEAGE = 64  # classes that one class is made from, itself included
 
 _TARGET = re.compile(
     r"(?:^|_|(?<=[a-z])(?=[A-Z]))(?:url|uri_base|target|host|hostname|rhosts?|server|domain|site|ip|addr|address|baseurl"
@@ -51,10 +52,13 @@ class Map:
     def __init__(self) -> None:
         self.entries: dict[Hashable, tuple[Value, Value]] = {}
 
-    def put(self, key: "Value", value: "Value") -> None:
-        """Set `key`; silently full beyond the limit of a collection."""
-        if len(self.entries) < MAX_ITEMS:
-            self.entries[_hashable(key)] = (key, value)
+    def put(self, key: "Value", value: "Value") -> bool:
+        """Set `key`, unless it is new and the dict holds MAX_ITEMS already; whether it is set."""
+        name = _hashable(key)
+        if len(self.entries) >= MAX_ITEMS and name not in self.entries:
+            return False
+        self.entries[name] = (key, value)
+        return True
 
     def get(self, key: "Value | str") -> "Value":
         """The value of `key`, else None."""
@@ -116,28 +120,32 @@ class Function(msgspec.Struct, frozen=True, eq=False):
 
 
 class Blueprint:
-    """A class of the script."""
+    """A class of the script, with the at most MAX_LINEAGE classes it is made from."""
 
     def __init__(self, name: str, members: dict[str, "Value"], bases: "tuple[Value, ...]") -> None:
-        self.name, self.members, self.bases = name, members, bases
+        self.name, self.members = name, members
+        self.lineage = self._lineage(bases)
 
-    def find(self, name: str, depth: int = 8) -> "Value":
+    def _lineage(self, bases: "tuple[Value, ...]") -> "tuple[Blueprint | Symbol, ...]":
+        """The class itself and what it is made from, depth first, each once; bases never change, so once is enough."""
+        done: dict[Blueprint | Symbol, None] = {self: None}
+        for base in bases:
+            if isinstance(base, (Blueprint, Symbol)):
+                done.update(dict.fromkeys(base.lineage if isinstance(base, Blueprint) else (base,)))
+            if len(done) >= MAX_LINEAGE:
+                break
+        return tuple(done)[:MAX_LINEAGE]
+
+    def find(self, name: str) -> "Value":
         """The member `name` of the class or of one it is made from, else None."""
-        if name in self.members:
-            return self.members[name]
-        for base in self.bases if depth else ():
-            found = base.find(name, depth - 1) if isinstance(base, Blueprint) else None
-            if found is not None:
-                return found
+        for each in self.lineage:
+            if isinstance(each, Blueprint) and name in each.members:
+                return each.members[name]
         return None
 
-    def symbols(self, depth: int = 8) -> "Iterator[str]":
+    def symbols(self) -> "Iterator[str]":
         """The classes of libraries that it is made from."""
-        for base in self.bases if depth else ():
-            if isinstance(base, Symbol):
-                yield base.name
-            elif isinstance(base, Blueprint):
-                yield from base.symbols(depth - 1)
+        return (each.name for each in self.lineage if isinstance(each, Symbol))
 
 
 class Bound(msgspec.Struct, frozen=True, eq=False):
@@ -236,8 +244,13 @@ def checked(value: Text) -> Text:
         InputError: it is too large (RF216).
     """
     if len(value.data) > MAX_VALUE:
-        raise InputError(f"a text grows beyond {MAX_VALUE} bytes", hint="shorten the script", code="RF216")
+        raise too_large()
     return value
+
+
+def too_large() -> InputError:
+    """What is raised for a text beyond MAX_VALUE."""
+    return InputError(f"a text grows beyond {MAX_VALUE} bytes", hint="shorten the script", code="RF216")
 
 
 def _hashable(key: Value) -> Hashable:

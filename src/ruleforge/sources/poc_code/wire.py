@@ -1,6 +1,8 @@
 """From what a script hands to its HTTP client to the request as it goes over the wire."""
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
@@ -8,15 +10,16 @@ from ruleforge.events.request import Request
 from ruleforge.sources.found import FoundRequest
 from ruleforge.sources.nuclei.standins import TARGET_HOST, Standins, mark_canaries
 from ruleforge.sources.nuclei.text import Text, glue, whole
-from ruleforge.sources.poc_code.texts import pieces_of, quoted
+from ruleforge.sources.poc_code.texts import form_parts, joined, pieces_of
 
 MAX_TARGET = 32 << 10  # bytes
 MAX_HEADERS = 200
 
 FORM = b"application/x-www-form-urlencoded"
-REQUEST_LINE = re.compile(rb"([A-Z]{3,12})[ \t]+(\S[^\r\n]{0,32768}?)[ \t]+(HTTP/[0-9.]{1,8})[ \t]*(?:\r?\n|\r|$)")
+_METHOD = re.compile(rb"[A-Z]{3,12}(?=[ \t])")
+_VERSION = re.compile(rb"HTTP/[0-9.]{1,8}")
+_LINE_END = re.compile(rb"\r?\n|\r")
 _SCHEME = re.compile(rb"(?:https?:)?//", re.IGNORECASE)
-_AFTER_HOST = re.compile(rb"(?::\d{0,5})?(?=[/?#]|$)")
 _UNSAFE = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _LOCAL = re.compile(
     rb"(?:[^@/]*@)?(?:localhost|[\d.]+|\[[\da-f:.]+\]|[a-z\d-]+|[a-z\d.-]*(?:target|victim|example|vuln|test|site|host|"
@@ -88,10 +91,10 @@ def draft_of_raw(data: Text, line: int) -> Draft | None:
     """Read a request written byte by byte; None when it does not begin with a request line."""
     start = len(data.data) - len(data.data.lstrip(b"\r\n \t"))
     data = data.cut(start)
-    found = REQUEST_LINE.match(data.data)
-    if found is None:
+    first = _request_line(data.data)
+    if first is None:
         return None
-    rest = data.cut(found.end())
+    rest = data.cut(first.end)
     end = re.search(rb"\r?\n\r?\n|^\r?\n", rest.data)
     head, body = (rest, None) if end is None else (rest.cut(0, end.start()), rest.cut(end.end()))
     headers = []
@@ -100,9 +103,9 @@ def draft_of_raw(data: Text, line: int) -> Draft | None:
         if colon > 0:
             headers.append((each.cut(0, colon).stripped(), each.cut(colon + 1).stripped()))
     return Draft(
-        method=data.cut(*found.span(1)),
-        url=data.cut(*found.span(2)),
-        version=found[3],
+        method=data.cut(0, first.method_end),
+        url=data.cut(*first.target),
+        version=first.version,
         headers=tuple(headers),
         body=body if body is not None and body.data.strip(b"\r\n") else None,
         raw=True,
@@ -110,17 +113,49 @@ def draft_of_raw(data: Text, line: int) -> Draft | None:
     )
 
 
+class _RequestLine(msgspec.Struct, frozen=True):
+    """Where the parts of a request line are; positions from its start."""
+
+    method_end: int
+    target: tuple[int, int]
+    version: bytes
+    end: int  # behind its line ending
+
+
+def _request_line(data: bytes) -> _RequestLine | None:
+    """The line that `data` begins with, cut at its first and last blanks: one look at each byte, however many blanks.
+
+    A target may hold blanks.
+    """
+    method = _METHOD.match(data)
+    if method is None:
+        return None
+    ending = _LINE_END.search(data)
+    stop, after = ending.span() if ending else (len(data), len(data))
+    line = data[:stop].rstrip(b" \t")
+    blank = max(line.rfind(b" "), line.rfind(b"\t"))
+    version = line[blank + 1 :]
+    target = line[method.end() : blank].strip(b" \t")  # without any, `blank` is the one behind the method
+    if not target or target[:1].isspace() or not _VERSION.fullmatch(version):
+        return None
+    start = stop - len(data[method.end() : stop].lstrip(b" \t"))
+    return _RequestLine(method.end(), (start, start + len(target)), version, after)
+
+
 def multipart(parts: list[Part]) -> Text:
     """The body; its boundary is a stand-in."""
-    texts: list[Text] = []
+    return joined(_multipart_texts(parts))
+
+
+def _multipart_texts(parts: list[Part]) -> Iterator[Text]:
     for part in parts:
-        texts += [Text(b"--"), BOUNDARY, Text(b'\r\nContent-Disposition: form-data; name="'), part.name, Text(b'"')]
+        yield from (Text(b"--"), BOUNDARY, Text(b'\r\nContent-Disposition: form-data; name="'), part.name, Text(b'"'))
         if part.filename is not None:
-            texts += [Text(b'; filename="'), part.filename, Text(b'"')]
+            yield from (Text(b'; filename="'), part.filename, Text(b'"'))
         if part.kind is not None:
-            texts += [Text(b"\r\nContent-Type: "), part.kind]
-        texts += [Text(b"\r\n\r\n"), part.content, Text(b"\r\n")]
-    return glue([*texts, Text(b"--"), BOUNDARY, Text(b"--\r\n")])
+            yield from (Text(b"\r\nContent-Type: "), part.kind)
+        yield from (Text(b"\r\n\r\n"), part.content, Text(b"\r\n"))
+    yield from (Text(b"--"), BOUNDARY, Text(b"--\r\n"))
 
 
 def multipart_type() -> Text:
@@ -163,14 +198,11 @@ def _after_host(url: Text, position: int) -> Text:
 
 
 def _with_query(target: Text, draft: Draft) -> Text:
-    parts = [target]
     mark = b"&" if b"?" in target.data else b"?"
-    for name, value in draft.params:
-        parts += [Text(mark), quoted(name, b"", plus=True), Text(b"="), quoted(value, b"", plus=True)]
-        mark = b"&"
+    parts = chain([target], form_parts(draft.params, mark))
     if draft.query is not None and draft.query.data:
-        parts += [Text(mark), draft.query]
-    return glue(parts)
+        parts = chain(parts, [Text(b"&" if draft.params else mark), draft.query])
+    return joined(parts)
 
 
 def _clean(target: Text) -> tuple[Text, tuple[str, ...]]:
