@@ -25,8 +25,11 @@ def test_an_export_becomes_an_advisory_named_by_its_file(tmp_path):
     assert isinstance(advisory, Advisory)
     (poc,) = advisory.requests
     assert (advisory.id, advisory.cves) == ("CVE-2099-3003", ("CVE-2099-3003",))
-    assert (poc.origin, poc.request.status, poc.request.target) == ("entry 1", 500, b"/pear?x=1")
-    assert poc.standins == (b"192.0.2.5:8080", b"192.0.2.5", b"0123456789")
+    assert (poc.origin, poc.request.status, poc.request.target) == ("entry 1", None, b"/pear?x=1")
+    assert poc.standins[:2] == (b"192.0.2.5:8080", b"192.0.2.5")
+    (letters,) = poc.standins[2:]
+    assert len(letters) == 10
+    assert dict(poc.request.headers)[b"Cookie"] == b"lang=en; PEARSESSID=" + letters
 
 
 def test_a_har_is_read_and_its_broken_entries_are_problems(tmp_path):

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.app.backtests import backtest, backtest_forged
+from ruleforge.errors import UsageError
 from ruleforge.events.request import Request
 from ruleforge.pipeline.backtest import BARS, Backtesting, sentence_of, sparkline
 from ruleforge.records.backtest import Backtest
@@ -106,3 +108,17 @@ def test_one_is_no_plural() -> None:
 
     assert told(1, 1, 1) == "1 of 1 request, from 1 source"
     assert told(1200, 2, 2) == "2 of 1,200 requests, from 2 sources"
+
+
+@pytest.mark.parametrize("text", ["20990131", "2099", "209901311300", "20990131130000", " 7 "])
+def test_a_compact_date_is_no_number_of_seconds(tmp_path: Path, text: str) -> None:
+    put(tmp_path / "rules" / "CVE-2099-1", PEARS)
+    for bound in ("since", "until"):
+        with pytest.raises(UsageError, match="RF127") as found:
+            backtest(tmp_path / "rules", [put_log(tmp_path)], **{bound: text})
+        assert "2099-01-31" in found.value.hint
+
+
+def test_seconds_since_1970_are_a_bound(tmp_path: Path) -> None:
+    put(tmp_path / "rules" / "CVE-2099-1", PEARS)
+    assert backtest(tmp_path / "rules", [put_log(tmp_path)], until="999999999").requests == 0

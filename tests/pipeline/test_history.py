@@ -127,3 +127,25 @@ def test_a_revision_that_never_was_is_a_wrong_call(tmp_path: Path) -> None:
             diff_revisions(folder, revision)
     with pytest.raises(UsageError, match=r"RF11[05]"):
         diff_revisions(tmp_path / "none")
+
+
+def test_a_rule_that_cannot_be_read_is_kept_and_told(tmp_path: Path) -> None:
+    folder = tmp_path / "CVE-2099-1"
+    write(rule(b"/pears.php"), folder)
+    (folder / "rule.json").write_text('{"edited": "by hand"')
+    revised = revise(rule(b"/apples.php"), folder)
+    (kept,) = (folder / "history").glob("unreadable-*.json")
+    assert kept.read_text() == '{"edited": "by hand"'
+    assert kept.name in revised.lost[0]
+    assert revise(rule(b"/apples.php"), folder).lost == revised.lost
+    assert len(list((folder / "history").iterdir())) == 1
+    assert "lost" not in json.dumps(supersedes(revised))
+
+
+def test_a_rule_that_cannot_be_read_is_kept_where_its_papers_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "CVE-2099-1"
+    folder.mkdir()
+    (folder / "rule.json").write_text("pears")
+    assert keep(folder) is None
+    remove_papers(folder)
+    assert [file.read_text() for file in (folder / "history").iterdir()] == ["pears"]

@@ -516,3 +516,36 @@ def test_a_script_without_a_title_gives_a_rule_with_one_and_requests_with_names(
     assert [role["request"] for role in roles] == ["CVE-2099-40001:line 1"]
     tests = (folder / "tests.yaml").read_text()
     assert "exploit CVE-2099-40001:line 1" in tests
+
+
+def test_papers_that_cannot_be_removed_cost_only_their_advisory(
+    forge: Forge, templates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.forge_advisory
+
+    def fragile(advisory: Advisory, ground: Any) -> Any:
+        if advisory.id == "CVE-2099-10003":
+            raise OSError(28, "No space left on device")
+        return real(advisory, ground)
+
+    def full(folder: Path) -> int | None:
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(module, "forge_advisory", fragile)
+    monkeypatch.setattr(module, "remove_papers", full)
+    outcomes = forge(tmp_path / "out", templates)
+    found = next(one for one in outcomes if one.advisory == "CVE-2099-10003")
+    assert (found.outcome, found.reason) == ("failed", "RF299")
+    assert "could not be removed" in found.changes[0]
+    assert with_rule(outcomes) == RULES - {"CVE-2099-10003"}
+
+
+def test_a_rule_that_was_broken_by_hand_is_kept_and_told(forge: Forge, templates: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    forge(out, templates)
+    (out / "CVE-2099-10003" / "rule.json").write_text("{")
+    outcomes = forge(out, templates, again=True)
+    found = next(one for one in outcomes if one.advisory == "CVE-2099-10003")
+    assert "could not be read" in found.changes[0]
+    (kept,) = (out / "CVE-2099-10003" / "history").iterdir()
+    assert kept.read_text() == "{"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.errors import InputError
+from ruleforge.events.formats.bounded import MAX_LINE_BYTES
 from ruleforge.sources import reputation as module
 from ruleforge.sources.reputation import load_reputation
 
@@ -85,3 +86,27 @@ def test_any_bytes_are_a_list_or_an_error_with_a_code(tmp_path_factory: pytest.T
     except InputError as problem:
         code = problem.code
     assert code == "RF226" if found is None else found.entries >= 1
+
+
+def test_a_damaged_list_is_not_used_in_part(tmp_path: Path) -> None:
+    file = tmp_path / "list.gz"
+    file.write_bytes(gzip.compress(b"".join(b"192.0.2.%d\n" % (n % 256) for n in range(9_000)))[:-12])
+    with pytest.raises(InputError, match="RF225") as found:
+        load_reputation([file])
+    assert found.value.where == str(file)
+
+
+def test_a_list_that_is_too_large_is_not_used_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_LIST_BYTES", 30)
+    file = tmp_path / "list"
+    file.write_text("192.0.2.7\n" * 10)
+    with pytest.raises(InputError, match="RF222"):
+        load_reputation([file])
+
+
+def test_a_line_without_end_is_refused_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(b"192.0.2.7\n" + b"1" * (MAX_LINE_BYTES + 1) + b"\n192.0.2.8\n")
+    found = load_reputation([file])
+    assert found is not None
+    assert (found.entries, found.refused) == (2, 1)

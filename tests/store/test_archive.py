@@ -1,5 +1,7 @@
 """Archives: wanted files come out; one member that has no place in an honest archive refuses all of it."""
 
+import errno
+import gzip
 import io
 import tarfile
 import zipfile
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleforge.errors import InputError
+from ruleforge.errors import InputError, OutsideError
 from ruleforge.store import archive as room
 from ruleforge.store.archive import Unpacked, unpack
 
@@ -135,6 +137,48 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("pack", [tar_of, zip_of])
 def test_half_an_archive_is_refused(tmp_path: Path, pack: Callable[..., bytes]) -> None:
     why(pack(FILES)[:150], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK],
+)
+@pytest.mark.parametrize("size", [room.EXTENDED_MOST + 1, 200_000])
+def test_an_extended_header_that_is_too_long_is_refused_before_it_is_read(
+    tmp_path: Path, kind: bytes, size: int
+) -> None:
+    info = tarfile.TarInfo("long")
+    info.type, info.size = kind, size
+    data = info.tobuf(tarfile.USTAR_FORMAT) + b"1" * size + bytes(-size % 512)
+    assert f"an extended header of {size:,} bytes" in why(gzip.compress(data + bytes(1024), 1), tmp_path)
+
+
+def test_a_long_name_of_an_honest_archive_is_read(tmp_path: Path) -> None:
+    name = "/".join("d" * 60 for _ in range(8)) + "/ä.yaml"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz", format=form) as tar:
+            tar.addfile(tarfile.TarInfo(name))
+        folder = tmp_path / str(form)
+        folder.mkdir()
+        assert opened(packed.getvalue(), folder).files == 1
+
+
+@pytest.mark.parametrize("pack", [tar_of, zip_of])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_no_more_is_not_the_fault_of_the_archive(
+    tmp_path: Path, pack: Callable[..., bytes], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "archive"
+    file.write_bytes(pack(FILES))
+
+    def full(*_: object) -> int:
+        raise OSError(number, "no more")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutsideError) as found:
+        unpack(file, tmp_path / "out", lambda _: True)
+    assert found.value.code == "RF502"
 
 
 @given(data=st.data())

@@ -1,5 +1,6 @@
 """Run rules back over stored traffic, before they are approved: since when would they have fired?"""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ruleforge.rules.tree import Count, Rule
 from ruleforge.rules.tree import Sequence as SequenceRule
 
 Progress = Callable[[str, int, int], None]
+_COMPACT = re.compile(r"[0-9]{1,8}|[0-9]{12}|[0-9]{14}")  # 20990131, with hours and minutes, with seconds
 
 
 class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,9 @@ def backtest_forged(folders: Sequence[Path], logs: Sequence[Path], progress: Pro
 def _bound(text: str) -> float | None:
     if not text:
         return None
+    if _COMPACT.fullmatch(text.strip()):  # as seconds it would be a day of the seventies
+        hint = "a day is written 2099-01-31; seconds since 1970 have nine digits and more"
+        raise UsageError("a number that is no time", where=text, hint=hint, code="RF127")
     found = seconds_of(text)
     if found is None:
         raise UsageError("not a time", where=text, hint="2099-01-31 or 2099-01-31T13:00:00Z", code="RF127")

@@ -15,6 +15,7 @@ from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Some, Tree
 
 OTHER_PAGES_MOST = 5
 _FOLDED = frozenset(("args", "multipart", "cookies"))
+_STATIC = re.compile(rb"(?i)\.html?\Z")
 _INDEX = re.compile(rb"(?i)(?:index|default)\.(?:php|html?|jsp|aspx?|cfm)")
 _PAGE = re.compile(r"(?<![\w.-])(?:[\w-]{1,60}/){0,6}([\w-]{1,80}\.(?:php|jsp|aspx?|cgi|do|action|cfm))\b")
 
@@ -75,7 +76,8 @@ def _folder(tree: Condition, segments: list[bytes], anatomy: Anatomy) -> list[Tr
         return []
     if len(segments) == 1:
         # Just any folder is a place only with a parameter that says which function of which product is meant.
-        return [Condition("path", "ends_with", b"/")] if any(map(is_selector, anatomy.parts)) else []
+        chosen = not _STATIC.search(segments[-1]) and any(map(is_selector, anatomy.parts))
+        return [Condition("path", "ends_with", b"/")] if chosen else []
     return [msgspec.structs.replace(tree, value=b"/" + b"/".join(segments[:-1]))]
 
 

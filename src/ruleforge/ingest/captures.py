@@ -1,7 +1,6 @@
 """Reads recorded requests as a proof of concept: HAR of a browser, Burp's export, packets."""
 
 import io
-import re
 from functools import partial
 from pathlib import PurePath
 
@@ -14,18 +13,13 @@ from ruleforge.events.formats.capture import is_capture
 from ruleforge.events.formats.har import is_har
 from ruleforge.events.request import Request
 from ruleforge.ingest.assemble import assemble
+from ruleforge.ingest.secrets import Masks, hosts
 from ruleforge.records.advisory import Advisory
 from ruleforge.sources.found import Findings, FoundRequest
 
 MAX_CAPTURE_BYTES = 64 << 20
 MAX_REQUESTS = 2_000  # of one capture
 MAX_PROBLEMS = 50
-MAX_STANDINS = 50  # of one request
-
-# Cookies and headers whose values one session alone has.
-_SESSION = re.compile(rb"sess|sid\b|token|csrf|xsrf|nonce|auth|jwt", re.IGNORECASE)
-_OF_SESSION = frozenset({b"authorization", b"proxy-authorization", b"x-csrf-token", b"x-xsrf-token"})
-_LEAST = 6  # bytes of a value that is taken for a secret
 
 
 def is_har_file(head: bytes) -> bool:
@@ -47,12 +41,13 @@ def _read(name: str, data: bytes, where: str) -> Advisory:
     problems: list[str] = []
     found: list[FoundRequest] = []
     first: InputError | None = None
+    masks = Masks()
     for number, item in enumerate(FORMATS[name].read(io.BytesIO(data), PurePath(where).name, MAX_CAPTURE_BYTES), 1):
         if isinstance(item, InputError):
             first = first or item
             problems += [item.what] * (len(problems) < MAX_PROBLEMS)
         elif len(found) < MAX_REQUESTS:
-            found.append(_found(item, number, name))
+            found.append(_found(item, number, name, masks))
         else:
             problems.append(f"only the first {MAX_REQUESTS} requests are used")
             break
@@ -61,28 +56,15 @@ def _read(name: str, data: bytes, where: str) -> Advisory:
     return assemble(Findings(requests=tuple(found), problems=tuple(problems)), data, where)
 
 
-def _found(request: Request, number: int, name: str) -> FoundRequest:
+def _found(request: Request, number: int, name: str, masks: Masks) -> FoundRequest:
+    """The request as it may be shown: who sent it and when, and what its session alone has, are no part of a flaw."""
+    masked, standins = masks.mask(request)
     return FoundRequest(
-        request=msgspec.structs.replace(request, id="", source=name),
+        request=msgspec.structs.replace(masked, id="", source=name, source_address=b"", status=None, time=""),
         origin=f"entry {number}",
         step=number - 1,
-        standins=_standins(request),
+        standins=(*hosts(request), *standins),
     )
-
-
-def _standins(request: Request) -> tuple[bytes, ...]:
-    """The host of the test, and what only its session has."""
-    found: list[bytes] = []
-    for name, value in request.headers:
-        low = name.lower()
-        if low == b"host":
-            found += [value, value.partition(b":")[0]]
-        elif low in _OF_SESSION:
-            found.append(value.rpartition(b" ")[2])
-        elif low == b"cookie":
-            pairs = [pair.partition(b"=") for pair in value.split(b";")[:100]]
-            found += [secret.strip() for key, _, secret in pairs if _SESSION.search(key) and len(secret) >= _LEAST]
-    return tuple(each for each in dict.fromkeys(found) if len(each) > 1)[:MAX_STANDINS]
 
 
 read_har_file = partial(_read, "har")

@@ -1,9 +1,11 @@
 """Earlier revisions of a rule: kept in the folder `history` beside it, never deleted.
 
 `history/3-rule.json` and `history/3-evidence.json` are the papers of revision 3 as they were. Only a rule with other
-content supersedes a rule; the same content, forged again, keeps its revision.
+content supersedes a rule; the same content, forged again, keeps its revision. A `rule.json` that cannot be loaded is
+no revision: it is kept as `history/unreadable-<hash>.json`.
 """
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,16 @@ class Revised(msgspec.Struct, frozen=True):
     rule: Rule
     before: Rule | None = None  # the revision before it; None: it is the first
     changes: tuple[str, ...] = ()  # from `before` to `rule`, in sentences
+    lost: tuple[str, ...] = ()  # what stood in its place and could not be read, in sentences; no part of the evidence
 
 
 def revise(rule: Rule, folder: Path) -> Revised:
     """Give `rule` its revision among those in `folder`, and keep the papers it supersedes."""
+    lost = keep_unreadable(folder)
+    return msgspec.structs.replace(_revised(rule, folder), lost=lost)
+
+
+def _revised(rule: Rule, folder: Path) -> Revised:
     current = read_revision(folder / "rule.json")
     kept = revisions(folder)
     if current is not None and content_hash(current) == content_hash(rule):
@@ -49,6 +57,7 @@ def keep(folder: Path) -> int | None:
     """Copy the papers of the current revision to the history; return its number, None where there is no rule."""
     current = read_revision(folder / "rule.json")
     if current is None:
+        keep_unreadable(folder)
         return None
     place = folder / HISTORY
     place.mkdir(parents=True, exist_ok=True)
@@ -56,6 +65,18 @@ def keep(folder: Path) -> int | None:
         if (folder / name).is_file():
             put(place / f"{current.revision}-{name}", (folder / name).read_bytes())
     return current.revision
+
+
+def keep_unreadable(folder: Path) -> tuple[str, ...]:
+    """Copy a `rule.json` that cannot be loaded to the history, and say so; nothing where it can be, or is not there."""
+    file = folder / "rule.json"
+    if not file.is_file() or read_revision(file) is not None:
+        return ()
+    data = file.read_bytes()
+    name = f"unreadable-{hashlib.sha256(data).hexdigest()[:8]}.json"
+    (folder / HISTORY).mkdir(parents=True, exist_ok=True)
+    put(folder / HISTORY / name, data)
+    return (f"the rule before could not be read; it is kept as {HISTORY}/{name}",)
 
 
 def revisions(folder: Path) -> list[int]:

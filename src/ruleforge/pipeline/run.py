@@ -356,12 +356,19 @@ def _forge_work(work: _Work, ground: Ground) -> Outcome:
         if outcome.outcome == "rule":
             revised, problem = write_papers(forged, ground, folder)
             is_new = before is None or before.revision != revised.rule.revision
-            changes = revised.changes if is_new else ()
+            changes = (*revised.lost, *(revised.changes if is_new else ()))
             detail = "; ".join(filter(None, (outcome.detail, problem)))
             outcome = msgspec.structs.replace(outcome, revision=revised.rule.revision, changes=changes, detail=detail)
         else:
             outcome = msgspec.structs.replace(outcome, changes=gave_up(remove_papers(folder)))
     except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the batch
-        changes = gave_up(remove_papers(folder))
-        outcome = msgspec.structs.replace(_failed(work.advisory, problem), changes=changes)
+        outcome = msgspec.structs.replace(_failed(work.advisory, problem), changes=_cleared(folder))
     return msgspec.structs.replace(outcome, seconds=round(time.perf_counter() - started, 3))
+
+
+def _cleared(folder: Path) -> tuple[str, ...]:
+    """Remove the papers of an advisory that failed; a disk that refuses that must not lose the batch either."""
+    try:
+        return gave_up(remove_papers(folder))
+    except OSError as problem:
+        return (f"the papers of an earlier run could not be removed: {problem.strerror or type(problem).__name__}",)

@@ -17,6 +17,7 @@ MAX_LIST_BYTES = 256 << 20  # of one list, after decompression
 MAX_ENTRIES = 2_000_000  # of all lists
 WIDEST_IPV4, WIDEST_IPV6 = 8, 19  # bits; a wider network is a mistake: it would give half the world a bad name
 COLUMNS = ("ip", "address", "ip_address", "ipaddress", "src_ip", "source_ip", "value", "cidr", "network", "range")
+TOO_LONG = "RF221"  # the code of a line that was skipped
 _COMMENT = re.compile(r"\s*(?:#|;|//)")
 
 
@@ -48,7 +49,8 @@ def load_reputation(files: Sequence[Path]) -> Reputation | None:
     address.
 
     Raises:
-        InputError: a list in which no address can be found (RF226), or too many entries (RF227).
+        InputError: a list in which no address can be found (RF226), too many entries (RF227), or a list that is
+            damaged (RF225) or too large (RF222).
         OutsideError: a file cannot be opened (RF501).
     """
     if not files:
@@ -84,11 +86,18 @@ def _digest(*known: dict[int, frozenset[int]]) -> str:
 
 
 def _entries(file: Path) -> Iterator[str]:
-    """Yield the text of each line that should be an address."""
+    """Yield the text of each line that should be an address; empty for a line too long to be one.
+
+    Raises:
+        InputError: the file is damaged (RF225) or too large (RF222).
+    """
     column: int | None = None
     with open_file(file) as stream:
         for line in read_lines(stream, file.name, MAX_LIST_BYTES):
             if not isinstance(line, Line):
+                if line.code != TOO_LONG:  # the rest cannot be read, and half a list is none
+                    raise InputError(line.what, where=str(file), hint=line.hint, code=line.code)
+                yield ""  # no address: refused, and counted
                 continue
             text = line.text.decode("utf-8", "replace").lstrip("\ufeff").strip()
             if not text or _COMMENT.match(text):

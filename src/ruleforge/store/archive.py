@@ -1,5 +1,6 @@
 """Archives from strangers (tar.gz, zip): only wanted files come out, and nothing that could land elsewhere."""
 
+import errno
 import gzip
 import stat
 import struct
@@ -14,7 +15,7 @@ from typing import IO, BinaryIO, cast
 
 import msgspec
 
-from ruleforge.errors import InputError
+from ruleforge.errors import InputError, OutsideError
 
 FILE_BYTES_MOST = 4 << 20  # a larger file is left out
 TOTAL_BYTES_MOST = 512 << 20  # of everything in the archive, unpacked
@@ -22,6 +23,7 @@ RATIO_MOST = 200  # unpacked to packed; text seldom shrinks to a tenth
 MEMBERS_MOST = 200_000
 NAME_MOST = 1_000  # characters
 DEPTH_MOST = 30  # folders
+EXTENDED_MOST = 4096  # bytes of a header that only says more about the next member
 _SMALL = 1 << 20  # unpacked bytes below which the ratio says nothing
 
 
@@ -30,6 +32,11 @@ _DAMAGE = (
     OSError, EOFError, ValueError, RuntimeError, LookupError, ArithmeticError, struct.error,
     zlib.error, tarfile.TarError, zipfile.BadZipFile,
 )  # fmt: skip
+# What is the machine's fault; a name that is a file and a folder at once is the archive's.
+_OF_THE_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE))
+_EXTENDED = frozenset(
+    (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+)
 
 
 class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +62,7 @@ def unpack(archive: Path, into: Path, wanted: Callable[[str], bool]) -> Unpacked
     Raises:
         InputError: no archive of these kinds, or damaged; or a member with an absolute name, a name that leads out
             of the folder, a link or a device; or too many members, too many bytes, or too well packed (RF272).
+        OutsideError: the disk does not take it (RF502).
     """
     into.mkdir(parents=True)
     files = left_out = 0
@@ -80,9 +88,15 @@ def _take(member: _Member, into: Path, wanted: Callable[[str], bool]) -> bool:
     if stream is None:
         return False
     with stream:
-        place = into.joinpath(*member.name.split("/"))
+        data = stream.read(FILE_BYTES_MOST)
+    place = into.joinpath(*member.name.split("/"))
+    try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(stream.read(FILE_BYTES_MOST))
+        place.write_bytes(data)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise OutsideError(f"cannot be unpacked: {error.strerror}", where=str(into), code="RF502") from error
     return True
 
 
@@ -138,10 +152,19 @@ def _bound(archive: Path, size: int, packed: int) -> None:
         raise _refused(archive, f"it unpacks to more than {size:,} bytes, packed it has {packed:,}")
 
 
+class _Plain(tarfile.TarInfo):
+    """A member whose extended header is as short as honest ones are: a long one of digits is read in quadratic time."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:  # where every kind of header is told apart
+        if self.type in _EXTENDED and not 0 <= self.size <= EXTENDED_MOST:
+            raise tarfile.ReadError(f"an extended header of {self.size:,} bytes")
+        return cast("tarfile.TarInfo", super()._proc_member(tarfile_))  # type: ignore[misc]
+
+
 def _tar_members(archive: Path) -> Generator[_Member, None, None]:
     with gzip.open(archive) as plain:
         counted = _Counted(cast("IO[bytes]", plain), archive)
-        with tarfile.open(fileobj=cast("BinaryIO", counted), mode="r|") as tar:
+        with tarfile.open(fileobj=cast("BinaryIO", counted), mode="r|", tarinfo=_Plain) as tar:
             for info in tar:
                 yield _tar_member(tar, info)
                 tar.members = []  # type: ignore[attr-defined]  # a stream is never asked again: keep memory flat

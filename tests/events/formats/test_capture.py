@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from ruleforge.errors import InputError
 from ruleforge.events.formats import detect_format
-from ruleforge.events.formats.capture import read_capture
+from ruleforge.events.formats.capture import read_capture, streams
 from ruleforge.events.formats.capture.messages import find_requests, find_statuses
+from ruleforge.events.formats.capture.packets import Segment
+from ruleforge.events.formats.capture.streams import OVERHEAD, Stream
 from ruleforge.events.request import Request
 
 CLIENT, SERVER = ("198.51.100.7", 40000), ("203.0.113.9", 80)
@@ -259,3 +261,20 @@ def test_requests_found_in_any_bytes_lie_one_after_the_other(data, whole):
 def test_statuses_stop_where_the_length_is_not_known():
     assert find_statuses(b"HTTP/1.1 304 X\r\n\r\nHTTP/1.1 200 X\r\n\r\nabc", [b"GET"] * 3) == [304, 200]
     assert find_statuses(b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n" + ANSWER % 201, [b"HEAD", b"GET"]) == [200, 201]
+
+
+def test_small_segments_count_with_the_memory_they_take(monkeypatch):
+    monkeypatch.setattr(streams, "MAX_STREAM_BYTES", 100 * (OVERHEAD + 1))
+    stream = Stream()
+    for number in range(1_000):
+        stream.add(Segment(source=CLIENT, target=SERVER, number=number * 2, flags=ACK, payload=b"a"), 0)
+    assert (stream.size, stream.dropped) == (100 * (OVERHEAD + 1), 900)
+
+
+def test_a_contradiction_counts_once_however_often_the_stream_is_put_together():
+    stream = Stream()
+    for payload in (b"abcd", b"abXd"):
+        stream.add(Segment(source=CLIENT, target=SERVER, number=1, flags=ACK, payload=payload), 0)
+    for _ in range(3):
+        stream.runs()
+    assert stream.conflicts == 1

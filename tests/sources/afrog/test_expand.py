@@ -10,6 +10,7 @@ from ruleforge.errors import InputError
 from ruleforge.sources.afrog.checks import called_rules
 from ruleforge.sources.afrog.document import parse_poc
 from ruleforge.sources.afrog.expand import expand_poc
+from ruleforge.sources.afrog.values import Variables
 
 POC = """
 id: CVE-2099-3001
@@ -223,3 +224,21 @@ def test_any_bytes_give_findings_or_a_reason(data):
     except InputError:
         return
     assert all(each.request.target and each.origin for each in found.requests)
+
+
+@pytest.mark.parametrize("expression", ["number" + " + 1" * 1_200, "number" + " + 1" * 600])
+def test_an_expression_that_leans_too_deep_costs_only_its_variable(expression: str) -> None:
+    text = POC.replace("  plain: pear-press-7\n", f"  plain: pear-press-7\n  deep: {expression}\n")
+    given = expand_poc(parse_poc(text.encode(), "x"))
+    whole = expand_poc(parse_poc(POC.encode(), "x"))
+    assert len(given.requests) == len(whole.requests) > 0
+
+
+def test_a_variable_that_leans_too_deep_is_a_stand_in_with_a_note() -> None:
+    variables = Variables()
+    variables.set("number", "1")
+    variables.set("deep", "number" + " + 1" * 1_200)
+    assert variables.notes == ["variable 'deep': its expression is nested too deep"]
+    deep = variables.fill("{{deep}}")
+    assert deep.data
+    assert deep.spans == ((0, len(deep.data)),)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ruleforge.sources.found import FoundRequest
 from ruleforge.sources.nuclei.standins import Standins
 from ruleforge.sources.prose.chunks import to_bytes
-from ruleforge.sources.prose.curl import MAX_COMMANDS, read_curl
+from ruleforge.sources.prose.curl import MAX_COMMANDS, MAX_EXPANDED, MAX_PART, read_curl
 from ruleforge.sources.prose.drafts import Made, make_request
 from ruleforge.sources.prose.placeholders import Filler
 
@@ -119,3 +119,24 @@ def test_a_request_written_as_a_command_comes_back(
     assert (draft.method, draft.url) == (method, f"http://localhost/p{path}")
     assert [header for header in draft.headers if header[0] != "Content-Type"] == headers
     assert draft.body is None if body is None else to_bytes(draft.body or "") == body.encode()
+
+
+def sizes(text: str) -> list[int]:
+    return [len(draft.url) + len(draft.body or "") for draft in read_curl(text, Standins()).drafts]
+
+
+def test_variables_that_hold_variables_never_grow_a_word_beyond_the_bound() -> None:
+    lines = ["A=" + "a" * 8_000, "B=" + "$A" * 3_000, "curl http://h.example/" + "$A" * 3_000 + "?b=$B"]
+    found = sizes("\n".join(lines))
+    assert len(found) == 1
+    assert found[0] <= MAX_PART
+
+
+def test_many_words_with_variables_grow_no_document_beyond_the_bound() -> None:
+    lines = ["A=" + "a" * 8_000, *["curl " + " ".join(["-d '$A' -d \"$A\""] * 20) + " http://h.example/$A"] * 100]
+    assert sum(sizes("\n".join(lines))) <= 2 * MAX_EXPANDED
+
+
+def test_a_variable_that_fits_is_filled_in() -> None:
+    (draft,) = read_curl("P=/pear\ncurl http://h.example$P/a", Standins()).drafts
+    assert draft.url == "http://h.example/pear/a"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ruleforge.sources.prose import links as links_module
 from ruleforge.sources.prose.links import HINT, LIKELY, MAX_LINKS, SHOWN, Link, read_links
 
 
@@ -77,3 +78,26 @@ def test_a_url_in_a_parameter_counts_only_in_a_document_about_that() -> None:
 
 def test_the_number_of_links_is_bounded() -> None:
     assert len(links("http://localhost/a?b=../../etc/passwd\n" * (MAX_LINKS + 50))) <= MAX_LINKS + 1
+
+
+@pytest.mark.parametrize("closer", [")", "]", ">", "”", '"'])
+def test_a_row_of_brackets_after_a_link_is_looked_at_a_bounded_number_of_times(
+    closer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    real = links_module._balanced
+
+    def counted(url: str) -> bool:
+        nonlocal looks
+        looks += 1
+        return real(url)
+
+    monkeypatch.setattr(links_module, "_balanced", counted)
+    row = "/pears/a.php" + closer * 3_000
+    links_module._end(row, 0, len(row))
+    assert 0 < looks <= links_module.MAX_CLOSERS
+    read_links([(1, "http://localhost/a/" + "(" + closer * 3_000)], frozenset())
+
+
+def test_brackets_around_a_link_are_no_part_of_it() -> None:
+    assert urls("see (it: http://localhost/a?b=../../etc/passwd)))") == ["http://localhost/a?b=../../etc/passwd"]

@@ -96,15 +96,18 @@ class Variables:
     def set(self, name: str, text: str) -> None:
         """Evaluate one variable; a text that is no expression is worth itself."""
         try:
+            self._values[name] = self._worth(text)
+        except (InputError, RecursionError) as error:
+            why = error.what if isinstance(error, InputError) else "its expression is nested too deep"
+            self.note(f"variable {name[:80]!r}: {why}")
+            self._values[name] = self.standins.named(name)
+
+    def _worth(self, text: str) -> Worth:
+        try:
             node = parse_expression(text)
         except (NotAnExpressionError, RecursionError):
-            self._values[name] = self.fill(text)
-            return
-        try:
-            self._values[name] = self._literal(text) if self._is_plain(node) else self.value(node)
-        except InputError as error:
-            self.note(f"variable {name[:80]!r}: {error.what}")
-            self._values[name] = self.standins.named(name)
+            return self.fill(text)
+        return self._literal(text) if self._is_plain(node) else self.value(node)
 
     def put(self, row: Mapping[str, str]) -> None:
         """Set variables to texts as they stand."""

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote_from_bytes
 
 import msgspec
@@ -17,6 +17,7 @@ MAX_PARTS = 200
 MAX_VARIABLES = 500
 MAX_VALUE = 8 << 10  # characters
 MAX_PART = 64 << 10  # characters
+MAX_EXPANDED = 4 << 20  # characters that variables may add to the words of a document
 BOUNDARY = "rfboundaryzqxk"
 FORM = "application/x-www-form-urlencoded"
 
@@ -188,9 +189,15 @@ def read_curl(text: str, standins: Standins, first_line: int = 1) -> CurlFound:
     return CurlFound(tuple(drafts), tuple(spans), tuple(problems))
 
 
-def _assigned(text: str) -> dict[str, str]:
+class _Values(dict[str, str]):
+    """The variables of a script, and how far words may still grow by them."""
+
+    left = MAX_EXPANDED
+
+
+def _assigned(text: str) -> _Values:
     """What a script assigns to its variables, the last of several; values that only a run would know are not kept."""
-    values: dict[str, str] = {}
+    values = _Values()
     for found in list(_ASSIGNMENT.finditer(text))[:MAX_VARIABLES]:
         words = split_command(text, found.end()).words if text[found.end() : found.end() + 1].strip() else ()
         value = _known(words[0], values) if words else ""
@@ -199,9 +206,15 @@ def _assigned(text: str) -> dict[str, str]:
     return values
 
 
-def _known(word: str, values: Mapping[str, str]) -> str:
-    """The word with the values of those variables that the text itself sets."""
-    return _NAME.sub(lambda found: values.get(found[1], found[0]), word) if values and "\0" in word else word
+def _known(word: str, values: _Values) -> str:
+    """The word with the values of those variables that the text itself sets; as it is where it would grow too long."""
+    if not values or "\0" not in word:
+        return word
+    added = sum(len(values.get(found[1], found[0])) for found in _NAME.finditer(word))
+    if len(word) + added > MAX_PART or added > values.left:
+        return word
+    values.left -= added
+    return _NAME.sub(lambda found: values.get(found[1], found[0]), word)
 
 
 def _drafts(words: Sequence[str], standins: Standins, line: int) -> Iterator[Draft]:

@@ -15,7 +15,7 @@ BOUNDARY = "rfboundaryzqxk"
 
 _FORM = re.compile(r"<form\b", re.IGNORECASE)
 _FIELD = re.compile(r"<(input|textarea|select|button)\b", re.IGNORECASE)
-_END = re.compile(r"</form", re.IGNORECASE)
+_STOP = re.compile(r"</form|<form\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
     r"[\s/]*([A-Za-z_:][\w:.-]{0,60})(?:[ \t\r\n]{0,20}=[ \t\r\n]{0,20}"
     r"(?:\"([^\"]{0,60000})\"|'([^']{0,60000})'|([^\s\"'>]{0,4000})))?"
@@ -31,9 +31,8 @@ def read_forms(text: str, first_line: int = 1) -> tuple[list[Draft], set[int]]:
     while (found := _FORM.search(text, position)) is not None and len(drafts) < MAX_FORMS:
         line += text.count("\n", counted, found.start())
         counted = found.start()
-        end = _END.search(text, found.end(), found.end() + MAX_FORM)
-        following = _FORM.search(text, found.end(), found.end() + MAX_FORM)
-        stop = min((each.start() for each in (end, following) if each), default=min(len(text), found.end() + MAX_FORM))
+        end = _STOP.search(text, found.end(), found.end() + MAX_FORM)
+        stop = end.start() if end else min(len(text), found.end() + MAX_FORM)
         draft = _draft(text[found.start() : stop], line)
         if draft is not None:
             drafts.append(draft)

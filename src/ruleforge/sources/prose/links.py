@@ -69,6 +69,7 @@ _REFERENCES = re.compile(r"\W{0,12}(?:references?|links|credits|see also|sources
 _BARE_LINK = re.compile(r"(?:[-*+#]|\d{1,2}[.)])?[ \t]*(?:\[[^\]]{0,200}\]\()?<?https?://\S{1,300}")
 _ENCODED = re.compile(r"%[0-9a-fA-F]{2}|%u[0-9a-fA-F]{4}")
 WRAPPED = 50  # characters from which on an editor may have broken a line
+MAX_CLOSERS = 64  # brackets and quotes after a link; each costs a look at all of it
 LONG = 160  # characters of a line that is a sentence and no reference by itself
 _DORK = re.compile(r"inurl:|intitle:|allinurl|\bdorks?\b", re.IGNORECASE)
 _STATIC = re.compile(
@@ -146,7 +147,9 @@ def _end(line: str, start: int, end: int) -> int:
     if "?" in url and start < 60 and _GOES_ON.match(line, end):
         return len(line.rstrip())
     bare = url.rstrip(".,;!|") if not url.endswith("../") else url
-    while bare.endswith((")", "]", "}", '"', ">", "”")) and not _balanced(bare):
+    for _ in range(MAX_CLOSERS):
+        if not bare.endswith((")", "]", "}", '"', ">", "”")) or _balanced(bare):
+            break
         bare = bare[:-1]
     return start + len(bare)
 

@@ -8,6 +8,7 @@ from ruleforge.events.formats.capture.packets import Segment
 
 MAX_STREAM_BYTES = 16 << 20
 MAX_SEGMENTS = 100_000  # of one direction
+OVERHEAD = 250  # bytes of memory that a segment takes beside its payload
 _WRAP = 1 << 32
 
 
@@ -34,7 +35,7 @@ class Stream:
         self._base: int | None = None  # sequence number of the first byte, where the opening was seen
         self._first: int | None = None  # sequence number met first: all others are told by their distance from it
         self._pieces: list[tuple[int, int, int, bytes]] = []  # distance, arrival, time, bytes
-        self.size = 0  # bytes held
+        self.size = 0  # bytes held, with the overhead of each segment
         self.fin: int | None = None  # distance at which the sender closed
         self.dropped = 0  # segments beyond the bounds
         self.conflicts = 0  # segments that repeat bytes with other contents
@@ -55,10 +56,11 @@ class Stream:
             self.fin = distance + len(segment.payload)
         if not segment.payload:
             return
-        if self.size + len(segment.payload) > MAX_STREAM_BYTES or len(self._pieces) >= MAX_SEGMENTS:
+        size = len(segment.payload) + OVERHEAD
+        if self.size + size > MAX_STREAM_BYTES or len(self._pieces) >= MAX_SEGMENTS:
             self.dropped += 1
             return
-        self.size += len(segment.payload)
+        self.size += size
         self._pieces.append((distance, len(self._pieces), time_ns, segment.payload))
 
     def runs(self) -> list[Run]:
@@ -78,6 +80,7 @@ class Stream:
     def _joined(self, pieces: list[tuple[int, int, int, bytes]], base: int) -> list[Run]:
         runs: list[Run] = []
         run = _Open(base)
+        self.conflicts = 0  # however often it is put together
         for distance, _, time_ns, payload in pieces:
             if distance > run.end:
                 self._close(run, runs, base)
