@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.logs import KnownBad, Mixed
 
 if TYPE_CHECKING:
     from ruleforge.app.forge import ForgeSummary
@@ -55,12 +56,8 @@ def forge(
     sensor: Annotated[
         list[Path] | None, typer.Option(help="Log that only receives attacks (honeypot); may be repeated.")
     ] = None,
-    mixed: Annotated[
-        list[Path] | None, typer.Option(help="Log of a site with visitors and attackers; may be repeated.")
-    ] = None,
-    known_bad: Annotated[
-        list[Path] | None, typer.Option(help="List of addresses with a bad name; may be repeated.")
-    ] = None,
+    mixed: Mixed = None,
+    known_bad: KnownBad = None,
     jobs: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per core.", show_default=False)] = None,
     again: Annotated[bool, typer.Option("--again", help="Forge unchanged sources, too.")] = False,
     merge: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.logs import KnownBad, Mixed
 
 if TYPE_CHECKING:
     from ruleforge.app.backtests import BacktestReport
@@ -35,12 +36,8 @@ def sensor_check(
     logs: Annotated[
         list[Path] | None, typer.Argument(metavar="LOG", help="Logs that only receive attacks (honeypots).")
     ] = None,
-    mixed: Annotated[
-        list[Path] | None, typer.Option(help="Log of a site with visitors and attackers; may be repeated.")
-    ] = None,
-    known_bad: Annotated[
-        list[Path] | None, typer.Option(help="List of addresses with a bad name; may be repeated.")
-    ] = None,
+    mixed: Mixed = None,
+    known_bad: KnownBad = None,
     unvalidated: Annotated[bool, _UNVALIDATED] = False,
     format: Annotated[Format, _FORMAT] = Format.text,
 ) -> None:

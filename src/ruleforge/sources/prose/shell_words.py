@@ -1,7 +1,6 @@
 """Shell command lines as a shell would split them, as far as a document shows: nothing is run or looked up."""
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
@@ -221,8 +220,3 @@ class _Splitter:
 def _byte(value: int) -> str:
     """A byte as `to_text` would have decoded it."""
     return chr(value & 0xFF) if value & 0xFF < 0x80 else chr(0xDC00 + (value & 0xFF))
-
-
-def unknown_names(words: Sequence[str]) -> tuple[str, ...]:
-    """The names of what only a run of the command would know."""
-    return tuple(dict.fromkeys(name for word in words for name in re.findall(r"\0(\w{1,64})\0", word)))
