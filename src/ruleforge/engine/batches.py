@@ -1,0 +1,48 @@
+"""Arrow in, Arrow out: the one function that local processes, streams and clusters run over a batch of requests."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ruleforge.engine.compiled import CompiledSet
+from ruleforge.events.columns import to_requests
+
+
+class Matches(NamedTuple):
+    """What a set of rules says of one batch."""
+
+    rows: npt.NDArray[np.int32]  # ascending; with `rules` the pairs that hold, each once, rules ascending in a row
+    rules: npt.NDArray[np.int32]  # positions in the set
+    unknowns: npt.NDArray[np.int64]  # per rule: rows of the batch that it could not decide
+    verified: int  # pairs that the reference evaluator was asked about
+
+
+class BatchMatcher(Protocol):
+    """A set of rules that answers for whole batches."""
+
+    def match(self, batch: pa.RecordBatch) -> Matches:
+        """Return every (row, rule) of the batch that holds, and how often each rule could not be decided."""
+        ...
+
+
+class RowByRow:
+    """The portable matcher: the compiled set asked one request after the other. Slow, and the others' yardstick."""
+
+    def __init__(self, compiled: CompiledSet) -> None:
+        self._compiled = compiled
+
+    def match(self, batch: pa.RecordBatch) -> Matches:
+        """Return every (row, rule) of the batch that holds, and how often each rule could not be decided."""
+        rows: list[int] = []
+        rules: list[int] = []
+        unknowns = np.zeros(len(self._compiled.rules), np.int64)
+        verified = 0
+        for row, request in enumerate(to_requests(batch)):
+            answers = self._compiled.answers(request)
+            rows += [row] * len(answers.hits)
+            rules += answers.hits
+            unknowns[list(answers.unknowns)] += 1
+            verified += answers.verified
+        return Matches(np.array(rows, np.int32), np.array(rules, np.int32), unknowns, verified)
