@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ruleforge.app.groups import group_hits
-from ruleforge.app.sarif import to_sarif
+from ruleforge.app.reports.sarif import to_sarif
 from ruleforge.app.scan import STDIN, ScanHit, ScanReport, scan
 from ruleforge.errors import UsageError
 
@@ -116,7 +116,7 @@ def test_groups_put_the_most_severe_rule_first(put_rule: Put, put_requests: Put,
     put_rule("CVE-2099-0002", severity="critical")
     hits, _ = found(rules, put_requests(attack, attack))
     groups = group_hits(hits)
-    assert [(group.sample.severity, group.count) for group in groups] == [("critical", 2), ("low", 2)]
+    assert [(group.sample.severity, group.hits) for group in groups] == [("critical", 2), ("low", 2)]
 
 
 def test_sarif_names_every_rule_once_and_every_hit(put_rule: Put, put_requests: Put, attack: str) -> None:

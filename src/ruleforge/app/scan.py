@@ -1,65 +1,135 @@
 """Scan recorded requests with a folder of rules."""
 
-import gzip
-import io
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from ruleforge.app.rules import Loaded, load_rules, without_correlation
-from ruleforge.app.spans import matched_spans
-from ruleforge.engine.compiled import CompiledSet, Tally
-from ruleforge.engine.explain import explain
-from ruleforge.errors import InputError, RuleForgeError, UsageError
-from ruleforge.events.formats import FORMATS, detect_format, read_requests, request_to_text
+from ruleforge.app.scanning import checkpoint as checkpoints
+from ruleforge.app.scanning.asking import Asker, summary
+from ruleforge.app.scanning.choosing import Choice, choose
+from ruleforge.app.scanning.digest import Digest
+from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
+from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
+from ruleforge.app.scanning.reading import STDIN, buffered, unpacked
+from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
+from ruleforge.app.scanning.sinks import LineFile, encode_hit, read_hits
+from ruleforge.app.scanning.times import window
+from ruleforge.errors import InputError, UsageError
+from ruleforge.events.formats import FORMATS, detect_format
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES
+from ruleforge.events.origin import written
 from ruleforge.events.request import Request
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.canonical import content_hash
+
+__all__ = [
+    "SOURCES_KEPT",
+    "STDIN",
+    "Alert",
+    "Delivery",
+    "Prepared",
+    "ScanHit",
+    "ScanOptions",
+    "ScanReport",
+    "prepare",
+    "read_stream",
+    "run_scan",
+    "scan",
+    "summary",
+]
 
 Progress = Callable[[str, int, int], None]
-PROBLEMS_KEPT = 100  # of unreadable lines; all of them are counted
-SOURCES_KEPT = 100_000  # addresses counted one by one; later ones are counted together
-MAX_SUMMARY = 300  # characters
-STDIN = Path("-")
+Guard = Callable[[], AbstractContextManager[object]]
+CHECKPOINT_SECONDS = 10.0
 
 
-class ScanHit(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that one rule holds for; a line of `scan --format ndjson`."""
+class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks of a scan, as text and paths."""
 
-    request: str  # the row's id, or "file:ordinal"
-    file: str
-    rule: str
-    cves: tuple[str, ...]
-    spans: tuple[dict[str, Any], ...]  # what matched, see `matched_spans`
-    title: str = ""
-    severity: str = "unknown"
-    source_address: str = ""
-    time: str = ""
-    status: int | None = None  # of the response, where the log has it
-    summary: str = ""  # "GET /path", escaped and bounded
+    choice: Choice = Choice()
+    since: str = ""
+    until: str = ""
+    keep_undated: bool = True
+    exclusions: Path | None = None
+    unvalidated: bool = False
 
 
-class ScanReport(msgspec.Struct, kw_only=True):
-    """Counts of a scan; complete once its hits were read to the end."""
+class Prepared(msgspec.Struct, frozen=True):
+    """Rules and options made ready."""
 
-    files: int = 0
-    requests: int = 0
-    hits: int = 0
-    requests_hit: int = 0
-    rules: int = 0
-    broken: tuple[str, ...] = ()  # rules that failed to load
-    unvalidated: int = 0  # rules left out because no evidence says they passed
-    unreadable: int = 0  # lines (or whole files) that are no request
-    unreadable_files: int = 0  # files that could not be opened or whose format is not known
-    problems: list[str] = msgspec.field(default_factory=list)
-    undecidable: dict[str, int] = msgspec.field(default_factory=dict)  # rule → requests it could not decide
-    by_rule: dict[str, int] = msgspec.field(default_factory=dict)
-    by_cve: dict[str, int] = msgspec.field(default_factory=dict)
-    by_source: dict[str, int] = msgspec.field(default_factory=dict)
+    asker: Asker
+    report: ScanReport
+    key: str  # names rules and options, not files
+    started: str  # RFC 3339
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Where hits go while a scan runs, and how it can go on after it stopped.
+
+    Exactly one of these: `emit` for a stream, `lines` and `output` for a file of lines, `output` alone for a spool of
+    hits that a document is made of at the end, or nothing, where the digest is enough.
+    """
+
+    emit: Callable[[Alert], None] | None = None
+    lines: Callable[[Alert], Iterable[bytes]] | None = None
+    output: Path | None = None
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    name: str = ""  # of the format: another one is another scan
+
+
+def prepare(
+    rules: Path | Loaded, options: ScanOptions | None = None, *, now: datetime | None = None, live: bool = False
+) -> Prepared:
+    """Load, choose and compile the rules of a scan.
+
+    Raises:
+        UsageError: there is no such folder (RF110), it holds no rule that can run (RF111), options that fit nothing
+            (RF102, RF127, RF140 to RF142).
+        InputError: the exclusions cannot be read (RF280 to RF286).
+    """
+    options, now = options or ScanOptions(), now or datetime.now(UTC)
+    given = rules if isinstance(rules, Loaded) else load_rules(rules, unvalidated=options.unvalidated)
+    loaded = without_correlation(given)
+    if not loaded.rules and not loaded.broken:
+        raise _no_rules(rules, loaded)
+    chosen = choose(loaded, options.choice)
+    asked = window(options.since, options.until, now, keep_undated=options.keep_undated)
+    exclusions = None if options.exclusions is None else _exclusions(options.exclusions, now.date())
+    report = ScanReport(
+        broken=tuple(str(problem) for problem in loaded.broken),
+        unvalidated=len(loaded.unvalidated),
+        rules=len(chosen.rules),
+        rules_left_out=len(loaded.rules) - len(chosen.rules),
+        since=written(asked.since),
+        until=written(asked.until),
+        undated_dropped=not options.keep_undated and not asked.is_open,
+        exclusion_notes=() if exclusions is None else exclusions.notes(rule.id for rule in loaded.rules),
+    )
+    parts = [f"{rule.id} {rule.revision} {content_hash(rule)}" for rule in chosen.rules]
+    parts += [str(options), *(entry.said() for entry in exclusions.entries)] if exclusions else [str(options)]
+    started = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Prepared(Asker(chosen.rules, asked, exclusions, live=live), report, checkpoints.key_of(parts), started)
+
+
+def _exclusions(path: Path, today: date) -> Exclusions:
+    if not path.exists():
+        hint = "make it with 'ruleforge exclude add'"
+        raise UsageError("no such file of exclusions", where=str(path), hint=hint, code="RF146")
+    return Exclusions(read_exclusions(path), today)
+
+
+def _no_rules(rules: Path | Loaded, loaded: Loaded) -> UsageError:
+    where = str(rules) if isinstance(rules, Path) else ""
+    if loaded.unvalidated:
+        what = f"none of {len(loaded.unvalidated)} rules has evidence that it passed validation as it stands"
+        return UsageError(what, where=where, hint="forge them, or scan with --unvalidated", code="RF111")
+    return UsageError("no rule.json there", where=where, hint="make rules with 'ruleforge forge'", code="RF111")
 
 
 def scan(
@@ -84,77 +154,154 @@ def scan(
     Raises:
         UsageError: there is no such folder (RF110), it holds no rule that can run (RF111), or `-` without `stdin`.
     """
-    loaded = without_correlation(rules if isinstance(rules, Loaded) else load_rules(rules, unvalidated=unvalidated))
-    report.broken = tuple(str(problem) for problem in loaded.broken)
-    report.unvalidated, report.rules = len(loaded.unvalidated), len(loaded.rules)
-    if not loaded.rules and not loaded.broken:
-        raise _no_rules(rules, loaded)
-    compiled, tally = CompiledSet(loaded.rules), Tally(len(loaded.rules))
-    sources: Counter[str] = Counter()
-    cves: Counter[str] = Counter()
-    for file in files:
-        report.files += 1
-        for request in _requests(file, report, stdin):
-            answers = compiled.answers(request)
-            tally.add(answers)
-            report.requests += 1
-            report.requests_hit += bool(answers.hits)
-            if report.requests % 1000 == 0:
-                progress(str(file), report.requests, 0)
-            for number in answers.hits:
-                hit = _hit(loaded.rules[number], request, file)
-                report.hits += 1
-                cves.update(hit.cves or ("no CVE",))
-                sources[_counted(hit.source_address, sources)] += 1
-                yield hit
-    report.by_source, report.by_cve = dict(sources.most_common()), dict(cves.most_common())
-    report.by_rule = _per_rule(loaded.rules, tally.hits)
-    report.undecidable = _per_rule(loaded.rules, tally.unknowns)
+    prepared = prepare(rules, ScanOptions(unvalidated=unvalidated))
+    for name in ("broken", "unvalidated", "rules"):
+        setattr(report, name, getattr(prepared.report, name))
+
+    def watch(standing: Standing) -> None:
+        progress(standing.file, standing.requests, 0)
+
+    run = Run(prepared.asker, files, report)
+    for step in run.steps(stdin, watch):
+        for alert in run.commit(step):
+            yield from alert.hits
+    settle(report)
 
 
-def _no_rules(rules: Path | Loaded, loaded: Loaded) -> UsageError:
-    where = str(rules) if isinstance(rules, Path) else ""
-    if loaded.unvalidated:
-        what = f"none of {len(loaded.unvalidated)} rules has evidence that it passed validation as it stands"
-        return UsageError(what, where=where, hint="forge them, or scan with --unvalidated", code="RF111")
-    return UsageError("no rule.json there", where=where, hint="make rules with 'ruleforge forge'", code="RF111")
+class Finished(msgspec.Struct, frozen=True):
+    """A scan that came to its end, or was interrupted: `report.interrupted`."""
+
+    report: ScanReport
+    digest: Digest
+    started: str
+    hits: Callable[[], Iterable[ScanHit]]  # all of them, where the delivery kept them
 
 
-def _per_rule(rules: Sequence[Rule], counts: Sequence[int]) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for rule, count in zip(rules, counts, strict=True):
-        found[rule.id] += count
-    return {rule: count for rule, count in found.most_common() if count}
+def run_scan(
+    prepared: Prepared,
+    files: Sequence[Path],
+    delivery: Delivery,
+    *,
+    stdin: BinaryIO | None = None,
+    watch: Watch = lambda _: None,
+    guard: Guard = nullcontext,
+    clock: Callable[[], float] = time.monotonic,
+) -> Finished:
+    """Scan files and deliver the hits; go on from a checkpoint where there is one.
+
+    Args:
+        prepared: rules and options.
+        files: what to read.
+        delivery: where hits go.
+        stdin: what `-` reads.
+        watch: told how far it is after every batch.
+        guard: holds Ctrl-C back while a batch is counted and written, so that it counts wholly or not at all.
+        clock: seconds, for the time between checkpoints.
+
+    Raises:
+        UsageError: a checkpoint that does not fit (RF143 to RF145), or one together with standard input (RF147).
+    """
+    return _Scan(prepared, files, delivery, clock).go(stdin, watch, guard)
 
 
-def _counted(address: str, sources: Counter[str]) -> str:
-    address = address or "not recorded"
-    return address if address in sources or len(sources) < SOURCES_KEPT else "others"
+class _Scan:
+    """One scan with its output and its checkpoint."""
 
+    def __init__(
+        self, prepared: Prepared, files: Sequence[Path], delivery: Delivery, clock: Callable[[], float]
+    ) -> None:
+        self.delivery, self.files, self.clock = delivery, files, clock
+        self.key = checkpoints.key_of([prepared.key, delivery.name, *(str(file.absolute()) for file in files)])
+        saved = self._saved()
+        self.heads = saved.heads if saved else ["" for _ in files]
+        self.started = saved.started if saved else prepared.started
+        asker, report = prepared.asker, prepared.report
+        if saved:
+            asker.window, report = saved.window, saved.report
+            report.resumed, report.interrupted = True, False
+        digest, marks = (saved.digest, saved.marks) if saved else (Digest(), [Mark() for _ in files])
+        self.run = Run(asker, files, report, digest=digest, marks=marks)
+        self.kept: list[ScanHit] = []
+        self.spool = self._spool(saved.output_bytes if saved else 0)
 
-def _requests(file: Path, report: ScanReport, stdin: BinaryIO | None) -> Iterator[Request]:
-    try:
-        for request in _read(file, stdin):
-            if isinstance(request, InputError):
-                report.unreadable += 1
-                if len(report.problems) < PROBLEMS_KEPT:
-                    report.problems.append(str(request))
+    def _saved(self) -> checkpoints.Saved | None:
+        path = self.delivery.checkpoint
+        if path is None:
+            return None
+        if STDIN in self.files:
+            hint = "write it to a file first"
+            raise UsageError("standard input cannot be read on from a checkpoint", hint=hint, code="RF147")
+        saved = checkpoints.load(path)
+        if saved is not None:
+            checkpoints.check(saved, path, self.key, self.files)
+        return saved
+
+    def _spool(self, keep: int) -> LineFile | None:
+        output = self.delivery.output
+        if output is None:
+            return None
+        path = output if self.delivery.lines else output.with_name(output.name + ".hits")
+        return LineFile(path, keep)
+
+    def go(self, stdin: BinaryIO | None, watch: Watch, guard: Guard) -> Finished:
+        """Scan to the end or the interruption."""
+        report, last = self.run.report, self.clock()
+        try:
+            for step in self.run.steps(stdin, watch):
+                with guard():
+                    self._deliver(self.run.commit(step))
+                    if self.delivery.checkpoint and self.clock() - last >= self.delivery.checkpoint_seconds:
+                        self._save()
+                        last = self.clock()
+        except KeyboardInterrupt:
+            report.interrupted = True
+        with guard():
+            settle(report)
+            self._save()
+        return Finished(report, self.run.digest, self.started, self._hits)
+
+    def _deliver(self, alerts: Sequence[Alert]) -> None:
+        delivery = self.delivery
+        for alert in alerts:
+            if delivery.emit is not None:
+                delivery.emit(alert)
+            elif self.spool is None:
+                self.kept += alert.hits if delivery.name in KEPT_IN_MEMORY else ()
+            elif delivery.lines is not None:
+                self.spool.write(delivery.lines(alert))
             else:
-                yield request
-    except (RuleForgeError, OSError, EOFError, zlib.error) as problem:  # the last three: a damaged gzip file
-        report.unreadable += 1
-        report.unreadable_files += 1
-        damaged = InputError(f"the file is damaged: {problem}", where=str(file), code="RF225")
-        report.problems.append(str(problem if isinstance(problem, RuleForgeError) else damaged))
+                self.spool.write(encode_hit(hit) for hit in alert.hits)
+        if self.spool is not None and alerts:
+            self.spool.flush()
+
+    def _save(self) -> None:
+        written_bytes = 0
+        if self.spool is not None:
+            written_bytes = self.spool.sync()
+        if self.delivery.checkpoint is None:
+            return
+        for number, (file, mark) in enumerate(zip(self.files, self.run.marks, strict=True)):
+            if not self.heads[number] and (mark.rows or mark.problems or mark.done):
+                self.heads[number] = checkpoints.head_of(file)
+        saved = checkpoints.Saved(
+            key=self.key,
+            started=self.started,
+            window=self.run.asker.window,
+            marks=self.run.marks,
+            heads=self.heads,
+            output_bytes=written_bytes,
+            report=self.run.report,
+            digest=self.run.digest,
+        )
+        checkpoints.save(self.delivery.checkpoint, saved)
+
+    def _hits(self) -> Iterable[ScanHit]:
+        if self.spool is not None and self.delivery.lines is None:
+            return read_hits(self.spool.path)
+        return self.kept
 
 
-def _read(file: Path, stdin: BinaryIO | None) -> Iterator[Request | InputError]:
-    if file != STDIN:
-        # A log that was rotated a moment ago is empty: nothing to find, and nothing to complain about.
-        return iter(()) if file.is_file() and not file.stat().st_size else read_requests(file)
-    if stdin is None:
-        raise UsageError("there is no standard input to read", where="-", code="RF116")
-    return read_stream(stdin)
+KEPT_IN_MEMORY = frozenset({"json", "sarif", "parquet"})  # documents that need every hit
 
 
 def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
@@ -163,32 +310,9 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
     Raises:
         InputError: the format is not known (RF220).
     """
-    stream = stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin)  # type: ignore[type-var]
+    stream = buffered(stdin)
     if not stream.peek(1):
         return iter(())
-    if stream.peek(2)[:2] == b"\x1f\x8b":
-        stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[type-var,arg-type,unused-ignore]
+    stream = unpacked(stream)
     name = detect_format(Path("stdin"), stream.peek(1 << 16))
     return FORMATS[name].read(stream, "stdin", MAX_TOTAL_BYTES)
-
-
-def _hit(rule: Rule, request: Request, file: Path) -> ScanHit:
-    return ScanHit(
-        request=request.id,
-        file=str(file),
-        rule=rule.id,
-        cves=rule.cves,
-        spans=tuple(matched_spans(explain(rule, request))),
-        title=rule.title,
-        severity=rule.severity,
-        source_address=request.source_address.decode("utf-8", "backslashreplace"),
-        time=request.time,
-        status=request.status,
-        summary=summary(request),
-    )
-
-
-def summary(request: Request) -> str:
-    """Show the first line of a request, safe for a terminal, at most 300 characters."""
-    line = request_to_text(request, MAX_SUMMARY).partition("\n")[0]
-    return line if len(line) <= MAX_SUMMARY else line[: MAX_SUMMARY - 1] + "…"

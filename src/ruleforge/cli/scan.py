@@ -79,7 +79,7 @@ def _json(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
 def _sarif(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
     import json
 
-    from ruleforge.app.sarif import to_sarif
+    from ruleforge.app.reports.sarif import to_sarif
 
     return json.dumps(to_sarif(hits, report), indent=2)
 

@@ -1,59 +1,183 @@
 """What `scan` tells a person."""
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from ruleforge.app.groups import RuleHits
-from ruleforge.app.scan import ScanHit, ScanReport
+from ruleforge.app.scanning.digest import Digest, RuleTally, Tally
+from ruleforge.app.scanning.episodes import Episode
+from ruleforge.app.scanning.histogram import width_words
+from ruleforge.app.scanning.hits import Gap, ScanHit, ScanReport
+from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
 from ruleforge.cli import terminal as term
 from ruleforge.cli.forge import cell
+from ruleforge.events.origin import written
 
+CVES_SHOWN, SOURCES_IN_TABLE, EPISODES_SHOWN, RULES_SHOWN = 15, 10, 5, 20
 SOURCES_SHOWN = 4
-UNDECIDABLE_SHOWN = 8
+FILES_SHOWN = 6
 SPANS_SHOWN = 4
 MAX_SPAN = 80  # characters
+BARS = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_LEFT = 10  # columns of the words at the left of a rule
 
 
-def report_text(groups: Sequence[RuleHits], report: ScanReport) -> list[str]:
-    """The whole report, most severe first."""
-    lines = [term.paint(headline(groups, report), "bold")]
-    for group in groups:
-        lines += ["", *group_lines(group)]
-    return lines + undecidable_lines(report)
+def report_text(digest: Digest, report: ScanReport) -> list[str]:
+    """The whole report: the sum first, then what to look at, most severe first."""
+    lines = [term.paint(headline(digest, report), "bold"), *period_lines(digest, report)]
+    if report.hits:
+        lines += [*time_lines(digest), *cve_lines(digest), *source_lines(digest), *episode_lines(digest)]
+    rules = digest.by_rule()
+    for rule, tally in rules[:RULES_SHOWN]:
+        lines += ["", *rule_lines(rule, tally)]
+    if len(rules) > RULES_SHOWN:
+        lines += ["", f"and {term.plural(len(rules) - RULES_SHOWN, 'more rule')}; --format html shows all of them"]
+    return [*lines, *exclusion_lines(report), *undecidable_lines(report)]
 
 
-def headline(groups: Sequence[RuleHits], report: ScanReport) -> str:
+def headline(digest: Digest, report: ScanReport) -> str:
     """What was read and found, in one line."""
     asked = f"{term.plural(report.rules, 'rule')} over {term.plural(report.requests, 'request')}"
+    end = " Interrupted: this is what was found so far." if report.interrupted else ""
     if not report.hits:
-        return f"No hit: {asked}."
-    found = f"{term.plural(report.hits, 'hit')} of {term.plural(len(groups), 'rule')}"
-    return f"{found} on {term.plural(report.requests_hit, 'request')}: {asked}."
+        return f"No hit: {asked}.{end}"
+    found = f"{term.plural(report.hits, 'hit')} of {term.plural(len(digest.rules), 'rule')}"
+    return f"{found} on {term.plural(report.requests_hit, 'request')}: {asked}.{end}"
 
 
-def group_lines(group: RuleHits) -> list[str]:
-    """One rule: what it is about, how often it held, from where, and a sample with what matched."""
-    sample = group.sample
-    style = term.SEVERITY_STYLES.get(sample.severity, "dim")
-    head = f"{', '.join(sample.cves) or sample.rule}  {term.shorten(term.visible(sample.title), term.width() - 45)}"
-    severity = term.paint(sample.severity.upper().ljust(8), style)
-    first = f"{severity}  {term.paint(head, 'bold')}  {term.plural(group.count, 'hit')}"
-    rows = [("rule", sample.rule), ("from", counted(group.sources, SOURCES_SHOWN))]
-    if set(group.statuses) != {"no status"}:
-        rows.append(("answers", counted(group.statuses, SOURCES_SHOWN)))
-    lines = [first, *[f"  {term.paint(word.ljust(8), 'dim')} {text}" for word, text in rows]]
-    lines.append(f"  {term.paint('sample'.ljust(8), 'dim')} {highlighted(sample)}")
-    lines += [f"  {term.paint('matched'.ljust(8), 'dim')} {text}" for text in span_lines(sample)]
+def period_lines(digest: Digest, report: ScanReport) -> list[str]:
+    """From when to when, what the answers say, and what was left out."""
+    lines = []
+    if digest.first is not None:
+        sources = sum(1 for name in digest.sources if name != "not recorded")
+        lines.append(f"{_when(digest.first)} to {_when(digest.last)} UTC, {term.plural(sources, 'source')}.")
+    if report.hits:
+        counted = [(WORDS[name], report.by_outcome.get(name, 0)) for name in OUTCOMES]
+        said = ", ".join(f"{word} {count:,}" for word, count in counted if count)
+        if set(report.by_outcome) != {UNKNOWN}:
+            lines.append(f"By the status of the answer: {said}.")
+    if report.since or report.until:
+        words = " ".join(f"{word} {time}" for word, time in (("since", report.since), ("before", report.until)) if time)
+        left = f"{term.plural(report.outside_window, 'request')} outside {words}"
+        what = "left out" if report.undated_dropped else "asked about all the same"
+        undated = f"; {term.plural(report.undated, 'request')} without a readable time {what}" if report.undated else ""
+        lines.append(f"Not asked about: {left}{undated}.")
+    if report.rules_left_out:
+        lines.append(f"{term.plural(report.rules_left_out, 'rule')} left out, as asked.")
+    return lines
+
+
+def time_lines(digest: Digest) -> list[str]:
+    """Requests with hits over time, as small bars."""
+    bars = digest.times.bars(BARS)
+    if len(bars.counts) < 2:
+        return []
+    most = max(bars.counts)
+    drawn = "".join(" " if not count else _BLOCKS[min(7, count * 8 // (most + 1))] for count in bars.counts)
+    end = bars.start + bars.width * len(bars.counts)
+    legend = f"each bar {width_words(bars.width)}, at most {term.plural(most, 'request')}"
     return [
-        *lines,
-        f"  {term.paint('where'.ljust(8), 'dim')} {term.visible(sample.request)} in {term.visible(sample.file)}",
+        "",
+        term.paint("When", "bold"),
+        f"  {_when(bars.start)} {term.paint(drawn, 'cyan')} {_when(end)}  {term.paint(legend, 'dim')}",
     ]
 
 
-def counted(counts: Counter[str], most: int) -> str:
+def cve_lines(digest: Digest) -> list[str]:
+    """One line for each CVE."""
+    rows = [
+        (name, tally.severity, f"{tally.requests:,}", _may(tally), f"{len(tally.names):,}", *_seen(tally), tally.title)
+        for name, tally in digest.by_cve()
+    ]
+    head = ("CVE", "severity", "requests", "2xx/3xx", "sources", "first seen", "last seen", "what")
+    return _table("By CVE", head, rows, CVES_SHOWN, right=(2, 3, 4))
+
+
+def source_lines(digest: Digest) -> list[str]:
+    """One line for each source address."""
+    rows = [
+        (name, f"{tally.requests:,}", _may(tally), ", ".join(list(tally.names)[:3]) + _more(tally.names), *_seen(tally))
+        for name, tally in digest.by_source()
+    ]
+    head = ("source", "requests", "2xx/3xx", "CVEs", "first seen", "last seen")
+    return _table("By source address", head, rows, SOURCES_IN_TABLE, right=(1, 2))
+
+
+def episode_lines(digest: Digest) -> list[str]:
+    """Sources at work without a pause of half an hour."""
+    book = digest.episodes
+    rows = [_episode_row(episode) for episode in book.largest(EPISODES_SHOWN) if episode.requests > 1]
+    if not rows:
+        return []
+    head = ("source", "from", "to", "requests", "2xx/3xx", "CVEs")
+    lines = _table(f"Episodes (one source, no pause of 30 minutes): {book.count:,}", head, rows, EPISODES_SHOWN, (3, 4))
+    return [*lines, f"  {book.closed_early:,} were ended early, too many at once"] if book.closed_early else lines
+
+
+def _episode_row(episode: Episode) -> tuple[str, ...]:
+    names = ", ".join(list(episode.cves)[:3]) + _more(episode.cves)
+    times = (_when(episode.first), _when(episode.last))
+    may = f"{episode.may_have_succeeded:,}" if episode.may_have_succeeded else ""
+    return (episode.source, *times, f"{episode.requests:,}", may, names)
+
+
+def _table(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], most: int, right: Sequence[int] = ()
+) -> list[str]:
+    """A titled table, cut to the width of the terminal."""
+    shown = [[term.visible(term.shorten(text, 60)) for text in row] for row in rows[:most]]
+    lines = [term.shorten(line, term.width()) for line in term.columns([list(head), *shown], right=right)]
+    rest = [f"  and {len(rows) - most:,} more"] if len(rows) > most else []
+    return ["", term.paint(title, "bold"), term.paint(lines[0], "dim"), *lines[1:], *rest]
+
+
+def _more(names: dict[str, int]) -> str:
+    return f" +{len(names) - 3:,}" if len(names) > 3 else ""
+
+
+def _may(tally: Tally) -> str:
+    return f"{tally.may_have_succeeded:,}" if tally.may_have_succeeded else ""
+
+
+def _seen(tally: Tally) -> tuple[str, str]:
+    return _when(tally.first), _when(tally.last)
+
+
+def _when(seconds: float | None) -> str:
+    """A time in UTC, to the minute."""
+    return written(seconds)[:16].replace("T", " ") or "no time"
+
+
+def rule_lines(rule: str, tally: RuleTally) -> list[str]:
+    """One rule: what it is about, how often it held, from where, and samples with what matched."""
+    sample = tally.sample
+    style = term.SEVERITY_STYLES.get(sample.severity, "dim")
+    head = f"{', '.join(sample.cves) or rule}  {term.shorten(term.visible(sample.title), term.width() - 45)}"
+    severity = term.paint(sample.severity.upper().ljust(8), style)
+    rows = [("rule", rule), ("from", counted(tally.names, SOURCES_SHOWN))]
+    if set(tally.statuses) != {"no status"}:
+        may = f"; {tally.may_have_succeeded:,} may have succeeded" if tally.may_have_succeeded else ""
+        rows.append(("answers", counted(tally.statuses, SOURCES_SHOWN) + may))
+    if tally.first is not None:
+        rows.append(("seen", f"{_when(tally.first)} to {_when(tally.last)} UTC"))
+    lines = [f"{severity}  {term.paint(head, 'bold')}  {term.plural(tally.hits, 'hit')}"]
+    lines += [_line(word, text) for word, text in rows]
+    lines.append(_line("sample", highlighted(sample)))
+    lines += [_line("matched", text) for text in span_lines(sample)]
+    lines.append(_line("where", f"{term.visible(sample.request)} in {term.visible(sample.file)}"))
+    if sample.others:
+        lines.append(_line("also", term.shorten(", ".join(sample.others), 2 * term.width())))
+    return lines
+
+
+def _line(word: str, text: str) -> str:
+    return f"  {term.paint(word.ljust(_LEFT - 2), 'dim')} {text}"
+
+
+def counted(counts: dict[str, int], most: int) -> str:
     """The most frequent, each with its count."""
-    shown = ", ".join(f"{term.visible(term.shorten(key, 60))} ({n:,})" for key, n in counts.most_common(most))
+    first = sorted(counts.items(), key=lambda item: -item[1])[:most]
+    shown = ", ".join(f"{term.visible(term.shorten(key, 60))} ({n:,})" for key, n in first)
     return shown + (f" and {len(counts) - most:,} more" if len(counts) > most else "")
 
 
@@ -81,28 +205,89 @@ def span_lines(hit: ScanHit) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def alert_line(hit: ScanHit) -> str:
+    """One alert in one line, for who follows a log."""
+    severity = term.paint(hit.severity.upper().ljust(8), term.SEVERITY_STYLES.get(hit.severity, "dim"))
+    source = (term.visible(hit.source_address) or "not recorded").ljust(15)
+    status = "" if hit.status is None else f" → {hit.status}" + " !" * (hit.outcome == MAY_HAVE_SUCCEEDED)
+    also = f"  (and {len(hit.others)} more rules)" if hit.others else ""
+    named = ", ".join(hit.cves) or hit.rule
+    when = hit.at or term.visible(hit.time) or "no time"
+    return f"{when}  {severity} {named}  {source} {highlighted(hit)}{status}{also}"
+
+
+def exclusion_lines(report: ScanReport) -> list[str]:
+    """What exclusions took away, and which do not count any more."""
+    if not report.excluded and not report.exclusion_notes:
+        return []
+    lines = ["", term.paint(f"Excluded: {term.plural(report.excluded, 'hit')}, as the exclusions say.", "bold")]
+    lines += [f"  {n:,}  {term.shorten(term.visible(what), term.width())}" for what, n in report.excluded_by.items()]
+    return lines + [f"  {term.shorten(term.visible(note), term.width())}" for note in report.exclusion_notes]
+
+
 def undecidable_lines(report: ScanReport) -> list[str]:
-    """Rules that the recorded requests could not answer."""
+    """Rules that the recorded requests could not answer, by file."""
     if not report.undecidable:
         return []
     total = len(report.undecidable)
     what = f"Not decidable here: {term.plural(total, 'rule')} asked about places that these files do not record."
-    rows = [(rule, f"{n:,} of {term.plural(report.requests, 'request')}") for rule, n in report.undecidable.items()]
-    lines = ["", term.paint(what, "bold"), *term.columns(rows[:UNDECIDABLE_SHOWN])]
-    return lines + ([f"  and {total - UNDECIDABLE_SHOWN:,} more rules"] if total > UNDECIDABLE_SHOWN else [])
+    gaps = sorted(report.gaps.items(), key=lambda item: -len(item[1].rules))
+    rows = [
+        (
+            term.visible(term.shorten(file, 50)),
+            f"{len(gap.rules):,} of {term.plural(report.rules, 'rule')}",
+            f"for up to {max(gap.rules.values()):,} of {term.plural(gap.requests, 'request')}",
+            gap_words(gap),
+        )
+        for file, gap in gaps[:FILES_SHOWN]
+    ]
+    lines = ["", term.paint(what, "bold"), *term.columns(rows)]
+    return lines + ([f"  and {len(gaps) - FILES_SHOWN:,} more files"] if len(gaps) > FILES_SHOWN else [])
 
 
-def report_markdown(groups: Sequence[RuleHits], report: ScanReport) -> list[str]:
+def gap_words(gap: Gap) -> str:
+    """What a file does not record: "no body; of the headers only referer, user-agent"."""
+    words = []
+    for place, rows in gap.unrecorded.items():
+        noun = {"body": "bodies", "method": "methods", "version": "versions", "target": "targets"}.get(place, place)
+        words.append(f"no {noun}" if rows == gap.requests else f"no {noun} in {rows:,}")
+    if gap.headers is not None:
+        words.append(f"of the headers only {', '.join(map(term.visible, gap.headers[:6]))}")
+    return "; ".join(words)
+
+
+def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
     """The same for a page."""
-    lines = ["# Scan", "", headline(groups, report), ""]
-    if groups:
-        lines += ["| severity | CVE | rule | hits | from | sample |", "|---|---|---|--:|---|---|"]
-    for group in groups:
-        sample = group.sample
-        parts = (sample.severity, ", ".join(sample.cves), sample.rule, f"{group.count:,}")
-        where = (counted(group.sources, SOURCES_SHOWN), sample.summary)
-        lines.append(f"| {' | '.join(map(cell, (*parts, *where)))} |")
-    if report.undecidable:
-        lines += ["", "| not decidable here | requests |", "|---|--:|"]
-        lines += [f"| {cell(rule)} | {n:,} |" for rule, n in report.undecidable.items()]
-    return lines
+    lines = ["# Scan", "", headline(digest, report), "", *(f"{line}\n" for line in period_lines(digest, report))]
+    if not report.hits:
+        return [*lines, *_gaps_markdown(report)]
+    cves = [
+        (name, tally.severity, f"{tally.requests:,}", _may(tally), f"{len(tally.names):,}", *_seen(tally), tally.title)
+        for name, tally in digest.by_cve()
+    ]
+    lines += _markdown(("CVE", "severity", "requests", "2xx/3xx", "sources", "first", "last", "what"), cves, (2, 3, 4))
+    rules = [
+        (tally.sample.severity, ", ".join(tally.sample.cves), rule, f"{tally.hits:,}")
+        + (counted(tally.names, SOURCES_SHOWN), tally.sample.summary)
+        for rule, tally in digest.by_rule()
+    ]
+    lines += _markdown(("severity", "CVE", "rule", "hits", "from", "sample"), rules, (3,))
+    sources = [
+        (name, f"{tally.requests:,}", _may(tally), ", ".join(list(tally.names)[:3]) + _more(tally.names), *_seen(tally))
+        for name, tally in digest.by_source()[:SOURCES_IN_TABLE]
+    ]
+    lines += _markdown(("source", "requests", "2xx/3xx", "CVEs", "first", "last"), sources, (1, 2))
+    excluded = [(what, f"{n:,}") for what, n in report.excluded_by.items()]
+    return lines + (_markdown(("excluded", "hits"), excluded, (1,)) if excluded else []) + _gaps_markdown(report)
+
+
+def _gaps_markdown(report: ScanReport) -> list[str]:
+    if not report.undecidable:
+        return []
+    gaps = [(file, f"{len(gap.rules):,}", f"{gap.requests:,}", gap_words(gap)) for file, gap in report.gaps.items()]
+    return _markdown(("not decidable here: file", "rules", "requests", "not recorded"), gaps, (1, 2))
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    rule = "|".join("--:" if at in right else "---" for at in range(len(head)))
+    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(map(cell, row))} |" for row in rows), ""]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ruleforge import __version__
-from ruleforge.app.scan import ScanHit, ScanReport
+from ruleforge.app.scanning.hits import ScanHit, ScanReport
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
@@ -43,7 +43,8 @@ def _result(hit: ScanHit) -> dict[str, Any]:
         "message": {"text": f"{', '.join(hit.cves) or hit.rule}: {hit.summary}"},
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"request": hit.request},
-        "properties": {"request": hit.request, "source_address": hit.source_address, "spans": list(hit.spans)},
+        "properties": {"request": hit.request, "source_address": hit.source_address, "spans": list(hit.spans)}
+        | {"rank": hit.rank, "others": list(hit.others), "outcome": hit.outcome, "time": hit.at or hit.time},
     }
 
 

@@ -1,0 +1,180 @@
+"""Rules asked about batches: only requests with a hit become objects, everything else stays in columns."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ruleforge.app.scanning.exclusions import Exclusion, Exclusions, host_of
+from ruleforge.app.scanning.hits import Alert, ScanHit
+from ruleforge.app.scanning.outcomes import outcome_of
+from ruleforge.app.scanning.specificity import Specificity
+from ruleforge.app.scanning.times import Window, inside
+from ruleforge.app.spans import matched_spans
+from ruleforge.engine.batches import BatchMatcher, RowByRow
+from ruleforge.engine.compiled import CompiledSet
+from ruleforge.engine.explain import explain
+from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
+from ruleforge.events.formats import request_to_text
+from ruleforge.events.origin import seconds_of, written
+from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
+from ruleforge.rules.tree import Rule
+
+MAX_SUMMARY = 300  # characters
+MAX_TARGET = 2_000
+MAX_NAME = 300  # of a host, an address, a user agent
+_ORDINAL = re.compile(r"(.{1,4000}):(\d{1,18})", re.DOTALL)
+
+
+def make_matcher(rules: Sequence[Rule], *, live: bool = False) -> BatchMatcher:  # noqa: ARG001 - see `live`
+    """Return what matches batches: the one place where a scan gets its engine.
+
+    Args:
+        rules: rules that ask about single requests.
+        live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
+            count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
+    """
+    return RowByRow(CompiledSet(rules))
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the rules say of one batch. Nothing is counted yet: see `Run.commit`."""
+
+    alerts: tuple[Alert, ...]
+    asked: int  # rows that rules were asked about
+    outside: int = 0  # rows outside the window
+    undated: int = 0  # rows without a readable time while there is a window
+    unknowns: tuple[tuple[int, int], ...] = ()  # (position of a rule, rows it could not decide)
+    unrecorded: tuple[tuple[str, int], ...] = ()  # (place, rows without it)
+    headers: tuple[str, ...] | None = None
+    excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
+
+
+class Asker:
+    """A set of rules with everything that decides which hits count."""
+
+    def __init__(
+        self, rules: Sequence[Rule], window: Window, exclusions: Exclusions | None = None, *, live: bool = False
+    ) -> None:
+        self.rules, self.window, self.exclusions = tuple(rules), window, exclusions
+        self._matcher = make_matcher(self.rules, live=live)
+        self._specificity = Specificity(self.rules)
+
+    def ask(self, batch: pa.RecordBatch, file: Path, *, lines_before: int = 0) -> Answer:
+        """Ask every rule about a batch.
+
+        Args:
+            batch: rows of `events.columns.SCHEMA`.
+            file: where it was read, for the hits.
+            lines_before: added to the line in the ids of its rows, where they were read as a part of the file.
+        """
+        masked = inside(batch, self.window)
+        rows = masked.batch
+        matches = self._matcher.match(rows)
+        alerts: list[Alert] = []
+        excluded: list[Exclusion] = []
+        for row, rules in _by_row(matches.rows, matches.rules):
+            request = _renumbered(request_at(rows, row), lines_before)
+            kept = self._not_excluded(request, rules, excluded)
+            if kept:
+                alerts.append(self._alert(request, kept, file))
+        unknowns = tuple((int(at), int(matches.unknowns[at])) for at in np.flatnonzero(matches.unknowns))
+        names = recorded_headers(rows.schema)
+        return Answer(
+            alerts=tuple(alerts),
+            asked=rows.num_rows,
+            outside=masked.outside,
+            undated=masked.undated,
+            unknowns=unknowns,
+            unrecorded=_unrecorded(rows),
+            headers=None if names is None else tuple(sorted(name.decode("ascii", "replace") for name in names)),
+            excluded=tuple(excluded),
+        )
+
+    def _not_excluded(self, request: Request, rules: Sequence[int], excluded: list[Exclusion]) -> list[int]:
+        if self.exclusions is None:
+            return list(rules)
+        found = {rule: self.exclusions.find(self.rules[rule].id, request) for rule in rules}
+        excluded += [entry for entry in found.values() if entry is not None]
+        return [rule for rule, entry in found.items() if entry is None]
+
+    def _alert(self, request: Request, rules: Sequence[int], file: Path) -> Alert:
+        ordered = [self.rules[number] for number in self._specificity.order(rules)]
+        ids = [rule.id for rule in ordered]
+        common = _of_request(request, file)
+        return Alert(
+            tuple(
+                ScanHit(
+                    rule=rule.id,
+                    cves=rule.cves,
+                    spans=tuple(matched_spans(explain(rule, request))),
+                    title=rule.title,
+                    severity=rule.severity,
+                    revision=rule.revision,
+                    rank=rank,
+                    others=(*ids[: rank - 1], *ids[rank:]),
+                    **common,
+                )
+                for rank, rule in enumerate(ordered, 1)
+            )
+        )
+
+
+def _by_row(rows: npt.NDArray[np.int32], rules: npt.NDArray[np.int32]) -> list[tuple[int, list[int]]]:
+    found: dict[int, list[int]] = {}
+    for row, rule in zip(rows.tolist(), rules.tolist(), strict=True):
+        found.setdefault(row, []).append(rule)
+    return list(found.items())
+
+
+def _of_request(request: Request, file: Path) -> dict[str, Any]:
+    view = HttpView(request)
+    agents = view.header_values(b"user-agent")
+    return {
+        "request": request.id,
+        "file": str(file),
+        "source_address": _text(request.source_address, MAX_NAME),
+        "time": request.time,
+        "at": written(seconds_of(request.time)),
+        "status": request.status,
+        "outcome": outcome_of(request.status),
+        "method": _text(request.method, MAX_NAME),
+        "host": host_of(view)[:MAX_NAME],
+        "target": _text(request.target, MAX_TARGET),
+        "user_agent": _text(agents[0], MAX_NAME) if agents else "",
+        "summary": summary(request),
+    }
+
+
+def _text(value: bytes, most: int) -> str:
+    text = value[:most].decode("utf-8", "backslashreplace")
+    return text if len(value) <= most else text + "…"
+
+
+def _renumbered(request: Request, lines_before: int) -> Request:
+    found = _ORDINAL.fullmatch(request.id) if lines_before and request.id.startswith(f"{request.source}:") else None
+    if found is None:
+        return request
+    return msgspec.structs.replace(request, id=f"{found[1]}:{int(found[2]) + lines_before}")
+
+
+def _unrecorded(batch: pa.RecordBatch) -> tuple[tuple[str, int], ...]:
+    bits = batch.column("unrecorded")
+    if not batch.num_rows or not pc.max(bits).as_py():
+        return ()
+    values: npt.NDArray[np.uint8] = np.array(bits)
+    counts = ((place, int(((values & bit) != 0).sum())) for place, bit in UNRECORDED_BITS.items())
+    return tuple((place, count) for place, count in counts if count)
+
+
+def summary(request: Request) -> str:
+    """Show the first line of a request, safe for a terminal, at most 300 characters."""
+    line = request_to_text(request, MAX_SUMMARY).partition("\n")[0]
+    return line if len(line) <= MAX_SUMMARY else line[: MAX_SUMMARY - 1] + "…"

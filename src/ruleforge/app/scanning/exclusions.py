@@ -1,0 +1,203 @@
+"""Per-site exclusions: hits of a rule that this site knows to be harmless, each with a reason and an end.
+
+An exclusion takes hits away only where everything it names can be read: a log without host names cannot be
+excluded by host. What was taken away is counted and shown.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from ruleforge.errors import InputError
+from ruleforge.events.origin import parse_address
+from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
+from ruleforge.sources.bounded_yaml import load_yaml
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+EVERY_RULE = "*"
+NEVER = "never"
+KEYS = ("rule", "host", "path", "source", "reason", "expires")
+MAX_BYTES = 1 << 20
+MAX_ENTRIES = 5_000
+MAX_TEXT = 2_000  # characters of one value
+
+
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Hits of `rule` that do not count where everything named here is so."""
+
+    rule: str  # id, or "*" for every rule
+    host: str = ""  # lower case, without port; "*.shop.example" also means every name below it
+    path: str = ""  # "/app": that path and what lies below it
+    source: str = ""  # an address or network of the sender
+    reason: str
+    expires: str  # the last day it counts, or "never"
+
+    def said(self) -> str:
+        """The exclusion in a line, for people."""
+        named = (("host", self.host), ("path", self.path), ("source", self.source))
+        scope = " and ".join(f"{what} {text}" for what, text in named if text)
+        return f"{'every rule' if self.rule == EVERY_RULE else self.rule} at {scope}: {self.reason}"
+
+
+class Exclusions:
+    """The exclusions of a file that count today."""
+
+    def __init__(self, entries: Sequence[Exclusion], today: date) -> None:
+        self.expired = tuple(entry for entry in entries if is_expired(entry, today))
+        self.entries = tuple(entry for entry in entries if not is_expired(entry, today))
+        self._of_rule: dict[str, list[tuple[Exclusion, Network | None]]] = {}
+        for entry in self.entries:
+            network = ipaddress.ip_network(entry.source, strict=False) if entry.source else None
+            self._of_rule.setdefault(entry.rule, []).append((entry, network))
+
+    def find(self, rule: str, request: Request) -> Exclusion | None:
+        """Return the first exclusion that takes a hit of `rule` on `request` away."""
+        known = [*self._of_rule.get(rule, ()), *self._of_rule.get(EVERY_RULE, ())]
+        if not known:
+            return None
+        view = HttpView(request)
+        return next((entry for entry, network in known if _covers(entry, network, view)), None)
+
+    def notes(self, rules: Iterable[str]) -> tuple[str, ...]:
+        """Say which exclusions do not count any more, and which name a rule that is not there."""
+        ids = set(rules)
+        unknown = dict.fromkeys(entry.rule for entry in self.entries if entry.rule not in ids | {EVERY_RULE})
+        gone = [f"expired on {entry.expires}: {entry.said()}" for entry in self.expired]
+        return (*gone, *(f"no such rule here: {rule}" for rule in unknown))
+
+
+def is_expired(entry: Exclusion, today: date) -> bool:
+    """Whether the last day of an exclusion is over."""
+    return entry.expires != NEVER and date.fromisoformat(entry.expires) < today
+
+
+def _covers(entry: Exclusion, network: Network | None, view: HttpView) -> bool:
+    if entry.host and not _is_host(entry.host, host_of(view)):
+        return False
+    if entry.path and not _is_below(entry.path.encode(), view):
+        return False
+    if network is None:
+        return True
+    address = parse_address(view.request.source_address.decode("ascii", "replace"))
+    return address is not None and address.version == network.version and address in network
+
+
+def host_of(view: HttpView) -> str:
+    """Return the host a request names, lower case and without port; empty where that is not recorded."""
+    values = view.header_values(b"host")
+    text = values[0] if len(values) == 1 else b""  # two Host headers: nobody knows which one counts
+    if not text and b"://" in view.request.target[:16]:
+        text = view.request.target.partition(b"://")[2].partition(b"/")[0].rpartition(b"@")[2]
+    host = text.decode("ascii", "replace").strip().lower()
+    return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+
+
+def _is_host(wanted: str, host: str) -> bool:
+    if wanted.startswith("*."):
+        return host == wanted[2:] or host.endswith(wanted[1:])
+    return host == wanted
+
+
+def _is_below(prefix: bytes, view: HttpView) -> bool:
+    """Both as sent and as a server reads it: `/ok/../admin` lies below neither."""
+    for field in ("path.raw", "path"):
+        elements = view.read(field).elements
+        if not elements or not _starts(elements[0].value, prefix):
+            return False
+    return True
+
+
+def _starts(path: bytes, prefix: bytes) -> bool:
+    return path == prefix or path.startswith(prefix if prefix.endswith(b"/") else prefix + b"/")
+
+
+def read_exclusions(path: Path) -> tuple[Exclusion, ...]:
+    """Read a file of exclusions, YAML or (by its name) TOML: a list `exclusions`.
+
+    Raises:
+        InputError: too large (RF280), no list (RF281), or an entry that is wrong (RF282 to RF286).
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        hint = "split the file"
+        raise InputError(f"more than {MAX_BYTES} bytes of exclusions", where=str(path), hint=hint, code="RF280")
+    root = _toml(data, path) if path.suffix.lower() == ".toml" else load_yaml(data, str(path)).root
+    rows = root.get("exclusions") if isinstance(root, dict) else None
+    if root is None or (isinstance(root, dict) and "exclusions" in root and rows is None):
+        return ()
+    if not isinstance(rows, list):
+        raise InputError("no list of `exclusions`", where=str(path), hint="see 'ruleforge exclude add'", code="RF281")
+    if len(rows) > MAX_ENTRIES:
+        raise InputError(f"more than {MAX_ENTRIES} exclusions", where=str(path), hint="split it", code="RF280")
+    return tuple(make_exclusion(row, f"{path}: exclusion {number}") for number, row in enumerate(rows, 1))
+
+
+def _toml(data: bytes, path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not a TOML file: {error}", where=str(path), code="RF281") from None
+
+
+def make_exclusion(row: object, where: str) -> Exclusion:
+    """Check one entry.
+
+    Raises:
+        InputError: unknown key or no text (RF282), no reason (RF283), no end (RF284), nothing but a rule (RF285),
+            or a value that cannot be (RF286).
+    """
+    if not isinstance(row, dict):
+        raise InputError("an exclusion is a table of keys", where=where, hint=", ".join(KEYS), code="RF282")
+    for key, value in row.items():
+        if key not in KEYS:
+            raise InputError(f"unknown key {key!r}", where=where, hint=f"known: {', '.join(KEYS)}", code="RF282")
+        if not isinstance(value, str | date | None) or len(str(value)) > MAX_TEXT:
+            raise InputError(f"the value of {key!r} is no text", where=where, hint="quote it", code="RF282")
+    texts = {key: str(row.get(key) or "").strip() for key in KEYS}
+    _check_needed(texts, where)
+    _check_values(texts, where)
+    return Exclusion(**texts | {"host": texts["host"].lower()})
+
+
+def _check_needed(texts: dict[str, str], where: str) -> None:
+    if not texts["reason"]:
+        hint = "say why these hits are harmless; someone will ask"
+        raise InputError("an exclusion needs a reason", where=where, hint=hint, code="RF283")
+    if not texts["expires"]:
+        hint = 'expires: 2099-12-31, or "never" where that is meant'
+        raise InputError("an exclusion needs an end", where=where, hint=hint, code="RF284")
+    if not texts["rule"]:
+        raise InputError("an exclusion needs a rule", where=where, hint="its id, or '*'", code="RF285")
+    if not texts["host"] and not texts["path"] and not texts["source"]:
+        hint = "name a host, a path or a source; a rule that is wrong everywhere is left out of the folder instead"
+        raise InputError("an exclusion names where it counts", where=where, hint=hint, code="RF285")
+
+
+def _check_values(texts: dict[str, str], where: str) -> None:
+    try:
+        if texts["expires"] != NEVER:
+            date.fromisoformat(texts["expires"])
+    except ValueError:
+        raise InputError(f"not a date: {texts['expires']}", where=where, hint="2099-12-31", code="RF286") from None
+    try:
+        if texts["source"]:
+            ipaddress.ip_network(texts["source"], strict=False)
+    except ValueError:
+        hint = "192.0.2.7 or 192.0.2.0/24"
+        raise InputError(f"not a network: {texts['source']}", where=where, hint=hint, code="RF286") from None
+    if texts["path"] and (not texts["path"].startswith("/") or texts["path"].strip("/") == ""):
+        hint = "a path begins with / and names something below it"
+        raise InputError(f"not a path: {texts['path']}", where=where, hint=hint, code="RF286")
+    host = texts["host"].removeprefix("*.")
+    if texts["host"] and (not host or any(letter in host for letter in "*/: ")):
+        hint = "shop.example or *.shop.example"
+        raise InputError(f"not a host: {texts['host']}", where=where, hint=hint, code="RF286")

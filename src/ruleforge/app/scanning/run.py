@@ -1,0 +1,174 @@
+"""A scan over files, batch by batch: read, ask, and count in one step that is done wholly or not at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ruleforge.app.scanning.asking import Answer, Asker
+from ruleforge.app.scanning.digest import NO_CVE, NO_SOURCE, Digest
+from ruleforge.app.scanning.hits import PROBLEMS_KEPT, Alert, Gap, ScanReport, bump, by_count
+from ruleforge.app.scanning.reading import STDIN, Source
+from ruleforge.errors import InputError
+
+MAX_GAPS = 1_000  # files whose gaps are told apart
+
+
+class Mark(msgspec.Struct, kw_only=True):
+    """How far one file is read: what comes first in its reader's order, which never changes for the same bytes."""
+
+    rows: int = 0
+    problems: int = 0
+    size: int = 0  # bytes on disk when it was opened
+    done: bool = False
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One batch, asked but not yet counted; or what could not be read; or the end of a file."""
+
+    file: int  # position in the list of files
+    rows: int = 0  # read, whether asked about or not
+    answer: Answer | None = None
+    problem: InputError | None = None
+    failed: bool = False  # the file as a whole
+    ends: bool = False  # the file is read to its end
+    size: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a scan is, for progress."""
+
+    file: str
+    bytes_read: int
+    bytes_total: int
+    requests: int
+    hits: int
+
+
+Watch = Callable[[Standing], None]
+
+
+class Run:
+    """The state of a scan: what was counted, and how far each file is read."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        files: Sequence[Path],
+        report: ScanReport,
+        *,
+        digest: Digest | None = None,
+        marks: Sequence[Mark] = (),
+    ) -> None:
+        self.asker, self.files, self.report = asker, list(files), report
+        self.digest = digest or Digest()
+        self.marks = list(marks) or [Mark() for _ in files]
+
+    def steps(self, stdin: BinaryIO | None = None, watch: Watch = lambda _: None) -> Iterator[Step]:
+        """Read on from the marks and yield one step after the other; `commit` each before asking for the next."""
+        sources = [Source(file, stdin) for file in self.files]
+        sizes = [source.size for source in sources]
+        total, before = sum(sizes) if STDIN not in self.files else 0, 0
+        for number, source in enumerate(sources):
+            mark = self.marks[number]
+            if not (mark.done and mark.size == sizes[number] and source.path != STDIN):
+                for step in self._file(number, source, sizes[number]):
+                    yield step
+                    watch(self._standing(source, before, total))
+            before += sizes[number]
+
+    def _standing(self, source: Source, before: int, total: int) -> Standing:
+        return Standing(
+            file=str(source.path),
+            bytes_read=before + source.position,
+            bytes_total=total,
+            requests=self.report.requests + self.report.outside_window,
+            hits=self.report.hits,
+        )
+
+    def _file(self, number: int, source: Source, size: int) -> Iterator[Step]:
+        mark = self.marks[number]
+        rows, problems = mark.rows, mark.problems
+        for item in source.batches():
+            if isinstance(item, InputError):
+                problems -= 1
+                if problems < 0:
+                    yield Step(number, problem=item, failed=source.failed)
+                continue
+            skip = min(rows, item.num_rows)
+            rows -= skip
+            if skip < item.num_rows:
+                left = item.slice(skip) if skip else item
+                yield Step(number, left.num_rows, self.asker.ask(left, source.path))
+        yield Step(number, ends=True, size=size)
+
+    def commit(self, step: Step) -> tuple[Alert, ...]:
+        """Count a step and move the mark past it; return its alerts. Plain counting, nothing that takes long."""
+        mark, report = self.marks[step.file], self.report
+        if step.ends:
+            if not mark.done:
+                report.files += 1
+            mark.done, mark.size = True, step.size
+            return ()
+        if step.problem is not None:
+            mark.problems += 1
+            report.unreadable += 1
+            report.unreadable_files += step.failed
+            if len(report.problems) < PROBLEMS_KEPT or step.failed:
+                report.problems.append(str(step.problem))
+            return ()
+        mark.rows += step.rows
+        return () if step.answer is None else self._count(step.answer, str(self.files[step.file]))
+
+    def _count(self, answer: Answer, file: str) -> tuple[Alert, ...]:
+        return count(answer, file, self.asker, self.report, self.digest)
+
+
+def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: Digest) -> tuple[Alert, ...]:
+    """Add what was answered about one batch to the counts of a scan; return its alerts."""
+    report.requests += answer.asked
+    report.outside_window += answer.outside
+    report.undated += answer.undated
+    if not asker.window.keep_undated:
+        report.undated_dropped = True
+    report.requests_hit += len(answer.alerts)
+    for rule, rows in answer.unknowns:
+        bump(report.undecidable, asker.rules[rule].id, rows)
+    _count_gap(answer, file, asker, report)
+    for entry in answer.excluded:
+        report.excluded += 1
+        bump(report.excluded_by, entry.said())
+    for alert in answer.alerts:
+        _count_alert(alert, report)
+        digest.add(alert)
+    return answer.alerts
+
+
+def _count_alert(alert: Alert, report: ScanReport) -> None:
+    report.hits += len(alert.hits)
+    bump(report.by_outcome, alert.first.outcome)
+    for hit in alert.hits:
+        bump(report.by_rule, hit.rule)
+        bump(report.by_source, hit.source_address or NO_SOURCE)
+        for cve in hit.cves or (NO_CVE,):
+            bump(report.by_cve, cve)
+
+
+def _count_gap(answer: Answer, file: str, asker: Asker, report: ScanReport) -> None:
+    if file not in report.gaps and len(report.gaps) >= MAX_GAPS:
+        file = "others"
+    gap = report.gaps.setdefault(file, Gap())
+    gap.requests += answer.asked
+    gap.headers = answer.headers if answer.headers is not None else gap.headers
+    for rule, rows in answer.unknowns:
+        bump(gap.rules, asker.rules[rule].id, rows)
+    for place, rows in answer.unrecorded:
+        bump(gap.unrecorded, place, rows)
+
+
+def settle(report: ScanReport) -> None:
+    """Put the counts of a report in descending order, for reading."""
+    for name in ("by_rule", "by_cve", "by_source", "undecidable", "excluded_by"):
+        setattr(report, name, by_count(getattr(report, name)))
+    report.gaps = {file: gap for file, gap in report.gaps.items() if gap.rules}
