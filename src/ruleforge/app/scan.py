@@ -15,6 +15,7 @@ from ruleforge.app.scanning.asking import Asker, summary
 from ruleforge.app.scanning.choosing import Choice, choose
 from ruleforge.app.scanning.digest import Digest
 from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
+from ruleforge.app.scanning.follow import follow, tails
 from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.reading import STDIN, buffered, unpacked
 from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
@@ -36,6 +37,7 @@ __all__ = [
     "ScanHit",
     "ScanOptions",
     "ScanReport",
+    "follow_files",
     "prepare",
     "read_stream",
     "run_scan",
@@ -316,3 +318,28 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
     stream = unpacked(stream)
     name = detect_format(Path("stdin"), stream.peek(1 << 16))
     return FORMATS[name].read(stream, "stdin", MAX_TOTAL_BYTES)
+
+
+def follow_files(
+    prepared: Prepared, files: Sequence[Path], digest: Digest, *, from_start: bool = False, watch: Callable[[], bool]
+) -> Iterator[Alert]:
+    """Watch growing files and yield an alert for each new request that rules hold for.
+
+    Args:
+        prepared: rules and options, made with `live`; its report is kept up to date.
+        files: logs of lines; those that are not there yet are waited for.
+        digest: sums, kept up to date.
+        from_start: read what the files hold already, too.
+        watch: called when all files are quiet; False ends it.
+
+    Raises:
+        UsageError: standard input (RF149), or a format that cannot be followed (RF148).
+    """
+    if STDIN in files:
+        raise UsageError("standard input is followed by itself", hint="leave --follow out", code="RF149")
+    opened = tails(files, from_start=from_start)
+    try:
+        yield from follow(opened, prepared.asker, prepared.report, digest, wait=watch)
+    finally:
+        for tail in opened:
+            tail.close()

@@ -3,19 +3,25 @@
 # ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.interrupts import deferred, disarm
+from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruleforge.app.scan import ScanHit, ScanReport
+    from ruleforge.app.scan import Alert, Delivery, Finished, Prepared, ScanReport
+    from ruleforge.app.scanning.digest import Digest
 
 PROBLEMS_SHOWN = 10
+INTERRUPTED = 130
+WAIT_SECONDS = 0.2
 
 
 class Format(StrEnum):
@@ -24,8 +30,16 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     ndjson = "ndjson"
+    ecs = "ecs"
+    ocsf = "ocsf"
     sarif = "sarif"
+    parquet = "parquet"
     md = "md"
+    html = "html"
+
+
+LINES = frozenset({Format.ndjson, Format.ecs, Format.ocsf})
+OF_HITS = frozenset({Format.json, Format.sarif, Format.parquet})
 
 
 def scan(
@@ -36,78 +50,203 @@ def scan(
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Run rules without evidence that they passed validation, too.")
     ] = False,
-    format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
+    since: Annotated[str, typer.Option(help="Only requests from then on: a date, RFC 3339, or 7d, 12h, 30m.")] = "",
+    until: Annotated[str, typer.Option(help="Only requests before then; a date means that day, too.")] = "",
+    drop_undated: Annotated[
+        bool, typer.Option("--drop-undated", help="With a window: leave requests without a readable time out.")
+    ] = False,
+    min_severity: Annotated[str, typer.Option(help="Only rules of this severity or above, such as high.")] = "",
+    cve: Annotated[list[str] | None, typer.Option(help="Only rules for this CVE; may be repeated.")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Only the rule of this id; may be repeated.")] = None,
+    exclusions: Annotated[
+        Path | None, typer.Option(help="File of hits that this site knows to be harmless; see 'ruleforge exclude'.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What to print on standard output, or to write.")] = Format.text,
+    output: Annotated[Path | None, typer.Option(help="File to write instead of standard output.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File that remembers how far it is; the same call goes on from there.")
+    ] = None,
+    checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Time between two checkpoints.")] = 10.0,
+    follow: Annotated[bool, typer.Option("--follow", help="Watch growing files until Ctrl-C.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
+    ] = False,
 ) -> None:
     """Run every validated rule of a folder over recorded requests.
 
     Exit code 0: no hit. 1: hits. 2: a rule failed to load or a file could not be read; the others were still used.
+    130: interrupted; what was found so far is told.
 
     \b
     ruleforge scan --rules rules access.log
+    ruleforge scan --rules rules --since 7d --min-severity high access.log
     ruleforge scan --rules rules day.jsonl.gz --format ndjson > hits.ndjson
-    zcat logs/*.gz | ruleforge scan --rules rules -
+    ruleforge scan --rules rules logs/*.gz --format html --output report.html
+    ruleforge scan --rules rules logs/*.gz --format ndjson --output hits.ndjson --checkpoint scan.state
+    ruleforge scan --rules rules --follow access.log
     """
-    from ruleforge.app.scan import ScanReport
-    from ruleforge.app.scan import scan as run
+    from ruleforge.app.scan import ScanOptions, prepare
+    from ruleforge.app.scanning.choosing import Choice
 
-    report = ScanReport()
+    _check_call(format, output, checkpoint, follow)
+    choice = Choice(min_severity=min_severity.lower(), cves=tuple(cve or ()), rules=tuple(rule or ()))
+    options = ScanOptions(
+        choice=choice,
+        since=since,
+        until=until,
+        keep_undated=not drop_undated,
+        exclusions=exclusions,
+        unvalidated=unvalidated,
+    )
+    prepared = prepare(rules, options, live=follow)
+    if follow:
+        _follow(prepared, files, format, from_start=from_start)
+    delivery = _delivery(prepared, format, output, checkpoint, checkpoint_seconds)
+    _finish(_run(prepared, files, delivery, format), format, output, keep=checkpoint is not None)
+
+
+def _check_call(format: Format, output: Path | None, checkpoint: Path | None, follow: bool) -> None:
+    if format is Format.parquet and output is None:
+        raise UsageError("a Parquet file is no text", hint="say --output hits.parquet", code="RF150")
+    if checkpoint is not None and output is None:
+        hint = "say --output FILE, too: only a file can be cut back to where the checkpoint was"
+        raise UsageError("a checkpoint needs an output file", hint=hint, code="RF150")
+    if follow and (output is not None or checkpoint is not None):
+        hint = "send standard output where it shall go"
+        raise UsageError("--follow writes to standard output, and keeps no checkpoint", hint=hint, code="RF150")
+    if follow and format not in LINES and format is not Format.text:
+        raise UsageError(f"--follow cannot write {format}", hint="text, ndjson, ecs or ocsf", code="RF150")
+
+
+def _delivery(
+    prepared: "Prepared", format: Format, output: Path | None, checkpoint: Path | None, seconds: float
+) -> "Delivery":
+    """Lines go out at once; documents of hits wait in a spool beside the output; reports need no hits at all."""
+    from ruleforge.app.reports.rows import lines_for
+    from ruleforge.app.scan import Delivery
+
+    lines = lines_for(format.value, prepared.started) if format in LINES else None
+    return Delivery(
+        emit=_printer(lines) if lines and output is None else None,
+        lines=lines if output is not None else None,
+        output=output if format in LINES | OF_HITS else None,
+        checkpoint=checkpoint,
+        checkpoint_seconds=seconds,
+        name=format.value,
+    )
+
+
+def _printer(lines: "Callable[[Alert], Iterable[bytes]]") -> "Callable[[Alert], None]":
+    def emit(alert: "Alert") -> None:
+        for line in lines(alert):
+            term.out(line.decode("ascii"))
+
+    return emit
+
+
+def _run(prepared: "Prepared", files: list[Path], delivery: "Delivery", format: Format) -> "Finished":
+    from ruleforge.app.scan import run_scan
+    from ruleforge.cli.scan_progress import scan_progress
+
     stdin = getattr(sys.stdin, "buffer", None)
-    with term.progress(quiet=format is Format.ndjson and sys.stdout.isatty()) as progress:
-        hits = run(rules, files, report, progress, stdin=stdin, unvalidated=unvalidated)
-        finished = _READ[format](hits, report)
-    if finished:
-        term.out(finished)
+    with scan_progress(quiet=delivery.emit is not None and sys.stdout.isatty()) as watch:
+        done = run_scan(prepared, files, delivery, stdin=stdin, watch=watch, guard=deferred)
+    if done.report.interrupted:
+        disarm()  # what was found shall be told in peace; a second Ctrl-C still ends it
+    return done
+
+
+def _finish(done: "Finished", format: Format, output: Path | None, *, keep: bool) -> None:
+    report = done.report
+    if format is Format.parquet and output is not None:
+        from ruleforge.app.reports.parquet import write_parquet
+
+        write_parquet(done.hits(), output)
+    elif format not in LINES:
+        if output is None:
+            term.out(_document(done, format))
+        else:
+            from ruleforge.app.scanning.sinks import write_whole
+
+            with term.plain():
+                text = _document(done, format)
+            write_whole(output, text.encode("utf-8", "backslashreplace") + b"\n")
+    if output is not None:
+        if format in OF_HITS and not keep:
+            output.with_name(output.name + ".hits").unlink(missing_ok=True)
+        term.note(f"{_headline(done.digest, report)} Written to {output}.")
     complain(report)
-    raise typer.Exit(2 if report.broken or report.unreadable_files else 1 if report.hits else 0)
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(exit_code(report))
 
 
-def _ndjson(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
-    for hit in hits:
-        term.out_json(line(hit))
-    return ""
+def exit_code(report: "ScanReport") -> int:
+    """2: something could not be used. 1: hits. 0: none."""
+    return 2 if report.broken or report.unreadable_files else 1 if report.hits else 0
 
 
-def _json(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
+def _headline(digest: "Digest", report: "ScanReport") -> str:
+    from ruleforge.cli.scan_text import headline
+
+    return headline(digest, report)
+
+
+def _document(done: "Finished", format: Format) -> str:
     import json
 
     import msgspec
 
-    found = [line(hit) for hit in hits]
-    return json.dumps({"hits": found, "report": msgspec.to_builtins(report)}, indent=2)
+    from ruleforge.cli.scan_text import report_markdown, report_text
+
+    if format is Format.json:
+        from ruleforge.app.reports.rows import hit_row
+
+        found = [hit_row(hit) for hit in done.hits()]
+        return json.dumps({"hits": found, "report": msgspec.to_builtins(done.report)}, indent=2)
+    if format is Format.sarif:
+        from ruleforge.app.reports.sarif import to_sarif
+
+        return json.dumps(to_sarif(done.hits(), done.report), indent=2)
+    if format is Format.html:
+        from ruleforge.app.reports.html import to_html
+
+        return to_html(done.digest, done.report, done.started)
+    lines = (
+        report_text(done.digest, done.report) if format is Format.text else report_markdown(done.digest, done.report)
+    )
+    return "\n".join(lines)
 
 
-def _sarif(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
-    import json
+def _follow(prepared: "Prepared", files: list[Path], format: Format, *, from_start: bool) -> None:
+    """Print alerts as they come; Ctrl-C ends it, with a summary for people."""
+    from ruleforge.app.reports.rows import lines_for
+    from ruleforge.app.scan import follow_files
+    from ruleforge.app.scanning.digest import Digest
+    from ruleforge.cli.scan_text import alert_line, report_text
 
-    from ruleforge.app.reports.sarif import to_sarif
-
-    return json.dumps(to_sarif(hits, report), indent=2)
-
-
-def _text(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
-    from ruleforge.app.groups import group_hits
-    from ruleforge.cli.scan_text import report_text
-
-    return "\n".join(report_text(group_hits(hits), report))
-
-
-def _markdown(hits: "Iterator[ScanHit]", report: "ScanReport") -> str:
-    from ruleforge.app.groups import group_hits
-    from ruleforge.cli.scan_text import report_markdown
-
-    return "\n".join(report_markdown(group_hits(hits), report))
-
-
-_READ = {Format.text: _text, Format.json: _json, Format.ndjson: _ndjson, Format.sarif: _sarif, Format.md: _markdown}
+    digest, lines = Digest(), lines_for(format.value, prepared.started)
+    emit = _printer(lines)
+    count = term.plural(prepared.report.rules, "rule")
+    term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
+    try:
+        alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait)
+        for alert in alerts:
+            if format is Format.text:
+                term.out(alert_line(alert.first))
+            else:
+                emit(alert)
+    except KeyboardInterrupt:
+        disarm()
+    if format is Format.text:
+        term.out("\n" + "\n".join(report_text(digest, prepared.report)))
+    complain(prepared.report)
+    raise typer.Exit(exit_code(prepared.report))
 
 
-def line(hit: "ScanHit") -> dict[str, Any]:
-    """One line of the machine contract: fields may be added, never removed."""
-    import msgspec
-
-    data: dict[str, Any] = msgspec.to_builtins(hit)
-    first = ("request", "file", "rule", "cves", "spans")
-    return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
+def _wait() -> bool:
+    time.sleep(WAIT_SECONDS)
+    return True
 
 
 def complain(report: "ScanReport") -> None:
@@ -120,6 +259,8 @@ def complain(report: "ScanReport") -> None:
         term.note(
             f"ruleforge: {term.plural(report.unvalidated, 'rule')} left out: no evidence that they passed validation"
         )
+    for note in report.exclusion_notes[:PROBLEMS_SHOWN]:
+        term.note(f"ruleforge: exclusion {note}")
     for problem in report.problems[:PROBLEMS_SHOWN]:
         term.note(f"ruleforge: {problem}")
     if report.unreadable > PROBLEMS_SHOWN:

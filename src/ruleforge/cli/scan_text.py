@@ -1,8 +1,8 @@
 """What `scan` tells a person."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
+from ruleforge.app.reports.marking import marked_runs
 from ruleforge.app.scanning.digest import Digest, RuleTally, Tally
 from ruleforge.app.scanning.episodes import Episode
 from ruleforge.app.scanning.histogram import width_words
@@ -86,37 +86,51 @@ def time_lines(digest: Digest) -> list[str]:
 def cve_lines(digest: Digest) -> list[str]:
     """One line for each CVE."""
     rows = [
-        (name, tally.severity, f"{tally.requests:,}", _may(tally), f"{len(tally.names):,}", *_seen(tally), tally.title)
+        (
+            name,
+            tally.severity,
+            f"{tally.requests:,}",
+            _may(tally),
+            f"{len(tally.names):,}",
+            *_seen(tally, digest),
+            tally.title,
+        )
         for name, tally in digest.by_cve()
     ]
-    head = ("CVE", "severity", "requests", "2xx/3xx", "sources", "first seen", "last seen", "what")
+    head = ("CVE", "severity", "requests", "succeeded?", "sources", "first seen", "last seen", "what")
     return _table("By CVE", head, rows, CVES_SHOWN, right=(2, 3, 4))
 
 
 def source_lines(digest: Digest) -> list[str]:
     """One line for each source address."""
     rows = [
-        (name, f"{tally.requests:,}", _may(tally), ", ".join(list(tally.names)[:3]) + _more(tally.names), *_seen(tally))
+        (
+            name,
+            f"{tally.requests:,}",
+            _may(tally),
+            ", ".join(list(tally.names)[:3]) + _more(tally.names),
+            *_seen(tally, digest),
+        )
         for name, tally in digest.by_source()
     ]
-    head = ("source", "requests", "2xx/3xx", "CVEs", "first seen", "last seen")
+    head = ("source", "requests", "succeeded?", "CVEs", "first seen", "last seen")
     return _table("By source address", head, rows, SOURCES_IN_TABLE, right=(1, 2))
 
 
 def episode_lines(digest: Digest) -> list[str]:
     """Sources at work without a pause of half an hour."""
     book = digest.episodes
-    rows = [_episode_row(episode) for episode in book.largest(EPISODES_SHOWN) if episode.requests > 1]
+    rows = [_episode_row(episode, digest) for episode in book.largest(EPISODES_SHOWN) if episode.requests > 1]
     if not rows:
         return []
-    head = ("source", "from", "to", "requests", "2xx/3xx", "CVEs")
+    head = ("source", "from", "to", "requests", "succeeded?", "CVEs")
     lines = _table(f"Episodes (one source, no pause of 30 minutes): {book.count:,}", head, rows, EPISODES_SHOWN, (3, 4))
     return [*lines, f"  {book.closed_early:,} were ended early, too many at once"] if book.closed_early else lines
 
 
-def _episode_row(episode: Episode) -> tuple[str, ...]:
+def _episode_row(episode: Episode, digest: Digest) -> tuple[str, ...]:
     names = ", ".join(list(episode.cves)[:3]) + _more(episode.cves)
-    times = (_when(episode.first), _when(episode.last))
+    times = (_short(episode.first, digest), _short(episode.last, digest))
     may = f"{episode.may_have_succeeded:,}" if episode.may_have_succeeded else ""
     return (episode.source, *times, f"{episode.requests:,}", may, names)
 
@@ -139,8 +153,15 @@ def _may(tally: Tally) -> str:
     return f"{tally.may_have_succeeded:,}" if tally.may_have_succeeded else ""
 
 
-def _seen(tally: Tally) -> tuple[str, str]:
-    return _when(tally.first), _when(tally.last)
+def _seen(tally: Tally, digest: Digest) -> tuple[str, str]:
+    return _short(tally.first, digest), _short(tally.last, digest)
+
+
+def _short(seconds: float | None, digest: Digest) -> str:
+    """A time without its year, where the report is about one year."""
+    whole = _when(seconds)
+    one_year = _when(digest.first)[:4] == _when(digest.last)[:4]
+    return whole[5:] if one_year and seconds is not None else whole
 
 
 def _when(seconds: float | None) -> str:
@@ -159,7 +180,8 @@ def rule_lines(rule: str, tally: RuleTally) -> list[str]:
         may = f"; {tally.may_have_succeeded:,} may have succeeded" if tally.may_have_succeeded else ""
         rows.append(("answers", counted(tally.statuses, SOURCES_SHOWN) + may))
     if tally.first is not None:
-        rows.append(("seen", f"{_when(tally.first)} to {_when(tally.last)} UTC"))
+        first, last = _when(tally.first), _when(tally.last)
+        rows.append(("seen", f"{first} UTC" if first == last else f"{first} to {last} UTC"))
     lines = [f"{severity}  {term.paint(head, 'bold')}  {term.plural(tally.hits, 'hit')}"]
     lines += [_line(word, text) for word, text in rows]
     lines.append(_line("sample", highlighted(sample)))
@@ -184,14 +206,7 @@ def counted(counts: dict[str, int], most: int) -> str:
 def highlighted(hit: ScanHit) -> str:
     """The first line of the request, with what matched in another colour."""
     text = term.visible(term.shorten(hit.summary, 2 * term.width()))
-    marked = [False] * len(text)
-    for span in hit.spans:
-        shown = term.visible(str(span["text"]))
-        if span["part"] == "target" and shown and text.count(shown) == 1:
-            at = text.index(shown)
-            marked[at : at + len(shown)] = [True] * len(shown)
-    runs = groupby(zip(text, marked, strict=True), key=lambda pair: pair[1])
-    return "".join(term.paint("".join(letter for letter, _ in run), "mark" if on else "") for on, run in runs)
+    return "".join(term.paint(run.text, "mark" if run.matched else "") for run in marked_runs(text, hit.spans))
 
 
 def span_lines(hit: ScanHit) -> list[str]:
@@ -262,21 +277,43 @@ def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
     if not report.hits:
         return [*lines, *_gaps_markdown(report)]
     cves = [
-        (name, tally.severity, f"{tally.requests:,}", _may(tally), f"{len(tally.names):,}", *_seen(tally), tally.title)
+        (
+            name,
+            tally.severity,
+            f"{tally.requests:,}",
+            _may(tally),
+            f"{len(tally.names):,}",
+            *_seen(tally, digest),
+            tally.title,
+        )
         for name, tally in digest.by_cve()
     ]
-    lines += _markdown(("CVE", "severity", "requests", "2xx/3xx", "sources", "first", "last", "what"), cves, (2, 3, 4))
+    lines += _markdown(
+        ("CVE", "severity", "requests", "succeeded?", "sources", "first", "last", "what"), cves, (2, 3, 4)
+    )
     rules = [
-        (tally.sample.severity, ", ".join(tally.sample.cves), rule, f"{tally.hits:,}")
-        + (counted(tally.names, SOURCES_SHOWN), tally.sample.summary)
+        (
+            tally.sample.severity,
+            ", ".join(tally.sample.cves),
+            rule,
+            f"{tally.hits:,}",
+            counted(tally.names, SOURCES_SHOWN),
+            tally.sample.summary,
+        )
         for rule, tally in digest.by_rule()
     ]
     lines += _markdown(("severity", "CVE", "rule", "hits", "from", "sample"), rules, (3,))
     sources = [
-        (name, f"{tally.requests:,}", _may(tally), ", ".join(list(tally.names)[:3]) + _more(tally.names), *_seen(tally))
+        (
+            name,
+            f"{tally.requests:,}",
+            _may(tally),
+            ", ".join(list(tally.names)[:3]) + _more(tally.names),
+            *_seen(tally, digest),
+        )
         for name, tally in digest.by_source()[:SOURCES_IN_TABLE]
     ]
-    lines += _markdown(("source", "requests", "2xx/3xx", "CVEs", "first", "last"), sources, (1, 2))
+    lines += _markdown(("source", "requests", "succeeded?", "CVEs", "first", "last"), sources, (1, 2))
     excluded = [(what, f"{n:,}") for what, n in report.excluded_by.items()]
     return lines + (_markdown(("excluded", "hits"), excluded, (1,)) if excluded else []) + _gaps_markdown(report)
 

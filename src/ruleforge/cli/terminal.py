@@ -6,16 +6,17 @@ import shlex
 import shutil
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ruleforge.app.visible import visible as visible  # for who imports this module
+
 Progress = Callable[[str, int, int], None]
 LINE_EVERY_SECONDS = 30.0  # of progress, where stderr is no terminal
-_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})  # Unicode categories
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "mark": "1;31"}
+_PLAIN: list[bool] = []  # blocks that paint nothing
 SEVERITY_STYLES = {"critical": "mark", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
@@ -36,28 +37,24 @@ def out_json(data: object, *, indent: int | None = None) -> None:
     out(json.dumps(data, ensure_ascii=True, indent=indent))
 
 
-def visible(text: str) -> str:
-    """Escape what could move the cursor, hide or reorder text."""
-    if text.isprintable():
-        return text
-    return "".join([letter if unicodedata.category(letter) not in _INVISIBLE else _escaped(letter) for letter in text])
-
-
-def _escaped(letter: str) -> str:
-    number = ord(letter)
-    if number < 0x100:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
 def paint(text: str, style: str) -> str:
     """Colour `text` where standard output is a terminal and NO_COLOR is not set."""
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and colourful() else text
 
 
+@contextmanager
+def plain() -> Iterator[None]:
+    """Paint nothing within the block: its text goes to a file."""
+    _PLAIN.append(True)
+    try:
+        yield
+    finally:
+        _PLAIN.pop()
+
+
 def colourful() -> bool:
     """Whether standard output shows colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return not _PLAIN and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def width() -> int:

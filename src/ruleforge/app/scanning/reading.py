@@ -113,7 +113,7 @@ def unpacked(stream: io.BufferedReader) -> io.BufferedReader:
     """Return a stream of the decompressed bytes; the first ones say whether it is gzip."""
     if stream.peek(2)[:2] != _GZIP:
         return stream
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
+    return io.BufferedReader(gzip.GzipFile(fileobj=stream))
 
 
 def _open(path: Path) -> io.BufferedReader:
