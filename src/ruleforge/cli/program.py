@@ -17,6 +17,7 @@ from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.data import data
+from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
@@ -136,6 +137,7 @@ for command, short in _COMMANDS.items():
 cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
+cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 

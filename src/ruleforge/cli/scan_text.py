@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ruleforge.app.reports.marking import marked_runs
-from ruleforge.app.scanning.digest import Digest, RuleTally, Tally
+from ruleforge.app.scanning.digest import NO_SOURCE, Digest, RuleTally, Tally
 from ruleforge.app.scanning.episodes import Episode
 from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Gap, ScanHit, ScanReport
@@ -49,8 +49,8 @@ def period_lines(digest: Digest, report: ScanReport) -> list[str]:
     """From when to when, what the answers say, and what was left out."""
     lines = []
     if digest.first is not None:
-        sources = sum(1 for name in digest.sources if name != "not recorded")
-        lines.append(f"{_when(digest.first)} to {_when(digest.last)} UTC, {term.plural(sources, 'source')}.")
+        undated = f" ({term.plural(digest.undated, 'request')} without a readable time)" if digest.undated else ""
+        lines.append(f"{_when(digest.first)} to {_when(digest.last)} UTC{undated}, {_sources(digest)}.")
     if report.hits:
         counted = [(WORDS[name], report.by_outcome.get(name, 0)) for name in OUTCOMES]
         said = ", ".join(f"{word} {count:,}" for word, count in counted if count)
@@ -65,6 +65,12 @@ def period_lines(digest: Digest, report: ScanReport) -> list[str]:
     if report.rules_left_out:
         lines.append(f"{term.plural(report.rules_left_out, 'rule')} left out, as asked.")
     return lines
+
+
+def _sources(digest: Digest) -> str:
+    unnamed = digest.sources.get(NO_SOURCE)
+    words = term.plural(len(digest.sources) - (unnamed is not None), "source")
+    return f"{words} ({term.plural(unnamed.requests, 'request')} without one)" if unnamed else words
 
 
 def time_lines(digest: Digest) -> list[str]:
@@ -138,9 +144,12 @@ def _episode_row(episode: Episode, digest: Digest) -> tuple[str, ...]:
 def _table(
     title: str, head: Sequence[str], rows: Sequence[Sequence[str]], most: int, right: Sequence[int] = ()
 ) -> list[str]:
-    """A titled table, cut to the width of the terminal."""
-    shown = [[term.visible(term.shorten(text, 60)) for text in row] for row in rows[:most]]
-    lines = [term.shorten(line, term.width()) for line in term.columns([list(head), *shown], right=right)]
+    """A titled table, cut to the width of the terminal; columns that are empty everywhere are left out."""
+    kept = [at for at in range(len(head)) if any(row[at] for row in rows[:most])]
+    shown = [[term.visible(term.shorten(row[at], 60)) for at in kept] for row in rows[:most]]
+    at_right = [place for place, at in enumerate(kept) if at in right]
+    table = term.columns([[head[at] for at in kept], *shown], right=at_right)
+    lines = [term.shorten(line, term.width()) for line in table]
     rest = [f"  and {len(rows) - most:,} more"] if len(rows) > most else []
     return ["", term.paint(title, "bold"), term.paint(lines[0], "dim"), *lines[1:], *rest]
 
@@ -166,7 +175,7 @@ def _short(seconds: float | None, digest: Digest) -> str:
 
 def _when(seconds: float | None) -> str:
     """A time in UTC, to the minute."""
-    return written(seconds)[:16].replace("T", " ") or "no time"
+    return written(seconds)[:16].replace("T", " ")
 
 
 def rule_lines(rule: str, tally: RuleTally) -> list[str]:

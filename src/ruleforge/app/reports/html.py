@@ -166,7 +166,7 @@ def _outcomes(report: ScanReport) -> str:
 def _cves(digest: Digest) -> str:
     rows = [
         [
-            _plain(name),
+            _id(name),
             _severity(tally.severity),
             *_counts(tally),
             _number(len(tally.names)),
@@ -175,16 +175,16 @@ def _cves(digest: Digest) -> str:
         ]
         for name, tally in digest.by_cve()
     ]
-    head = ("CVE", "severity", "requests", "may have succeeded", "sources", "first seen", "last seen", "what")
+    head = ("CVE", "severity", "requests", "succeeded?", "sources", "first seen", "last seen", "what")
     return _table("By CVE", head, rows)
 
 
 def _sources(digest: Digest) -> str:
     rows = [
-        [_plain(name), *_counts(tally), _severity(tally.severity), _plain(_names(tally.names)), *_seen(tally)]
+        [_id(name), *_counts(tally), _severity(tally.severity), _name_list(tally.names), *_seen(tally)]
         for name, tally in digest.by_source()
     ]
-    head = ("source", "requests", "may have succeeded", "worst", "CVEs", "first seen", "last seen")
+    head = ("source", "requests", "succeeded?", "worst", "CVEs", "first seen", "last seen")
     return _table("By source address", head, rows)
 
 
@@ -192,25 +192,26 @@ def _episodes(digest: Digest) -> str:
     book = digest.episodes
     rows = [
         [
-            _plain(each.source),
+            _id(each.source),
             _time(each.first),
             _time(each.last),
             _number(each.requests),
             _number(each.may_have_succeeded),
             _severity(each.severity),
-            _plain(_names(each.cves)),
+            _name_list(each.cves),
             _code(each.sample),
         ]
         for each in book.largest(MAX_ROWS)
+        if each.requests > 1
     ]
     lost = book.closed_early or book.forgotten
-    said = f"{book.count:,} in all" + (
+    said = f"{book.count:,} in all; those of more than one request are shown" + (
         f"; {book.closed_early:,} ended early because too many sources were active, {book.forgotten:,} small ones "
         "not kept."
         if lost
         else "."
     )
-    head = ("source", "from", "to", "requests", "may have succeeded", "worst", "CVEs", "first request")
+    head = ("source", "from", "to", "requests", "succeeded?", "worst", "CVEs", "first request")
     return _table("Episodes: one source without a pause of 30 minutes", head, rows, said) if rows else ""
 
 
@@ -221,7 +222,7 @@ def _rules(digest: Digest) -> str:
             _plain(", ".join(tally.sample.cves)),
             _plain(rule),
             _number(tally.hits),
-            _plain(_names(tally.names)),
+            _name_list(tally.names),
             Cell("".join(_request(hit).html for hit in tally.samples)),
         ]
         for rule, tally in digest.by_rule()
@@ -249,7 +250,7 @@ def _alert_row(alert: Alert) -> list[Cell]:
     status = "not recorded" if hit.status is None else str(hit.status)
     answer = Cell(f'<span class="o-{hit.outcome}">{status}<br>{WORDS[hit.outcome]}</span>', float(hit.status or 0))
     also = Cell("<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others)))
-    return [when, _severity(hit.severity), _plain(hit.source_address), named, _request(hit), answer, also]
+    return [when, _severity(hit.severity), _id(hit.source_address), named, _request(hit), answer, also]
 
 
 def _excluded(report: ScanReport) -> str:
@@ -288,7 +289,11 @@ def _problems(report: ScanReport) -> str:
 def _table(
     title: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], said: str = "", *, most: int = MAX_ROWS
 ) -> str:
-    names = "".join(f'<th scope="col"><button type="button">{name}</button></th>' for name in head)
+    numeric = [bool(rows) and rows[0][at].kind == "n" for at in range(len(head))]
+    names = "".join(
+        f'<th scope="col"{" class=n" if right else ""}><button type="button">{name}</button></th>'
+        for name, right in zip(head, numeric, strict=True)
+    )
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:most])
     more = f'<p class="dim">and {len(rows) - most:,} more</p>' if len(rows) > most else ""
     words = f'<p class="dim">{said}</p>' if said else ""
@@ -305,6 +310,11 @@ def _cell(cell: Cell) -> str:
 
 def _plain(value: str) -> Cell:
     return Cell(text(value))
+
+
+def _id(value: str) -> Cell:
+    """A name that must not be broken over lines, if it is not too long."""
+    return Cell(text(value), None, "t" if len(value) <= 40 else "")
 
 
 def _code(value: str) -> Cell:
@@ -333,10 +343,11 @@ def _seen(tally: Tally) -> list[Cell]:
     return [_time(tally.first), _time(tally.last)]
 
 
-def _names(names: dict[str, int]) -> str:
-    return ", ".join(list(names)[:_NAMES_SHOWN]) + (
-        f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
-    )
+def _name_list(names: dict[str, int]) -> Cell:
+    """Some names, none broken over lines."""
+    shown = ", ".join(f'<span class="t">{text(name)}</span>' for name in list(names)[:_NAMES_SHOWN])
+    rest = len(names) - _NAMES_SHOWN
+    return Cell(shown + (f" and {rest:,} more" if rest > 0 else ""))
 
 
 def _and_more(count: int) -> str:

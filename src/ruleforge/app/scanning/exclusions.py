@@ -162,6 +162,9 @@ def make_exclusion(row: object, where: str) -> Exclusion:
             raise InputError(f"unknown key {key!r}", where=where, hint=f"known: {', '.join(KEYS)}", code="RF282")
         if not isinstance(value, str | date | None) or len(str(value)) > MAX_TEXT:
             raise InputError(f"the value of {key!r} is no text", where=where, hint="quote it", code="RF282")
+        if not str(value or "").isprintable():
+            hint = "one line, without control characters"
+            raise InputError(f"the value of {key!r} cannot be shown", where=where, hint=hint, code="RF282")
     texts = {key: str(row.get(key) or "").strip() for key in KEYS}
     _check_needed(texts, where)
     _check_values(texts, where)
