@@ -247,6 +247,13 @@ class _Scan:
 
     def go(self, stdin: BinaryIO | None, watch: Watch, guard: Guard) -> Finished:
         """Scan to the end or the interruption."""
+        try:
+            return self._go(stdin, watch, guard)
+        finally:
+            if self.spool is not None:
+                self.spool.close()
+
+    def _go(self, stdin: BinaryIO | None, watch: Watch, guard: Guard) -> Finished:
         report, last = self.run.report, self.clock()
         try:
             for step in self.run.steps(stdin, watch):
