@@ -15,7 +15,7 @@ from ruleforge.app.scanning.asking import Asker, summary
 from ruleforge.app.scanning.choosing import Choice, choose
 from ruleforge.app.scanning.digest import Digest
 from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
-from ruleforge.app.scanning.follow import follow, tails
+from ruleforge.app.scanning.follow import Tail, follow, tails
 from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.reading import STDIN, buffered, unpacked
 from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
@@ -330,7 +330,7 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
 def follow_files(
     prepared: Prepared, files: Sequence[Path], digest: Digest, *, from_start: bool = False, watch: Callable[[], bool]
 ) -> Iterator[Alert]:
-    """Watch growing files and yield an alert for each new request that rules hold for.
+    """Watch growing files, from now on, and yield an alert for each new request that rules hold for.
 
     Args:
         prepared: rules and options, made with `live`; its report is kept up to date.
@@ -345,6 +345,10 @@ def follow_files(
     if STDIN in files:
         raise UsageError("standard input is followed by itself", hint="leave --follow out", code="RF149")
     opened = tails(files, from_start=from_start)
+    return _followed(opened, prepared, digest, watch)
+
+
+def _followed(opened: Sequence[Tail], prepared: Prepared, digest: Digest, watch: Callable[[], bool]) -> Iterator[Alert]:
     try:
         yield from follow(opened, prepared.asker, prepared.report, digest, wait=watch)
     finally:

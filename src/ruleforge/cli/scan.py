@@ -228,9 +228,9 @@ def _follow(prepared: "Prepared", files: list[Path], format: Format, *, from_sta
     digest, lines = Digest(), lines_for(format.value, prepared.started)
     emit = _printer(lines)
     count = term.plural(prepared.report.rules, "rule")
-    term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
+    alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait)
     try:
-        alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait)
+        term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
         for alert in alerts:
             if format is Format.text:
                 term.out(alert_line(alert.first))

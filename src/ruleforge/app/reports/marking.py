@@ -10,6 +10,7 @@ from ruleforge.app.visible import visible
 MAX_TEXT = 2_000  # characters looked at
 MAX_MARKS = 20  # places of one span
 _LEAST = 3  # a shorter text is marked only where it stands once
+_LOWER = {upper: upper + 32 for upper in range(0x41, 0x5B)}  # ASCII alone: other letters may change their number
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -28,10 +29,10 @@ def marked_runs(text: str, spans: Iterable[Mapping[str, Any]]) -> list[Piece]:
         spans: of a hit, see `matched_spans`.
     """
     marked = [False] * len(text)
-    as_sent = text[:MAX_TEXT].lower()
+    as_sent = text[:MAX_TEXT].translate(_LOWER)
     decoded, places = _decoded(as_sent)
     for span in spans:
-        shown = visible(str(span["text"])).lower()
+        shown = visible(str(span["text"])).translate(_LOWER)
         if span["part"] not in ("target", "value") or not shown:
             continue
         found = _found(as_sent, shown)
@@ -62,6 +63,6 @@ def _decoded(text: str) -> tuple[str, list[int]]:
     while at < len(text):
         code = int(text[at + 1 : at + 3], 16) if _PERCENT.match(text, at) else 0
         places.append(at)
-        letters.append(chr(code).lower() if 0x20 <= code < 0x7F else " " if text[at] == "+" else text[at])
+        letters.append(chr(code).translate(_LOWER) if 0x20 <= code < 0x7F else " " if text[at] == "+" else text[at])
         at += 3 if 0x20 <= code < 0x7F else 1
     return "".join(letters), [*places, len(text)]

@@ -29,3 +29,4 @@ for (const head of document.querySelectorAll("th button")) {
     body.append(...sorted);
   });
 }
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,140 @@
+"""Hits under the field names of ECS and OCSF, one line per request, the most specific rule first."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ruleforge.app.reports.rows import as_ecs, as_ndjson, as_ocsf
+from ruleforge.app.scan import Alert, Delivery, ScanOptions, prepare, run_scan
+
+Put = Callable[..., Path]
+SEEN = "2099-02-01T00:00:00Z"
+# Fields of the two schemas that we write, with their types. Sources: the field reference of ECS 8.11, the schema of
+# OCSF 1.6 (class Detection Finding, objects finding_info, analytic, evidences, http_request, http_response, url).
+ECS_FIELDS = {
+    "@timestamp": str,
+    "ecs.version": str,
+    "message": str,
+    "event.kind": str,
+    "event.category": list,
+    "event.type": list,
+    "event.module": str,
+    "event.dataset": str,
+    "event.severity": int,
+    "event.outcome": str,
+    "event.id": str,
+    "event.created": str,
+    "rule.id": str,
+    "rule.name": str,
+    "rule.version": str,
+    "rule.ruleset": str,
+    "vulnerability.id": list,
+    "vulnerability.severity": str,
+    "source.address": str,
+    "source.ip": str,
+    "http.request.method": str,
+    "http.response.status_code": int,
+    "url.original": str,
+    "url.domain": str,
+    "url.path": str,
+    "url.query": str,
+    "user_agent.original": str,
+    "log.file.path": str,
+    "related.ip": list,
+    "related.hosts": list,
+}
+OCSF_NEEDED = {
+    "activity_id",
+    "category_uid",
+    "class_uid",
+    "severity_id",
+    "type_uid",
+    "time",
+    "metadata",
+    "finding_info",
+}
+
+
+@pytest.fixture
+def alert(put_rule: Put, put_requests: Put, attack: str) -> Alert:
+    rules = put_rule("CVE-2099-0001", severity="critical").parent
+    put_rule("CVE-2099-0002", when={"field": "path", "op": "path_suffix", "value": "/press.php"})
+    headers = [["Host", "shop.example"], ["User-Agent", "press/1"]]
+    row = {"target": attack, "src_ip": "192.0.2.7", "ts": "01/Jan/2099:10:00:00 +0000", "status": 200}
+    file = put_requests(row | {"headers": headers})
+    alerts: list[Alert] = []
+    run_scan(prepare(rules, ScanOptions()), [file], Delivery(emit=alerts.append, name="ecs"))
+    return alerts[0]
+
+
+def flat(data: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(data, dict):
+        return {name: data}
+    return {
+        key: value for part, inner in data.items() for key, value in flat(inner, f"{name}.{part}".strip(".")).items()
+    }
+
+
+def test_the_most_specific_rule_is_first_and_the_others_are_named(alert: Alert) -> None:
+    rows = [json.loads(line) for line in as_ndjson(alert)]
+    assert [(row["rule"], row["rank"], row["others"]) for row in rows] == [
+        ("RF-CVE-2099-0001-1", 1, ["RF-CVE-2099-0002-1"]),
+        ("RF-CVE-2099-0002-1", 2, ["RF-CVE-2099-0001-1"]),
+    ]
+    assert {row["outcome"] for row in rows} == {"may_have_succeeded"}
+    assert rows[0]["at"] == "2099-01-01T10:00:00Z"
+
+
+def test_ecs_has_only_fields_of_the_schema_and_our_own(alert: Alert) -> None:
+    (line,) = as_ecs(alert, seen=SEEN)
+    row = flat(json.loads(line))
+    theirs = {name: value for name, value in row.items() if not name.startswith("ruleforge.")}
+    assert {name: type(value) for name, value in theirs.items()} == ECS_FIELDS
+    assert (row["@timestamp"], row["event.kind"], row["rule.id"]) == (
+        "2099-01-01T10:00:00Z",
+        "alert",
+        "RF-CVE-2099-0001-1",
+    )
+    assert row["vulnerability.id"] == ["CVE-2099-0001", "CVE-2099-0002"]
+    assert [rule["id"] for rule in row["ruleforge.rules"]] == ["RF-CVE-2099-0001-1", "RF-CVE-2099-0002-1"]
+
+
+def test_ocsf_is_a_detection_finding_with_what_the_class_requires(alert: Alert) -> None:
+    (line,) = as_ocsf(alert, seen=SEEN)
+    row = json.loads(line)
+    assert set(row) >= OCSF_NEEDED
+    assert (row["class_uid"], row["category_uid"], row["type_uid"], row["severity_id"]) == (2004, 2, 200401, 5)
+    assert row["time"] - row["start_time"] == 30 * 86_400_000 + 14 * 3_600_000
+    info = row["finding_info"]
+    assert (info["analytic"]["uid"], info["analytic"]["type_id"]) == ("RF-CVE-2099-0001-1", 1)
+    assert [each["uid"] for each in info["related_analytics"]] == ["RF-CVE-2099-0002-1"]
+    assert [each["cve"]["uid"] for each in row["vulnerabilities"]] == ["CVE-2099-0001", "CVE-2099-0002"]
+    (evidence,) = row["evidences"]
+    assert evidence["src_endpoint"] == {"ip": "192.0.2.7"}
+    assert evidence["http_response"] == {"code": 200}
+    assert evidence["http_request"]["url"]["hostname"] == "shop.example"
+    assert {"version", "product"} <= set(row["metadata"])
+
+
+def test_a_request_without_time_address_or_status_leaves_the_fields_out(
+    put_rule: Put, put_requests: Put, attack: str
+) -> None:
+    alerts: list[Alert] = []
+    prepared = prepare(put_rule(cves=[]).parent, ScanOptions())
+    run_scan(prepared, [put_requests(attack)], Delivery(emit=alerts.append, name="ecs"))
+    (line,), (other,) = as_ecs(alerts[0], seen=SEEN), as_ocsf(alerts[0], seen=SEEN)
+    ecs, ocsf = json.loads(line), json.loads(other)
+    assert ecs["@timestamp"] == SEEN
+    assert {"source", "vulnerability", "user_agent", "related"} & set(ecs) == set()
+    assert {"start_time", "vulnerabilities"} & set(ocsf) == set()
+    assert None not in flat(ecs).values()
+
+
+def test_the_same_alert_has_the_same_name_in_every_run(alert: Alert) -> None:
+    names = {
+        json.loads(line)["event"]["id"] for seen in (SEEN, "2099-03-01T00:00:00Z") for line in as_ecs(alert, seen=seen)
+    }
+    assert len(names) == 1
