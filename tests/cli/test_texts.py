@@ -18,7 +18,10 @@ def test_the_report_of_a_scan_reads_as_recorded(run: Run, put_rule: Put, put_req
     rules = put_rule("CVE-2099-0001").parent
     body = {"field": "body", "op": "contains", "value": "needle"}
     put_rule("CVE-2099-0002", when=body, severity="critical")
-    rows = [{"target": attack, "src_ip": f"192.0.2.{n % 6}", "status": 200 + n % 2} for n in range(9)]
+    rows = [
+        {"target": attack, "src_ip": f"192.0.2.{n % 6}", "status": 200 + n % 2, "ts": f"2099-01-01T0{n}:00:00Z"}
+        for n in range(9)
+    ]
     put_requests(*rows, {"target": "/", "body": None}, {"target": "/q", "method": "POST", "body": "a needle"})
     result = run("scan", "--rules", "rules", "day.jsonl")
     assert rules.name == "rules"
@@ -41,7 +44,7 @@ def test_an_explanation_reads_as_recorded(run: Run, put_rule: Put, put_requests:
 HOSTILE = "/fruit/press.php?crate=../\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x9b31m\r\n\x00"
 
 
-@pytest.mark.parametrize("kind", ["text", "json", "ndjson", "sarif", "md"])
+@pytest.mark.parametrize("kind", ["text", "json", "ndjson", "ecs", "ocsf", "sarif", "md"])
 def test_hostile_bytes_of_a_request_never_reach_the_terminal(
     run: Run, put_rule: Put, put_requests: Put, kind: str
 ) -> None:

@@ -177,6 +177,7 @@ def _finish(done: "Finished", format: Format, output: Path | None, *, keep: bool
         term.note(f"{_headline(done.digest, report)} Written to {output}.")
     complain(report)
     if report.interrupted:
+        term.note("interrupted" + ("; the same call goes on from there" if keep else "; this is what was found so far"))
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(exit_code(report))
 

@@ -273,7 +273,9 @@ def gap_words(gap: Gap) -> str:
     """What a file does not record: "no body; of the headers only referer, user-agent"."""
     words = []
     for place, rows in gap.unrecorded.items():
-        noun = {"body": "bodies", "method": "methods", "version": "versions", "target": "targets"}.get(place, place)
+        if place == "version":
+            continue  # hardly a rule asks for it
+        noun = {"body": "bodies", "method": "methods", "target": "targets"}.get(place, place)
         words.append(f"no {noun}" if rows == gap.requests else f"no {noun} in {rows:,}")
     if gap.headers is not None:
         words.append(f"of the headers only {', '.join(map(term.visible, gap.headers[:6]))}")

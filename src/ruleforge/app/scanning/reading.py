@@ -7,8 +7,9 @@ reading of the same bytes, which is what lets a checkpoint count them.
 import gzip
 import io
 import os
+import select
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -27,6 +28,7 @@ _HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 
 Item: TypeAlias = pa.RecordBatch | InputError
+Ready: TypeAlias = Callable[[], bool]
 
 
 class Source:
@@ -70,38 +72,63 @@ class Source:
 
     def _read(self) -> Iterator[Item]:
         if self._stdin is not None and self.path == STDIN:
-            yield from read_batches(buffered(self._stdin), Path("stdin"), self._most, STREAM_ROWS)
+            stream = buffered(self._stdin)
+            yield from read_batches(stream, Path("stdin"), self._most, STREAM_ROWS, _readiness(stream))
             return
         with _open(self.path) as raw:
             self._raw = raw
             yield from read_batches(raw, self.path, self._most, ROWS)
 
 
-def read_batches(stream: io.BufferedReader, path: Path, most: int, rows: int) -> Iterator[Item]:
+def _readiness(stream: io.BufferedReader) -> Ready:
+    """Say how to find out whether a stream would keep its reader waiting."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return _always
+    return lambda: bool(select.select([number], [], [], 0)[0])
+
+
+def _always() -> bool:
+    return True
+
+
+def read_batches(stream: io.BufferedReader, path: Path, most: int, rows: int, ready: Ready = _always) -> Iterator[Item]:
     """Yield the requests of a plain or gzip stream as batches of at most `rows`, and errors in between."""
     if not stream.peek(1):
         return  # a log that was rotated a moment ago is empty: nothing to find, and nothing to complain about
     stream = unpacked(stream)
     reader = FORMATS[detect_format(path, stream.peek(_HEAD_BYTES))]
-    yield from in_batches(reader.read(stream, path.name, most), rows)
+    yield from in_batches(reader.read(stream, path.name, most), rows, ready)
 
 
-def in_batches(items: Iterator[Request | InputError], rows: int = ROWS) -> Iterator[Item]:
-    """Join requests to batches; an error comes after the requests before it."""
+def in_batches(items: Iterator[Request | InputError], rows: int = ROWS, ready: Ready = _always) -> Iterator[Item]:
+    """Join requests to batches; an error comes after the requests before it.
+
+    Args:
+        items: what a reader gives.
+        rows: of a batch, at most.
+        ready: whether more can be read without waiting; what is there does not wait for what is not.
+    """
     kept: list[Request] = []
-    for item in items:
-        if isinstance(item, InputError):
-            if kept:
-                yield to_batch(kept)
-            yield item
-            kept = []
-            continue
-        if kept and (len(kept) >= rows or item.recorded_headers != kept[0].recorded_headers):
+    while True:
+        if kept and not ready():
             yield to_batch(kept)
             kept = []
-        kept.append(item)
-    if kept:
-        yield to_batch(kept)
+        item = next(items, None)
+        if kept and not (isinstance(item, Request) and len(kept) < rows and _alike(item, kept[0])):
+            yield to_batch(kept)
+            kept = []
+        if item is None:
+            return
+        if isinstance(item, InputError):
+            yield item
+        else:
+            kept.append(item)
+
+
+def _alike(one: Request, other: Request) -> bool:
+    return one.recorded_headers == other.recorded_headers
 
 
 def buffered(stream: BinaryIO) -> io.BufferedReader:
