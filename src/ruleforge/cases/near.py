@@ -1,6 +1,7 @@
 """Requests that look like an exploit and are none: what a normal user could send to the same or another place."""
 
 import re
+from base64 import b64encode
 
 import msgspec
 
@@ -156,7 +157,7 @@ def _carriers(anatomy: Anatomy, advisory: Advisory | None) -> list[Part]:
 def _classes(part: Part) -> frozenset[str]:
     if is_namespace(part):
         return frozenset()
-    return frozenset(part.classes + part.filename_classes + name_classes(part))
+    return frozenset(part.classes + part.filename_classes + part.inner + name_classes(part))
 
 
 def _magic(anatomy: Anatomy) -> list[Part]:
@@ -218,7 +219,7 @@ def _replaced(request: Request, part: Part, filling: _Filling) -> Request | None
     elif part.filename is not None and part.classes:
         return with_value(request, part, b"Minutes of the meeting, Monday morning.\n")
     if changed is not None and (part.classes or (not part.filename_classes and not name_classes(part))):
-        value = filling.value(part)
+        value = b64encode(filling.value(part)) if part.inner else filling.value(part)
         changed, part = with_value(changed, part, value), msgspec.structs.replace(part, value=value)
     if changed is not None and name_classes(part):
         changed = with_name(changed, part, _NAMES[filling.family][filling.number])

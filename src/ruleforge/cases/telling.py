@@ -9,13 +9,14 @@ import re
 
 import msgspec
 
-from ruleforge.cases.anatomy import Anatomy, Part, expected_classes
+from ruleforge.cases.anatomy import HOST_LENGTH_MOST, Anatomy, Part, expected_classes, odd_host_value
 from ruleforge.cases.edit import header_value, target_of
 from ruleforge.cases.ordinary import kind_of, last_step
 from ruleforge.cases.significance import WEAK_CLASSES, is_namespace, name_classes, path_payload, plain_path
 from ruleforge.cases.trust import trust_headers
 from ruleforge.events.decoding import base64_decode, percent_decode
 from ruleforge.records.advisory import Advisory
+from ruleforge.rules.patterns import compile_pattern
 
 LONG_VALUE = 256  # bytes of one repeated character or short piece: an overflow, no text
 TRUST_BITS_LEAST = 9.0  # a header that servers trust and that gateways set less often than this tells an attack
@@ -99,6 +100,13 @@ _RARE_METHODS = frozenset((b"MOVE", b"COPY", b"TRACE", b"TRACK", b"DEBUG", b"CON
 _FILE_ENDING = re.compile(rb"\.[A-Za-z]{2,5}/?\Z")
 _SCHEME = re.compile(rb"\s{0,8}([A-Za-z][A-Za-z0-9+.-]{1,15}):")
 _WEB_SCHEMES = frozenset((b"http", b"https", b"ftp", b"ws", b"wss"))
+_RUNS = frozenset(("command_injection", "code_injection"))
+# What is typed first on a strange machine, and what fetches the rest; no product calls its own functions so.
+_COMMAND = (
+    rb"(?i)^\s*(?:/(?:usr/)?s?bin/)?(?:(?:id|whoami|uname|ifconfig|ipconfig|hostname|netstat|systeminfo|tasklist)(?:\s|\z)"
+    rb"|(?:cat|type|ls|dir|ps|ping|curl|wget|nslookup|dig|touch|echo|sleep|chmod|rm|nc|(?:ba|z|da)?sh|cmd(?:\.exe)?"
+    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)\s+\S)"
+)
 _RUN = re.compile(rb"(.{1,4}?)\1{63,}", re.DOTALL)
 
 
@@ -226,6 +234,11 @@ def _header(part: Part) -> Tell | None:
     if part.place != "headers":
         return None
     shown = part.name.decode("latin-1")[:60]
+    if part.name == b"host":
+        sign = odd_host_value(part.value)
+        if sign == b"long":
+            return Tell("the host is longer than any name", part, "length_gt", HOST_LENGTH_MOST)
+        return Tell("the host holds what no name has", part, "contains", sign) if sign else None
     if _LOCAL.fullmatch(part.value):
         return Tell(f"the header {shown} claims the server's own address", part, "equals", part.value)
     trusted = trust_headers().get(part.name.lower())
@@ -241,6 +254,8 @@ def _value(part: Part, advisory: Advisory) -> Tell | None:
     strong = [name for name in (*part.classes, *name_classes(part), *part.filename_classes) if name not in WEAK_CLASSES]
     if strong:
         return Tell(f"{shown} carries a payload ({strong[0]})", part)
+    if part.inner:
+        return Tell(f"{shown} carries a payload in base64 ({part.inner[0]})", part)
     if "upload_name" in part.filename_classes or (
         "upload_name" in part.classes and {"upload_name", "code_injection"} & set(expected_classes(advisory))
     ):
@@ -264,6 +279,8 @@ def _odd_text(part: Part, shown: str) -> Tell | None:
 def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if part.place in ("headers", "body"):
         return None
+    if compile_pattern(_COMMAND).test(part.value[:4_096]) and _RUNS.intersection(expected_classes(advisory)):
+        return Tell(f"{shown} is a command of a system shell", part, "regex", _COMMAND)
     if part.place not in ("cookies", "query_args") and _PRIVILEGE_NAME.fullmatch(last_step(part.name)) and (
         _PRIVILEGE_VALUE.fullmatch(part.value)
     ):  # fmt: skip
