@@ -39,7 +39,6 @@ TELLING: list[tuple[dict[str, Any], str]] = [
     ({"target": "/larder/vendor/press/run.php"}, "other parts call"),
     ({"target": "/larder?label=PGltZyBzcmM9eCBvbmVycm9yPWFsZXJ0KDEpPg=="}, "payload in base64 (xss)"),
     ({"target": "/larder/tool.php?do=id", "cwes": ["CWE-78"]}, "command of a system shell"),
-    ({"target": "/larder/tool.php?do=expr+7+%2B+8", "cwes": ["CWE-78"]}, "command of a system shell"),
     ({"target": "/larder", "host": "shop.example(plum)"}, "host holds what no name has"),
     ({"target": "/larder", "host": "jam " * 3}, "host holds what no name has"),
     ({"target": "/larder", "host": "".join(f"shelf{n}." for n in range(60))}, "host is longer than any name"),
