@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes, rank_classes
 from ruleforge.cases.significance import WEAK_CLASSES
+from ruleforge.cases.telling import offsite_field, speaks_of_redirect
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, any_name, field_of, name_bits, named, shown
@@ -56,6 +57,8 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     named: dict[tuple[str, str], list[Part]] = {}
     for part in anatomy.payloads:
         for name in _pick(part.classes, expected):
+            if name == "url_value" and leads_away(part, anatomy, advisory):
+                continue  # asked for by where it leads: pages of its own site are URLs as well
             named.setdefault((field_of(part.place), name), []).append(part)
         for name in rank_classes(part.filename_classes, expected)[:1]:
             inner = AllOf((Condition("name", "equals", part.name), Condition("filename", "is_class", name.encode())))
@@ -72,6 +75,11 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
         # A remote file is another way to the same flaw only where the advisory says so, or what is read is run.
         remote = bool({"url_value", "code_injection"}.intersection(expected))
         yield from _class_facets(place, name, parts, background, remote=remote)
+
+
+def leads_away(part: Part, anatomy: Anatomy, advisory: Advisory) -> bool:
+    """Whether the flaw is that this argument leads to another site, and a place of the request says so."""
+    return speaks_of_redirect(advisory) and bool(offsite_field(part, anatomy.poc.request))
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:
