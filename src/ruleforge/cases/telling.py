@@ -104,10 +104,10 @@ _SCHEME = re.compile(rb"\s{0,8}([A-Za-z][A-Za-z0-9+.-]{1,15}):")
 _WEB_SCHEMES = frozenset((b"http", b"https", b"ftp", b"ws", b"wss"))
 _RUNS = frozenset(("command_injection", "code_injection"))
 # What is typed first on a strange machine, and what fetches the rest; no product calls its own functions so.
-_COMMAND = (
+SHELL_COMMAND = (
     rb"(?i)^\s*(?:/(?:usr/)?s?bin/)?(?:(?:id|whoami|uname|ifconfig|ipconfig|hostname|netstat|systeminfo|tasklist)(?:\s|\z)"
     rb"|(?:cat|type|ls|dir|ps|ping|curl|wget|nslookup|dig|touch|echo|sleep|chmod|rm|nc|(?:ba|z|da)?sh|cmd(?:\.exe)?"
-    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)\s+\S)"
+    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)(?:\s+\S|\$\{?IFS|<))"
 )
 _RUN = re.compile(rb"(.{1,4}?)\1{63,}", re.DOTALL)
 
@@ -287,8 +287,8 @@ def _odd_text(part: Part, shown: str) -> Tell | None:
 def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if part.place in ("headers", "body"):
         return None
-    if compile_pattern(_COMMAND).test(part.value[:4_096]) and _RUNS.intersection(expected_classes(advisory)):
-        return Tell(f"{shown} is a command of a system shell", part, "regex", _COMMAND)
+    if bare_command(part, advisory):
+        return Tell(f"{shown} is a command of a system shell", part, "regex", SHELL_COMMAND)
     if part.place not in ("cookies", "query_args") and _PRIVILEGE_NAME.fullmatch(last_step(part.name)) and (
         _PRIVILEGE_VALUE.fullmatch(part.value)
     ):  # fmt: skip
@@ -349,6 +349,12 @@ def _url(part: Part, anatomy: Anatomy, advisory: Advisory, shown: str) -> Tell |
     if speaks_of_redirect(advisory):
         return Tell(f"{shown} leads to another site", part, "present", field=offsite_field(part, anatomy.poc.request))
     return None
+
+
+def bare_command(part: Part, advisory: Advisory) -> bool:
+    """Whether the value is a command as one types it, where the flaw is to run one."""
+    runs = _RUNS.intersection(expected_classes(advisory))
+    return bool(runs) and compile_pattern(SHELL_COMMAND).test(part.value[:4_096])
 
 
 def offsite_field(part: Part, request: Request) -> str:
