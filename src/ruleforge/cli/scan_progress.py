@@ -22,27 +22,29 @@ def scan_progress(*, quiet: bool = False) -> "Iterator[Callable[[Standing], None
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    line = Column(no_wrap=True, overflow="ellipsis")
     parts = (
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
-        DownloadColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=line.copy()),
+        BarColumn(14),
+        TextColumn("{task.fields[share]}", markup=False, table_column=line.copy()),
+        TextColumn("{task.fields[counts]}", markup=False, table_column=line.copy()),
+        TimeRemainingColumn(compact=True),
     )
     with Progress(*parts, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("scan", total=None, counts="")
+        task = bars.add_task("scan", total=None, counts="", share="")
         meter = _Meter()
 
         def show(standing: "Standing") -> None:
             if meter.is_due():
-                name = term.visible(term.shorten(standing.file.rpartition("/")[2], 30))
-                whole = standing.bytes_total or None
-                bars.update(
-                    task, description=name, completed=standing.bytes_read, total=whole, counts=meter.words(standing)
-                )
+                name = term.visible(term.shorten(standing.file.rpartition("/")[2], 18))
+                whole, read = standing.bytes_total or None, standing.bytes_read
+                share = f"{100 * read / whole:.0f} %" if whole else ""
+                words = meter.words(standing)
+                bars.update(task, description=name, completed=read, total=whole, counts=words, share=share)
 
         yield show
 
@@ -63,6 +65,6 @@ class _Meter:
     def words(self, standing: "Standing") -> str:
         if self.before < 0:  # of an earlier run that this one goes on from
             self.before = standing.requests
-            return f"{term.plural(standing.requests, 'request')}, {term.plural(standing.hits, 'hit')}"
+            return f"{standing.requests:,}, {term.plural(standing.hits, 'hit')}"
         rate = (standing.requests - self.before) / max(self.clock() - self.started, 0.001)
-        return f"{term.plural(standing.requests, 'request')}, {rate:,.0f}/s, {term.plural(standing.hits, 'hit')}"
+        return f"{standing.requests:,} at {rate:,.0f}/s, {term.plural(standing.hits, 'hit')}"
