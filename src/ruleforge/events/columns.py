@@ -3,6 +3,7 @@
 Nothing is normalised here: a batch holds what `Request` holds, byte for byte, and both directions are exact.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -99,8 +100,15 @@ def to_requests(batch: pa.RecordBatch) -> Iterator[Request]:
     return (request_at(batch, row) for row in range(batch.num_rows))
 
 
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ACCESS_LOG = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9:]{8}) ([+-][0-9]{2})([0-9]{2})")
+
+
 def instant(time: str) -> datetime | None:
-    """Read an RFC 3339 time; None where it is something else or has no offset."""
+    """Read an RFC 3339 time or one of an access log, `10/Oct/2099:13:55:36 -0700`; None where it is something else."""
+    if (found := _ACCESS_LOG.fullmatch(time)) is not None and found[2] in MONTHS:
+        month = MONTHS.index(found[2]) + 1
+        time = f"{found[3]}-{month:02}-{found[1]}T{found[4]}{found[5]}:{found[6]}"
     try:
         read = datetime.fromisoformat(time)
         return read.astimezone(UTC) if read.tzinfo else None

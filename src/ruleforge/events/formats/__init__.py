@@ -13,7 +13,7 @@ from ruleforge.events.formats.batches import in_batches
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, buffered, open_file, unpacked
 from ruleforge.events.formats.burp import is_burp, read_burp
 from ruleforge.events.formats.capture import is_capture, read_capture
-from ruleforge.events.formats.combined import is_access_line, read_combined
+from ruleforge.events.formats.combined import combined_batches, is_access_line, read_combined
 from ruleforge.events.formats.har import is_har, read_har
 from ruleforge.events.formats.jsonl import read_jsonl, request_to_json
 from ruleforge.events.formats.raw_http import parse_raw_request, parse_request_line, read_raw_http
@@ -57,7 +57,7 @@ FORMATS = Registry[Format]("format")
 for _format in (
     Format("jsonl", "one JSON object a line", read_jsonl),
     Format("raw_http", "one HTTP/1 request as text", read_raw_http),
-    Format("combined", "access log of Apache or nginx, common or combined", read_combined),
+    Format("combined", "access log of Apache or nginx, common or combined", read_combined, combined_batches),
     Format("har", "what a browser recorded, one JSON document", read_har),
     Format("burp", "Burp Suite's XML export of requests", read_burp),
     Format("pcap", "packets with unencrypted HTTP/1, pcap or pcapng", read_capture),

@@ -2,12 +2,15 @@ r"""Access logs of Apache and nginx: the common and the combined format, with `\
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, Line, read_lines
 from ruleforge.events.formats.raw_http import parse_request_line
 from ruleforge.events.request import Header, Request
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _QUOTED = rb'"((?:[^"\\]++|\\.)*)"'
 _PREFIX = rb"([^\[]*+)\[([^\]]*+)\] "
@@ -30,6 +33,14 @@ def read_combined(stream: BinaryIO, name: str, most: int = MAX_TOTAL_BYTES) -> I
     """
     for line in read_lines(stream, name, most):
         yield _read(line, name) if isinstance(line, Line) else line
+
+
+def combined_batches(stream: BinaryIO, name: str, most: int, rows: int) -> "Iterator[pa.RecordBatch | InputError]":
+    """Read what `read_combined` reads, as batches and many lines at once."""
+    from ruleforge.events.formats.access_columns import slice_access
+    from ruleforge.events.formats.slices import read_sliced
+
+    return read_sliced(stream, name, most, rows, slicer=slice_access, read_line=_read)
 
 
 def is_access_line(text: bytes) -> bool:
