@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -16,6 +17,7 @@ from ruleforge.events.formats.capture import is_capture, read_capture
 from ruleforge.events.formats.combined import combined_batches, is_access_line, read_combined
 from ruleforge.events.formats.har import is_har, read_har
 from ruleforge.events.formats.jsonl import read_jsonl, request_to_json
+from ruleforge.events.formats.log_format import compile_log_format, log_format_batches, read_log_format
 from ruleforge.events.formats.raw_http import parse_raw_request, parse_request_line, read_raw_http
 from ruleforge.events.formats.shown import request_to_text
 from ruleforge.events.request import Request
@@ -27,6 +29,7 @@ __all__ = [
     "FORMATS",
     "Format",
     "detect_format",
+    "format_from_string",
     "parse_raw_request",
     "parse_request_line",
     "read_batches",
@@ -88,6 +91,17 @@ def detect_format(path: Path, head: bytes) -> str:
             return name
     hint = "name it: " + ", ".join(FORMATS)
     raise InputError("the format of the file is not known", where=str(path), hint=hint, code="RF220")
+
+
+def format_from_string(text: str) -> Format:
+    """Make a format of what an nginx `log_format` or an Apache `LogFormat` says, with or without the directive itself.
+
+    Raises:
+        UsageError: it is no such text (RF170), or it records no target (RF171).
+    """
+    form = compile_log_format(text)
+    read, batches = partial(read_log_format, form), partial(log_format_batches, form)
+    return Format("log_format", "access log of the given shape", read, batches)
 
 
 _SUFFIXES = {

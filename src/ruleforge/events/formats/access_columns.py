@@ -23,8 +23,8 @@ COMMON = Layout(slots=COMBINED.slots, unrecorded=frozenset({"body", "headers"}))
 _QUOTE, _SPACE, _OPEN, _CLOSE, _DASH, _BACKSLASH = b'" []-\\'
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ")
 _VERSIONS = tuple(int.from_bytes(version, "little") for version in (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/3.0"))
-_BLANK = np.zeros(256, np.bool_)
-_BLANK[list(b" \t\n\r\x0b\x0c")] = True
+BLANK = np.zeros(256, np.bool_)
+BLANK[list(b" \t\n\r\x0b\x0c")] = True
 # The sum of the last two letters tells the months apart.
 _MONTH_OF_SUM = np.zeros(512, np.int64)
 for _number, _name in enumerate(MONTHS):
@@ -47,7 +47,7 @@ def slice_access(lines: Lines) -> Slices:
     for slot, start, end in ((5, second + 1, third), (6, fourth + 1, fifth)):
         found.cuts[:, slot, 0], found.cuts[:, slot, 1] = start, end
         found.present[:, slot] = ~((end - start == 1) & (data[start] == _DASH))
-        understood &= (end <= start) | ~(_BLANK[data[start]] | _BLANK[data[end - 1]])
+        understood &= (end <= start) | ~(BLANK[data[start]] | BLANK[data[end - 1]])
     return msgspec.structs.replace(found, understood=understood)
 
 
@@ -120,7 +120,7 @@ def request_cuts(
         is_version |= last == np.uint64(version)
     target, target_end = starts + method_bytes + 1, ends - 9
     understood = (method_bytes > 0) & is_version & (target_end > target) & (data[ends - 9] == _SPACE)
-    understood &= ~(_BLANK[data[target]] | _BLANK[data[target_end - 1]])
+    understood &= ~(BLANK[data[target]] | BLANK[data[target_end - 1]])
     cuts = np.empty((len(starts), 3, 2), np.int64)
     cuts[:, 0, 0], cuts[:, 0, 1] = starts, starts + method_bytes
     cuts[:, 1, 0], cuts[:, 1, 1] = target, target_end

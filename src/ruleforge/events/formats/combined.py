@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, Line, read_lines
+from ruleforge.events.formats.escapes import unescape_text
 from ruleforge.events.formats.raw_http import parse_request_line
 from ruleforge.events.request import Header, Request
 
@@ -17,8 +18,6 @@ _PREFIX = rb"([^\[]*+)\[([^\]]*+)\] "
 _LINE = re.compile(_PREFIX + _QUOTED + rb" ([0-9]{3}|-) ([0-9]+|-)(?: " + _QUOTED + rb" " + _QUOTED + rb")?", re.DOTALL)
 # Old servers did not escape quotes: then the request runs to the last quote before a status.
 _UNESCAPED = re.compile(_PREFIX + rb'"(.*)" ([0-9]{3}|-) ([0-9]+|-)(?: "([^"]*+)" "([^"]*+)")?', re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\bnrtvf]))")
-_LETTERS = {b'"': b'"', b"\\": b"\\", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f"}
 _ADDRESS = re.compile(rb"[0-9a-fA-F:.]{2,45}")
 _COMMON = frozenset({"body", "headers"})
 _COMBINED = frozenset({"body"})
@@ -54,7 +53,7 @@ def _read(line: Line, name: str) -> Request | InputError:
     if found is None:
         hint = 'expected: address - user [time] "request" status size'
         return InputError("not a line of an access log", where=where, hint=hint, code="RF224")
-    first = parse_request_line(_unescape(found[3]))
+    first = parse_request_line(unescape_text(found[3]))
     is_combined = found[7] is not None
     return Request(
         method=first.method,
@@ -74,7 +73,7 @@ def _read(line: Line, name: str) -> Request | InputError:
 def _headers(referer: bytes, agent: bytes) -> tuple[Header, ...]:
     """A lone `-` stands for a header that was not sent."""
     pairs = ((b"Referer", referer), (b"User-Agent", agent))
-    return tuple([(name, _unescape(value).strip()) for name, value in pairs if value != b"-"])
+    return tuple([(name, unescape_text(value).strip()) for name, value in pairs if value != b"-"])
 
 
 def _address(prefix: bytes) -> bytes:
@@ -83,11 +82,3 @@ def _address(prefix: bytes) -> bytes:
     if len(columns) > 3 and _ADDRESS.fullmatch(columns[1]):
         return columns[1]
     return columns[0] if columns and columns[0] != b"-" else b""
-
-
-def _unescape(text: bytes) -> bytes:
-    return _ESCAPE.sub(_letter, text) if b"\\" in text else text
-
-
-def _letter(found: re.Match[bytes]) -> bytes:
-    return bytes((int(found[1], 16),)) if found[1] else _LETTERS[found[2]]

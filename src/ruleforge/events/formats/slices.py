@@ -137,8 +137,11 @@ def _batches(
         return
     batch = _assemble(lines, found, rows, others, name)
     recorded = [recorded for _, recorded in kinds]
-    bits = np.array([sum(UNRECORDED_BITS[place] for place in unrecorded) for unrecorded, _ in kinds], np.uint8)
-    batch = batch.set_column(batch.num_columns - 1, SCHEMA.field("unrecorded"), pa.array(bits[kind[rows]]))
+    bit_of_kind = np.array([sum(UNRECORDED_BITS[place] for place in unrecorded) for unrecorded, _ in kinds], np.uint8)
+    bits = bit_of_kind[kind[rows]]
+    if "body" in layout.slots:  # a line without one does not say whether one was sent
+        bits |= np.uint8(UNRECORDED_BITS["body"]) * batch.column("body").is_null().to_numpy(zero_copy_only=False)
+    batch = batch.set_column(batch.num_columns - 1, SCHEMA.field("unrecorded"), pa.array(bits))
     groups = np.array([recorded.index(names) for names in recorded])[kind[rows]]
     edges = [0, *(np.flatnonzero(groups[1:] != groups[:-1]) + 1).tolist(), len(rows)]
     for start, end in pairwise(edges):
