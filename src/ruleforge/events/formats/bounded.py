@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from ruleforge.errors import InputError, OutsideError
+from ruleforge.errors import InputError, OutsideError, UsageError
 
 MAX_LINE_BYTES = 4 << 20
 MAX_TOTAL_BYTES = 16 << 30  # after decompression; a day of a busy site's log
 DAMAGED = (OSError, EOFError, zlib.error)  # what reading a damaged compressed file raises
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_REMOTE = re.compile(r"(s3|gs|gcs):/{1,2}(?!/)(.+)", re.DOTALL)
+_REMOTE_BLOCK = 1 << 20
+_PIECE = 1 << 16  # bytes decompressed at once
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -32,17 +37,41 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a plain or gzip file for reading; its first bytes decide, not its name.
+    """Open a plain or compressed (gzip, zstd) file for reading; its first bytes decide, not its name.
+
+    Args:
+        path: a file, or a place such as `s3://bucket/key` or `gs://bucket/key`, for which fsspec is needed.
 
     Raises:
         OutsideError: the file cannot be opened (RF501).
+        UsageError: fsspec, or its part for this kind of place, is not installed (RF172).
     """
+    if (url := remote_url(path)) is not None:
+        return unpacked(_open_remote(url))
     try:
-        with path.open("rb") as file:
-            is_gzip = file.read(2) == _GZIP_MAGIC
-        return cast("BinaryIO", gzip.open(path)) if is_gzip else path.open("rb")
+        return unpacked(path.open("rb"))
     except OSError as error:
         raise OutsideError(f"cannot read the file: {error.strerror}", where=str(path), code="RF501") from error
+
+
+def remote_url(path: Path | str) -> str | None:
+    """The URL that a path stands for; `Path` makes one slash of two. None: it is a file of this machine."""
+    found = _REMOTE.match(str(path))
+    return None if found is None else f"{found[1]}://{found[2]}"
+
+
+def _open_remote(url: str) -> io.BufferedReader:
+    hint = "install ruleforge[s3], or for Google's storage the package gcsfs"
+    try:
+        import fsspec
+    except ImportError as error:
+        raise UsageError("reading from object storage needs fsspec", where=url, hint=hint, code="RF172") from error
+    try:
+        return io.BufferedReader(fsspec.open(url, "rb").open(), _REMOTE_BLOCK)
+    except ImportError as error:
+        raise UsageError(f"cannot read this kind of URL: {error}"[:200], where=url, hint=hint, code="RF172") from error
+    except Exception as error:
+        raise OutsideError(f"cannot read the file: {error}"[:300], where=url, code="RF501") from error
 
 
 def buffered(stream: BinaryIO) -> io.BufferedReader:
@@ -51,10 +80,36 @@ def buffered(stream: BinaryIO) -> io.BufferedReader:
 
 
 def unpacked(stream: io.BufferedReader) -> BinaryIO:
-    """Return a stream of the decompressed bytes; the first ones say whether it is gzip."""
-    if stream.peek(2)[:2] != _GZIP_MAGIC:
-        return stream
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[type-var,arg-type,unused-ignore]
+    """Return a stream of the decompressed bytes; the first ones say whether it is gzip or zstd.
+
+    Closing it closes `stream`. Nothing is decompressed ahead of what is read, so a bound on the bytes read holds.
+    """
+    start = stream.peek(4)[:4]
+    if start[:2] == _GZIP_MAGIC:
+        return cast("BinaryIO", io.BufferedReader(_Gzip(stream), _PIECE))  # type: ignore[arg-type,type-var,unused-ignore]
+    if start == _ZSTD_MAGIC:
+        import pyarrow as pa  # which brings zstd along; the standard library has it from Python 3.14 on
+
+        return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(stream, "zstd"), _PIECE))
+    return stream
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip stream that closes what it reads from."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        super().__init__(fileobj=stream)
+        self._stream = stream
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read what one step of decompression gives: what came before a damaged place is not lost."""
+        data = self.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
 
 
 def read_lines(stream: BinaryIO, name: str, most: int = MAX_TOTAL_BYTES) -> Iterator[Line | InputError]:
@@ -129,7 +184,7 @@ def _read_exactly(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
     parts, missing = [], size
     try:
-        while missing and (part := read(missing)):
+        while missing and (part := read(min(missing, _PIECE))):
             parts.append(part)
             missing -= len(part)
     except DAMAGED as error:
