@@ -3,6 +3,7 @@
 Nothing is normalised here: a batch holds what `Request` holds, byte for byte, and both directions are exact.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -38,6 +39,8 @@ _UNRECORDED = tuple(
     for bits in range(2 ** len(UNRECORDED_BITS))
 )
 
+_BITS = {places: bits for bits, places in enumerate(_UNRECORDED)}
+
 
 def to_batch(requests: Sequence[Request]) -> pa.RecordBatch:
     """Return `requests` as one batch of SCHEMA.
@@ -56,12 +59,21 @@ def to_batch(requests: Sequence[Request]) -> pa.RecordBatch:
         "method": [request.method for request in requests],
         "target": [request.target for request in requests],
         "version": [request.version for request in requests],
-        "headers": [[{"name": name, "value": value} for name, value in request.headers] for request in requests],
         "body": [request.body for request in requests],
-        "unrecorded": [sum(UNRECORDED_BITS[place] for place in request.unrecorded) for request in requests],
+        "unrecorded": [_BITS[request.unrecorded] for request in requests],
     }
-    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    arrays = [
+        _headers(requests) if field.name == "headers" else pa.array(columns[field.name], field.type) for field in SCHEMA
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=with_recorded_headers(SCHEMA, recorded))
+
+
+def _headers(requests: Sequence[Request]) -> pa.Array:
+    headers = [header for request in requests for header in request.headers]
+    offsets = [0, *itertools.accumulate(len(request.headers) for request in requests)]
+    parts = [pa.array([header[part] for header in headers], pa.binary()) for part in (0, 1)]
+    pairs = pa.StructArray.from_arrays(parts, fields=list(HEADERS_TYPE.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs, type=HEADERS_TYPE)
 
 
 def to_batches(requests: Iterable[Request], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:

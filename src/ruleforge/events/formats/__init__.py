@@ -187,13 +187,13 @@ _SUFFIXES = {
 
 
 def read_requests(
-    path: Path, format_name: str | None = None, *, most: int = MAX_TOTAL_BYTES
+    path: Path, format_name: str | Format | None = None, *, most: int = MAX_TOTAL_BYTES
 ) -> Iterator[Request | InputError]:
     """Read the requests of a plain or gzip file, one after the other.
 
     Args:
         path: the file.
-        format_name: a key of FORMATS; None: found out from the first bytes.
+        format_name: a key of FORMATS, or a format of one's own; None: found out from the first bytes.
         most: decompressed bytes to read at most; then the last item is an error.
 
     Raises:
@@ -202,12 +202,11 @@ def read_requests(
         UsageError: no such format (RF102).
     """
     with open_file(path) as stream:
-        reader = FORMATS[format_name or detect_format(path, _peek(stream))]
-        yield from reader.read(stream, path.name, most)
+        yield from _reader_of(stream, path, format_name).read(stream, path.name, most)
 
 
 def read_batches(
-    source: Path | BinaryIO,
+    source: Path | str | BinaryIO,
     format_name: str | Format | None = None,
     *,
     rows: int = BATCH_ROWS,
@@ -217,7 +216,7 @@ def read_batches(
     """Read a file or stream as batches of `events.columns.SCHEMA`: the same requests as `read_requests` gives.
 
     Args:
-        source: a path, or a stream of plain or compressed bytes that is read once from where it stands.
+        source: a path (also `s3://bucket/key`), or a stream of plain or compressed bytes that is read once from where it stands.
         format_name: a key of FORMATS, or a format of one's own; None: found out from the first bytes.
         rows: of a batch at most.
         most: decompressed bytes to read at most; then the last item is an error.
@@ -232,20 +231,22 @@ def read_batches(
         OutsideError: the file cannot be opened (RF501).
         UsageError: no such format (RF102).
     """
-    if isinstance(source, Path):
-        with open_file(source) as stream:
-            yield from _batches_of(stream, source.name, source, format_name, rows, most)
+    if isinstance(source, Path | str):
+        path = Path(source)
+        with open_file(path) as stream:
+            yield from _batches_of(stream, path.name, path, format_name, rows, most)
     else:
         yield from _batches_of(unpacked(buffered(source)), name, Path(name), format_name, rows, most)
+
+
+def _reader_of(stream: BinaryIO, path: Path, given: str | Format | None) -> Format:
+    return given if isinstance(given, Format) else FORMATS[given or detect_format(path, _peek(stream))]
 
 
 def _batches_of(
     stream: BinaryIO, name: str, path: Path, format_name: str | Format | None, rows: int, most: int
 ) -> "Iterator[pa.RecordBatch | InputError]":
-    if isinstance(format_name, Format):
-        reader = format_name
-    else:
-        reader = FORMATS[format_name or detect_format(path, _peek(stream))]
+    reader = _reader_of(stream, path, format_name)
     if reader.batches is not None:
         return reader.batches(stream, name, most, rows)
     return in_batches(reader.read(stream, name, most), rows)

@@ -86,9 +86,9 @@ def _access_slices(lines: Lines, quotes: _Quotes, layout: Layout, size_ends: Pos
     understood &= is_status & size_before(data, words, end + 6, size_ends)
     request = request_cuts(data, words, begin + 1, end)
     understood &= request.understood
-    address_ends = _address_ends(lines, np.where(understood, begin - 29, lines.starts))
+    address_ends = _address_ends(data, words, lines.starts, np.where(understood, begin - 29, lines.starts))
     understood &= address_ends > 0
-    cuts = np.empty((len(begin), len(layout.slots), 2), np.int64)
+    cuts = np.empty((len(begin), len(layout.slots), 2), np.int32)
     cuts[:, 5:] = end[:, None, None]
     cuts[:, 0, 0], cuts[:, 0, 1] = lines.starts, address_ends
     cuts[:, 1, 0], cuts[:, 1, 1] = begin - 28, begin - 2
@@ -101,7 +101,7 @@ def _access_slices(lines: Lines, quotes: _Quotes, layout: Layout, size_ends: Pos
 class RequestCuts:
     """Where method, target and version of some request lines are."""
 
-    def __init__(self, cuts: Positions, understood: Mask) -> None:
+    def __init__(self, cuts: npt.NDArray[np.int32], understood: Mask) -> None:
         self.cuts, self.understood = cuts, understood  # (lines, 3, 2) and (lines,)
 
 
@@ -121,7 +121,7 @@ def request_cuts(
     target, target_end = starts + method_bytes + 1, ends - 9
     understood = (method_bytes > 0) & is_version & (target_end > target) & (data[ends - 9] == _SPACE)
     understood &= ~(BLANK[data[target]] | BLANK[data[target_end - 1]])
-    cuts = np.empty((len(starts), 3, 2), np.int64)
+    cuts = np.empty((len(starts), 3, 2), np.int32)
     cuts[:, 0, 0], cuts[:, 0, 1] = starts, starts + method_bytes
     cuts[:, 1, 0], cuts[:, 1, 1] = target, target_end
     cuts[:, 2, 0], cuts[:, 2, 1] = ends - 8, ends
@@ -149,6 +149,16 @@ def size_before(data: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], star
 
 def clf_instants(data: npt.NDArray[np.uint8], starts: Positions) -> npt.NDArray[np.int64]:
     """Microseconds since 1970 of the times that begin at each place; NO_TIME where there is none of 1970 to 2199."""
+    words = np.ndarray((len(data) - 8,), np.dtype("<u8"), np.ascontiguousarray(data), strides=(1,))
+    first, second, third, last = (words[starts + place] for place in (0, 8, 16, 18))
+    is_new = np.ones(len(starts), np.bool_)  # busy logs have many lines of one second, one after the other
+    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    is_new[1:] |= (third[1:] != third[:-1]) | (last[1:] != last[:-1])
+    found: Positions = _clf_instants(data, starts[is_new])[np.cumsum(is_new) - 1]
+    return found
+
+
+def _clf_instants(data: npt.NDArray[np.uint8], starts: Positions) -> npt.NDArray[np.int64]:
     text = data[starts[None, :] + np.arange(CLF_TIME_BYTES)[:, None]]
     digit = text - np.uint8(48)
     valid = (digit[[0, 1, 7, 8, 9, 10, 12, 13, 15, 16, 18, 19, 22, 23, 24, 25]] < 10).all(axis=0)
@@ -176,16 +186,42 @@ def clf_instants(data: npt.NDArray[np.uint8], starts: Positions) -> npt.NDArray[
 _FIRST_DAYS = np.arange("1970-01", "2200-03", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _address_ends(lines: Lines, ends: Positions) -> Positions:
+def _address_ends(
+    data: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], starts: Positions, ends: Positions
+) -> Positions:
     """Where the first of exactly three columns ends, each followed by one blank; 0 where the columns are others.
 
-    The text between the start of each line and `ends` is looked at; the address is not a lone dash.
+    The text from `starts` to `ends` is looked at; the address is not a lone dash.
     """
-    data = lines.bytes_at
-    lengths = ends - lines.starts
+    found = ends - 5
+    size = found - starts
+    plain = (size >= 2) & (size <= 16) & ((words[found] & _FIVE_BYTES) == _NO_NAMES)
+    for place in (0, 8):
+        kept = _FIRST_BYTES[(size - place).clip(0, 8)]
+        word = (words[starts + place] & kept) | (_DIGITS & ~kept)
+        other = word ^ _OPENS
+        plain &= ((word - _BLANKS) & ~word & _TOP_BITS) | ((other - _ONES) & ~other & _TOP_BITS) == 0
+    if not plain.all():
+        rest = np.flatnonzero(~plain)
+        found[rest] = _column_ends(data, starts[rest], ends[rest])
+    return found
+
+
+_ONES = np.uint64(0x0101010101010101)
+_TOP_BITS = _ONES * np.uint64(0x80)
+_BLANKS = _ONES * np.uint64(0x21)  # bytes below it are blanks or worse
+_OPENS = _ONES * np.uint64(_OPEN)
+_FIVE_BYTES = np.uint64(0xFFFFFFFFFF)
+_NO_NAMES = np.uint64(int.from_bytes(b" - - ", "little"))
+_FIRST_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
+
+
+def _column_ends(data: npt.NDArray[np.uint8], starts: Positions, ends: Positions) -> Positions:
+    """What `_address_ends` gives, for any lines."""
+    lengths = ends - starts
     offsets = np.zeros(len(ends) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    near = data[np.repeat(lines.starts - offsets[:-1], lengths) + np.arange(offsets[-1])]
+    near = data[np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])]
     blanks = np.flatnonzero(near <= _SPACE)
     first = np.searchsorted(blanks, offsets[:-1])
     fits = np.diff(first, append=len(blanks)) == 3
@@ -198,4 +234,4 @@ def _address_ends(lines: Lines, ends: Positions) -> Positions:
     fits &= ~((size == 1) & (near[offsets[:-1].clip(0, max(len(near) - 1, 0))] == _DASH))
     opens = np.flatnonzero(near == _OPEN)
     fits[np.searchsorted(offsets, opens, "right") - 1] = False
-    return np.where(fits, lines.starts + size, 0)
+    return np.where(fits, starts + size, 0)

@@ -6,7 +6,7 @@ Sources: nginx.org (variables), caddyserver.com (log), doc.traefik.io (access lo
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES
@@ -82,41 +82,88 @@ def parts_of(entry: object, names: Mapping[str, tuple[str, ...]] = NAMES) -> Par
     """What an object shows of a request.
 
     Raises:
-        ValueError: it is no object, has too many keys, or a part has a wrong type.
+        TypeError, ValueError: it is no object, has too many keys, or a part has a wrong type.
     """
     if not isinstance(entry, dict) or len(entry) > MAX_KEYS:
-        raise ValueError("an object was expected")
-    parts = _first_line(entry, names)
-    _add_headers(parts, entry, names)
-    body = _find(entry, names.get("body", ()))
-    if body is not None and (text := as_bytes(body)) not in _NOTHING:
+        raise TypeError("an object was expected")
+    plan = _plan(entry, names)
+    found = {column: _at(entry, path) for column, path in plan.columns}
+    parts = _first_line(found)
+    single = [(name, _at(entry, path)) for name, path in plan.headers]
+    _add_headers(
+        parts, found, {name: as_bytes(one).strip() for name, one in single if not isinstance(one, list | bool)}
+    )
+    if (body := found.get("body")) is not None and (text := as_bytes(body)) not in _NOTHING:
         parts.body = text
-    address = _find(entry, names.get("source_address", ()))
+    address = found.get("source_address")
     parts.source_address = b"" if address in (None, "-") else without_port(as_bytes(address))
-    parts.status = as_status(_find(entry, names.get("status", ())))
-    parts.time = as_time(_find(entry, names.get("time", ())))
+    parts.status = as_status(found.get("status"))
+    parts.time = as_time(found.get("time"))
     return parts
 
 
-def _first_line(entry: dict[str, Any], names: Mapping[str, tuple[str, ...]]) -> Parts:
-    line = _find(entry, names.get("request", ()))
-    if isinstance(line, str) and (" " in line or not _find(entry, names.get("target", ()))):
+class Plan(NamedTuple):
+    """Where the parts of a request are in objects with the same keys; a path has one key for each level."""
+
+    columns: tuple[tuple[str, tuple[str, ...]], ...]
+    headers: tuple[tuple[bytes, tuple[str, ...]], ...]
+
+
+_PLANS: dict[tuple[int, tuple[str, ...]], Plan] = {}
+_MAX_PLANS = 1_000
+
+
+def _plan(entry: dict[str, Any], names: Mapping[str, tuple[str, ...]]) -> Plan:
+    """The plan for an object; flat ones with the usual names share theirs, which lines of one log do."""
+    is_shared = names is NAMES and not any(isinstance(value, dict) for value in entry.values())
+    key = (0, tuple(entry))
+    if is_shared and (known := _PLANS.get(key)) is not None:
+        return known
+    columns, headers = [], {}
+    for column, keys in names.items():
+        path = _path(entry, keys)
+        if path is not None and column.startswith("header:"):
+            headers[column.removeprefix("header:").encode()] = path
+        elif path is not None:
+            columns.append((column, path))
+    known_names = {name.lower() for name in headers}
+    for key_name in entry if names is NAMES else ():
+        name = _header_name(key_name)
+        if name and name.lower() not in known_names:
+            headers[name] = (key_name,)
+    plan = Plan(tuple(columns), tuple(headers.items()))
+    if is_shared and len(_PLANS) < _MAX_PLANS:
+        _PLANS[key] = plan
+    return plan
+
+
+def _at(entry: dict[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
+    value: Any = entry
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _first_line(found: dict[str, Any]) -> Parts:
+    line = found.get("request")
+    if isinstance(line, str) and (" " in line or not found.get("target")):
         return first_line(as_bytes(line))
-    found = {place: _find(entry, names.get(place, ())) for place in ("method", "target", "version", "query")}
-    text = {place: None if value is None else as_bytes(value) for place, value in found.items()}
+    text = {
+        place: None if (value := found.get(place)) is None else as_bytes(value)
+        for place in ("method", "target", "version", "query")
+    }
     target = text["target"]
     if target and text["query"] not in (None, *_NOTHING) and b"?" not in target:
         target += b"?" + (text["query"] or b"").removeprefix(b"?")
     return Parts(method=text["method"], target=target, version=text["version"])
 
 
-def _add_headers(parts: Parts, entry: dict[str, Any], names: Mapping[str, tuple[str, ...]]) -> None:
-    every = _find(entry, names.get("headers", ()))
-    single = _single_headers(entry, names)
+def _add_headers(parts: Parts, found: dict[str, Any], single: dict[bytes, bytes]) -> None:
+    every = found.get("headers")
     if every is None:
         sent = [(name, value) for name, value in single.items() if value not in _NOTHING]
         parts.headers = tuple(sent) if single else None
-        parts.recorded = frozenset(name.lower() for name in single)
+        parts.recorded = frozenset([name.lower() for name in single])
         return
     headers = header_pairs(every)
     kept = [header for header in headers if header[1] != _REDACTED]
@@ -130,42 +177,29 @@ def _add_headers(parts: Parts, entry: dict[str, Any], names: Mapping[str, tuple[
     parts.recorded = USUAL_HEADERS - blotted if blotted else None
 
 
-def _single_headers(entry: dict[str, Any], names: Mapping[str, tuple[str, ...]]) -> dict[bytes, bytes]:
-    """The headers that have a key of their own: known ones, nginx's `http_…`, Traefik's `request_User-Agent`."""
-    found: dict[bytes, bytes] = {}
-    for column, keys in names.items():
-        if column.startswith("header:") and (key := _key(entry, keys)) is not None:
-            found[column.removeprefix("header:").encode()] = as_bytes(key[1]).strip()
-    known = {name.lower() for name in found}
-    for key_name, value in entry.items() if names is NAMES else ():
-        name = _header_name(key_name)
-        if name and name.lower() not in known and isinstance(value, str):
-            found[name] = value.encode("utf-8", "surrogatepass").strip()
-    return found
-
-
 def _header_name(key: str) -> bytes:
     if key.startswith("request_") and key[8:9].isupper():
         return key[8:].encode("utf-8", "surrogatepass")
     if key.startswith("http_") and key not in _NOT_HEADERS:
-        return b"-".join(word.capitalize() for word in key[5:].encode("utf-8", "surrogatepass").split(b"_"))
+        return b"-".join([word.capitalize() for word in key[5:].encode("utf-8", "surrogatepass").split(b"_")])
     return b""
 
 
 def _find(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
-    found = _key(entry, keys)
-    return None if found is None else found[1]
+    path = _path(entry, keys)
+    return None if path is None else _at(entry, path)
 
 
-def _key(entry: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, Any] | None:
-    """The first of `keys` that is there, and its value; a value that is an object is passed over unless all are."""
+def _path(entry: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The path to the first of `keys` that is there; a value that is an object is only one where headers are meant."""
     for key in keys:
-        value = entry.get(key, entry)
-        if value is entry and "." in key:
-            for step in key.split("."):
-                value = value.get(step, entry) if isinstance(value, dict) else entry
-                if value is entry:
-                    break
-        if value is not entry and (not isinstance(value, dict) or key.lower().endswith("headers")):
-            return key, value
+        for path in ((key,), tuple(key.split("."))) if "." in key else ((key,),):
+            value: Any = entry
+            for step in path:
+                value = value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
+            if value is not _MISSING and (not isinstance(value, dict) or key.lower().endswith("headers")):
+                return path
     return None
+
+
+_MISSING = object()

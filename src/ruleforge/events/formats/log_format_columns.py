@@ -57,7 +57,7 @@ def _slice(form: LogFormat, layout: Layout, lines: Lines) -> Slices:
     understood = (places <= lines.ends) & finder.has(form.begin, lines.starts)
     if b"\\" in lines.text:
         understood[rows_of(lines, np.flatnonzero(data == 92))] = False
-    cuts = np.empty((count, len(layout.slots), 2), np.int64)
+    cuts = np.empty((count, len(layout.slots), 2), np.int32)
     present = np.ones((count, len(layout.slots)), np.bool_)
     status, at = np.full(count, -1, np.int32), np.full(count, NO_TIME)
     slot = 0

@@ -58,7 +58,7 @@ class Slices(msgspec.Struct, frozen=True):
     """The values of some lines, by place. All arrays have a row for each line, also where `understood` is false."""
 
     layout: Layout
-    cuts: Positions  # (lines, slots, 2): start and end, ascending within a line
+    cuts: npt.NDArray[np.int32]  # (lines, slots, 2): start and end, ascending within a line
     understood: Mask  # (lines,)
     status: npt.NDArray[np.int32]  # -1: none
     at: npt.NDArray[np.int64]  # microseconds since 1970; NO_TIME: not readable
@@ -183,8 +183,10 @@ def _assemble(lines: Lines, found: Slices, rows: Positions, others: dict[int, Re
 def _pieces(lines: Lines, found: Slices, count: int) -> pa.Array:
     """The whole text as values and what lies between them, without a copy; one more at the end, for the rest."""
     offsets = np.empty(2 * count + 2, np.int32)
-    cuts = np.where(found.understood[:, None, None], found.cuts, lines.starts[:, None, None])
-    offsets[:-2] = cuts.reshape(-1)
+    offsets[:-2] = found.cuts.reshape(-1)
+    if not found.understood.all():
+        rows = np.flatnonzero(~found.understood)
+        offsets[:-2].reshape(len(lines.starts), -1)[rows] = lines.starts[rows, None]
     offsets[-2:] = len(lines.text)
     return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(lines.text)])
 
@@ -232,11 +234,12 @@ def _headers(pieces: pa.Array, layout: Layout, first: Positions, step: Positions
     sent = present[:, slots]
     offsets = np.zeros(len(first) + 1, np.int32)
     np.cumsum(sent.sum(axis=1), out=offsets[1:])
-    places = (first[:, None] + step[:, None] * np.array(slots, np.int64)[None, :])[sent]
-    which = np.broadcast_to(np.arange(len(slots)), sent.shape)[sent]
-    name_values = pa.array(names or [b""], pa.binary()).take(pa.array(which, pa.int64()))
-    values = pa.StructArray.from_arrays([name_values, pieces.take(pa.array(places, pa.int64()))], ["name", "value"])
-    return pa.ListArray.from_arrays(pa.array(offsets), values).cast(HEADERS_TYPE)
+    which = np.flatnonzero(sent) % max(len(slots), 1)
+    row = np.repeat(np.arange(len(first)), np.diff(offsets))
+    places = first[row] + step[row] * np.array(slots or [0], np.int64)[which]
+    parts = [pa.array(names or [b""], pa.binary()).take(pa.array(which)), pieces.take(pa.array(places))]
+    pairs = pa.StructArray.from_arrays(parts, fields=list(HEADERS_TYPE.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets), pairs, type=HEADERS_TYPE)
 
 
 def _nulled(values: pa.Array, present: Mask) -> pa.Array:

@@ -25,6 +25,7 @@ from ruleforge.events.request import Request
 MAX_FIELDS = 1_000
 _HEADERS = {b"host": b"Host", b"referrer": b"Referer", b"user_agent": b"User-Agent", b"origin": b"Origin"}
 _ALWAYS = (b"host", b"referrer", b"user_agent")  # in every http.log; JSON leaves out what is not set
+_WANTED = frozenset((*_HEADERS, b"ts", b"id.orig_h", b"method", b"uri", b"version", b"status_code"))
 _HINT = "expected a line of Zeek's http.log"
 
 
@@ -61,6 +62,7 @@ class _Table:
     def __init__(self) -> None:
         self.separator, self.unset, self.empty = b"\t", b"-", b"(empty)"
         self.fields: list[bytes] = []
+        self.wanted: list[tuple[bytes, int]] = []
 
     def note(self, text: bytes) -> None:
         if text.startswith(b"#separator "):
@@ -69,6 +71,7 @@ class _Table:
         key, _, rest = text[1:].partition(self.separator)
         if key == b"fields":
             self.fields = rest.split(self.separator)[:MAX_FIELDS]
+            self.wanted = [(field, place) for place, field in enumerate(self.fields) if field in _WANTED]
         elif key == b"unset_field":
             self.unset = rest
         elif key == b"empty_field":
@@ -83,11 +86,10 @@ class _Table:
         values = text.split(self.separator)
         if not self.fields or len(values) != len(self.fields):
             raise NoRequestError(f"{len(values)} values for {len(self.fields)} fields")
-        pairs = zip(self.fields, values, strict=True)
-        return {
-            key: None if value == self.unset else b"" if value == self.empty else unescape_text(value)
-            for key, value in pairs
-        }
+        return {key: self._value(values[place]) for key, place in self.wanted}
+
+    def _value(self, value: bytes) -> bytes | None:
+        return None if value == self.unset else b"" if value == self.empty else unescape_text(value)
 
 
 def _request(table: _Table, line: Line, name: str) -> Request | InputError:
