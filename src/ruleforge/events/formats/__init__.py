@@ -216,7 +216,8 @@ def read_batches(
     """Read a file or stream as batches of `events.columns.SCHEMA`: the same requests as `read_requests` gives.
 
     Args:
-        source: a path (also `s3://bucket/key`), or a stream of plain or compressed bytes that is read once from where it stands.
+        source: a path (also `s3://bucket/key`), or a stream of plain or compressed bytes, read once from where it
+            stands.
         format_name: a key of FORMATS, or a format of one's own; None: found out from the first bytes.
         rows: of a batch at most.
         most: decompressed bytes to read at most; then the last item is an error.
