@@ -191,3 +191,21 @@ def test_a_live_file_is_followed_until_ctrl_c(put_rule: Put, tmp_path: Path, att
     rest, said = process.communicate()
     assert (rest, process.returncode) == (b"", 1)
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("combined", 0), ('$remote_addr "$request" $status "$http_host"', 0), ("nonsense", 2), ("$nothing", 2)],
+)
+def test_the_format_of_files_can_be_named_or_given(
+    run: Run, put_rule: Put, tmp_path: Path, attack: str, text: str, code: int
+) -> None:
+    log = tmp_path / "odd.txt"
+    log.write_text(f'192.0.2.7 "GET {attack} HTTP/1.1" 403 "shop.example"\n' * 3)
+    result = run("scan", "--rules", put_rule().parent, log, "--log-format", text, "--format", "ndjson")
+    hits = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code in (code, code + 1)
+    if "$remote" in text:
+        assert [(hit["host"], hit["outcome"]) for hit in hits] == [("shop.example", "probed")] * 3
+    else:
+        assert hits == []

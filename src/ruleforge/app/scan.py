@@ -17,13 +17,13 @@ from ruleforge.app.scanning.digest import Digest
 from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
 from ruleforge.app.scanning.follow import Tail, follow, tails
 from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
-from ruleforge.app.scanning.reading import STDIN, buffered, unpacked
+from ruleforge.app.scanning.reading import STDIN
 from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
 from ruleforge.app.scanning.sinks import LineFile, encode_hit, read_hits
 from ruleforge.app.scanning.times import window
 from ruleforge.errors import InputError, UsageError
-from ruleforge.events.formats import FORMATS, detect_format
-from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES
+from ruleforge.events.formats import FORMATS, Format, detect_format, format_from_string
+from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, buffered, unpacked
 from ruleforge.events.origin import written
 from ruleforge.events.request import Request
 from ruleforge.rules.canonical import content_hash
@@ -59,6 +59,7 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_undated: bool = True
     exclusions: Path | None = None
     unvalidated: bool = False
+    log_format: str = ""  # a key of FORMATS, or a format as a server's configuration writes it; empty: found out
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class Prepared(msgspec.Struct, frozen=True):
     report: ScanReport
     key: str  # names rules and options, not files
     started: str  # RFC 3339
+    form: Format | None = None  # of the files; None: found out for each
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +118,14 @@ def prepare(
     parts = [f"{rule.id} {rule.revision} {content_hash(rule)}" for rule in chosen.rules]
     parts += [str(options), *(entry.said() for entry in exclusions.entries)] if exclusions else [str(options)]
     started = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Prepared(Asker(chosen.rules, asked, exclusions, live=live), report, checkpoints.key_of(parts), started)
+    asker = Asker(chosen.rules, asked, exclusions, live=live)
+    return Prepared(asker, report, checkpoints.key_of(parts), started, _form(options.log_format))
+
+
+def _form(text: str) -> Format | None:
+    if not text:
+        return None
+    return FORMATS[text] if text in FORMATS or text.isidentifier() else format_from_string(text)
 
 
 def _exclusions(path: Path, today: date) -> Exclusions:
@@ -222,7 +231,7 @@ class _Scan:
             asker.window, report = saved.window, saved.report
             report.resumed, report.interrupted = True, False
         digest, marks = (saved.digest, saved.marks) if saved else (Digest(), [Mark() for _ in files])
-        self.run = Run(asker, files, report, digest=digest, marks=marks)
+        self.run = Run(asker, files, report, digest=digest, marks=marks, form=prepared.form)
         self.kept: list[ScanHit] = []
         self.spool = self._spool(saved.output_bytes if saved else 0)
 
@@ -322,7 +331,7 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
     stream = buffered(stdin)
     if not stream.peek(1):
         return iter(())
-    stream = unpacked(stream)
+    stream = buffered(unpacked(stream))
     name = detect_format(Path("stdin"), stream.peek(1 << 16))
     return FORMATS[name].read(stream, "stdin", MAX_TOTAL_BYTES)
 
@@ -350,7 +359,7 @@ def follow_files(
 
 def _followed(opened: Sequence[Tail], prepared: Prepared, digest: Digest, watch: Callable[[], bool]) -> Iterator[Alert]:
     try:
-        yield from follow(opened, prepared.asker, prepared.report, digest, wait=watch)
+        yield from follow(opened, prepared.asker, prepared.report, digest, wait=watch, form=prepared.form)
     finally:
         for tail in opened:
             tail.close()

@@ -61,6 +61,9 @@ def scan(
     exclusions: Annotated[
         Path | None, typer.Option(help="File of hits that this site knows to be harmless; see 'ruleforge exclude'.")
     ] = None,
+    log_format: Annotated[
+        str, typer.Option(help="Format of the files: its name, or as the server's configuration writes it.")
+    ] = "",
     format: Annotated[Format, typer.Option(help="What to print on standard output, or to write.")] = Format.text,
     output: Annotated[Path | None, typer.Option(help="File to write instead of standard output.")] = None,
     checkpoint: Annotated[
@@ -97,6 +100,7 @@ def scan(
         keep_undated=not drop_undated,
         exclusions=exclusions,
         unvalidated=unvalidated,
+        log_format=log_format,
     )
     prepared = prepare(rules, options, live=follow)
     if follow:

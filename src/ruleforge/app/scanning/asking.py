@@ -17,8 +17,7 @@ from ruleforge.app.scanning.outcomes import outcome_of
 from ruleforge.app.scanning.specificity import Specificity
 from ruleforge.app.scanning.times import Window, inside
 from ruleforge.app.spans import matched_spans
-from ruleforge.engine.batches import BatchMatcher, RowByRow
-from ruleforge.engine.compiled import CompiledSet
+from ruleforge.engine.batches import BatchMatcher, make_batch_matcher
 from ruleforge.engine.explain import explain
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
 from ruleforge.events.formats import request_to_text
@@ -41,7 +40,7 @@ def make_matcher(rules: Sequence[Rule], *, live: bool = False) -> BatchMatcher: 
         live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
             count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
     """
-    return RowByRow(CompiledSet(rules))
+    return make_batch_matcher(rules)
 
 
 class Answer(msgspec.Struct, frozen=True):

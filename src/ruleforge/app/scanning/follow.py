@@ -15,7 +15,7 @@ from ruleforge.app.scanning.hits import PROBLEMS_KEPT, Alert, ScanReport
 from ruleforge.app.scanning.reading import in_batches
 from ruleforge.app.scanning.run import count
 from ruleforge.errors import InputError, UsageError
-from ruleforge.events.formats import FORMATS, detect_format
+from ruleforge.events.formats import FORMATS, Format, detect_format
 from ruleforge.events.formats.bounded import MAX_LINE_BYTES
 
 WAIT_SECONDS = 0.2  # between two looks at quiet files
@@ -150,6 +150,7 @@ def follow(
     digest: Digest,
     *,
     wait: Callable[[], bool] | None = None,
+    form: Format | None = None,
 ) -> Iterator[Alert]:
     """Yield alerts as the lines come, until `wait` says that it is enough.
 
@@ -159,12 +160,13 @@ def follow(
         report: counts, up to date after each alert.
         digest: sums, likewise.
         wait: called when all files are quiet; False ends it. By default it sleeps for 0.2 s.
+        form: of all files; None: found out for each.
 
     Raises:
         UsageError: a file whose format cannot be followed (RF148).
     """
     wait = wait or _sleep
-    formats: dict[Path, str] = {}
+    formats = {} if form is None else {tail.path: form for tail in opened}
     report.files = len(opened)
     while True:
         quiet = True
@@ -183,16 +185,16 @@ def _sleep() -> bool:
 
 
 def _ask(
-    chunk: Chunk, tail: Tail, formats: dict[Path, str], asker: Asker, report: ScanReport, digest: Digest
+    chunk: Chunk, tail: Tail, formats: dict[Path, Format], asker: Asker, report: ScanReport, digest: Digest
 ) -> Iterator[Alert]:
     head = b"".join(line + b"\n" for line in tail.head[: chunk.lines_before])
     try:
-        name = formats.get(chunk.path) or _format(chunk.path, head + chunk.data)
+        form = formats.get(chunk.path) or _format(chunk.path, head + chunk.data)
     except InputError as problem:
         _note(problem, report)
         return
-    formats[chunk.path] = name
-    items = FORMATS[name].read(io.BytesIO(head + chunk.data), chunk.path.name, 1 << 40)
+    formats[chunk.path] = form
+    items = form.read(io.BytesIO(head + chunk.data), chunk.path.name, 1 << 40)
     shift = chunk.lines_before - head.count(b"\n")
     for item in in_batches(items):
         if isinstance(item, InputError):
@@ -202,12 +204,12 @@ def _ask(
             yield from count(answer, str(chunk.path), asker, report, digest)
 
 
-def _format(path: Path, data: bytes) -> str:
+def _format(path: Path, data: bytes) -> Format:
     name = detect_format(path, data[: 1 << 16])
     if name in WHOLE:
         hint = "lines can be followed; scan such a file when it is complete"
         raise UsageError(f"a file of the format {name} cannot be followed", where=str(path), hint=hint, code="RF148")
-    return name
+    return FORMATS[name]
 
 
 def _note(problem: InputError, report: ScanReport) -> None:

@@ -4,11 +4,8 @@
 reading of the same bytes, which is what lets a checkpoint count them.
 """
 
-import gzip
-import io
 import os
 import select
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -16,26 +13,35 @@ from typing import BinaryIO, TypeAlias
 import pyarrow as pa
 
 from ruleforge.errors import InputError, OutsideError, RuleForgeError, UsageError
-from ruleforge.events.columns import to_batch
-from ruleforge.events.formats import FORMATS, detect_format
-from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES
+from ruleforge.events.columns import BATCH_ROWS, to_batch
+from ruleforge.events.formats import FORMATS, Format, detect_format, read_batches
+from ruleforge.events.formats.bounded import DAMAGED, MAX_TOTAL_BYTES, buffered, remote_url, unpacked
 from ruleforge.events.request import Request
 
 STDIN = Path("-")
-ROWS = 2_048  # of a batch
+ROWS = BATCH_ROWS
 STREAM_ROWS = 256  # of a batch of standard input: what comes slowly shall not wait long for company
 _HEAD_BYTES = 1 << 16
-_GZIP = b"\x1f\x8b"
 
 Item: TypeAlias = pa.RecordBatch | InputError
 Ready: TypeAlias = Callable[[], bool]
 
 
 class Source:
-    """One file, or standard input, to read once from its beginning."""
+    """One file, object in a store, or standard input, to read once from its beginning."""
 
-    def __init__(self, path: Path, stdin: BinaryIO | None = None, *, most: int = MAX_TOTAL_BYTES) -> None:
-        self.path, self._stdin, self._most = path, stdin, most
+    def __init__(
+        self, path: Path, stdin: BinaryIO | None = None, form: Format | None = None, *, most: int = MAX_TOTAL_BYTES
+    ) -> None:
+        """Name what to read.
+
+        Args:
+            path: a file, a place such as `s3://bucket/key`, or `-`.
+            stdin: what `-` reads.
+            form: how it is written; None: found out from its first bytes.
+            most: decompressed bytes to read at most.
+        """
+        self.path, self._stdin, self._form, self._most = path, stdin, form, most
         self.failed = False  # whether the file as a whole could not be read, or not to its end
         self._raw: BinaryIO | None = None
 
@@ -65,22 +71,32 @@ class Source:
             raise UsageError("there is no standard input to read", where="-", code="RF116")
         try:
             yield from self._read()
-        except (RuleForgeError, OSError, EOFError, zlib.error) as problem:  # the last three: a damaged gzip file
+        except (RuleForgeError, *DAMAGED) as problem:
             self.failed = True
             damaged = InputError(f"the file is damaged: {problem}", where=str(self.path), code="RF225")
             yield _as_input(problem) if isinstance(problem, RuleForgeError) else damaged
 
     def _read(self) -> Iterator[Item]:
         if self._stdin is not None and self.path == STDIN:
-            stream = buffered(self._stdin)
-            yield from read_batches(stream, Path("stdin"), self._most, STREAM_ROWS, _readiness(stream))
+            yield from self._read_stdin(self._stdin)
+        elif remote_url(self.path) is not None:
+            yield from read_batches(self.path, self._form, rows=ROWS, most=self._most)
+        elif not (self.path.is_file() and not self.size):  # a log rotated a moment ago is empty: no complaint
+            with _open(self.path) as raw:  # opened here, so that its position can be told
+                self._raw = raw
+                yield from read_batches(raw, self._form, rows=ROWS, most=self._most, name=self.path.name)
+
+    def _read_stdin(self, stdin: BinaryIO) -> Iterator[Item]:
+        """One request after the other, so that what is there never waits for what is not: a pipe may be slow."""
+        raw = buffered(stdin)
+        if not raw.peek(1):
             return
-        with _open(self.path) as raw:
-            self._raw = raw
-            yield from read_batches(raw, self.path, self._most, ROWS)
+        stream = buffered(unpacked(raw))
+        form = self._form or FORMATS[detect_format(Path("stdin"), stream.peek(_HEAD_BYTES))]
+        yield from in_batches(form.read(stream, "stdin", self._most), STREAM_ROWS, _readiness(raw))
 
 
-def _readiness(stream: io.BufferedReader) -> Ready:
+def _readiness(stream: BinaryIO) -> Ready:
     """Say how to find out whether a stream would keep its reader waiting."""
     try:
         number = stream.fileno()
@@ -91,15 +107,6 @@ def _readiness(stream: io.BufferedReader) -> Ready:
 
 def _always() -> bool:
     return True
-
-
-def read_batches(stream: io.BufferedReader, path: Path, most: int, rows: int, ready: Ready = _always) -> Iterator[Item]:
-    """Yield the requests of a plain or gzip stream as batches of at most `rows`, and errors in between."""
-    if not stream.peek(1):
-        return  # a log that was rotated a moment ago is empty: nothing to find, and nothing to complain about
-    stream = unpacked(stream)
-    reader = FORMATS[detect_format(path, stream.peek(_HEAD_BYTES))]
-    yield from in_batches(reader.read(stream, path.name, most), rows, ready)
 
 
 def in_batches(items: Iterator[Request | InputError], rows: int = ROWS, ready: Ready = _always) -> Iterator[Item]:
@@ -131,19 +138,7 @@ def _alike(one: Request, other: Request) -> bool:
     return one.recorded_headers == other.recorded_headers
 
 
-def buffered(stream: BinaryIO) -> io.BufferedReader:
-    """Return a stream that can be peeked into."""
-    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[arg-type]
-
-
-def unpacked(stream: io.BufferedReader) -> io.BufferedReader:
-    """Return a stream of the decompressed bytes; the first ones say whether it is gzip."""
-    if stream.peek(2)[:2] != _GZIP:
-        return stream
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream))
-
-
-def _open(path: Path) -> io.BufferedReader:
+def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:

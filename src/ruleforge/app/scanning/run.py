@@ -11,6 +11,7 @@ from ruleforge.app.scanning.digest import NO_CVE, NO_SOURCE, Digest
 from ruleforge.app.scanning.hits import PROBLEMS_KEPT, Alert, Gap, ScanReport, bump, by_count
 from ruleforge.app.scanning.reading import STDIN, Source
 from ruleforge.errors import InputError
+from ruleforge.events.formats import Format
 
 MAX_GAPS = 1_000  # files whose gaps are told apart
 
@@ -60,14 +61,15 @@ class Run:
         *,
         digest: Digest | None = None,
         marks: Sequence[Mark] = (),
+        form: Format | None = None,
     ) -> None:
         self.asker, self.files, self.report = asker, list(files), report
-        self.digest = digest or Digest()
+        self.digest, self.form = digest or Digest(), form
         self.marks = list(marks) or [Mark() for _ in files]
 
     def steps(self, stdin: BinaryIO | None = None, watch: Watch = lambda _: None) -> Iterator[Step]:
         """Read on from the marks and yield one step after the other; `commit` each before asking for the next."""
-        sources = [Source(file, stdin) for file in self.files]
+        sources = [Source(file, stdin, self.form) for file in self.files]
         sizes = [source.size for source in sources]
         total, before = sum(sizes) if STDIN not in self.files else 0, 0
         for number, source in enumerate(sources):
