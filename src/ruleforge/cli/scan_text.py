@@ -255,7 +255,8 @@ def undecidable_lines(report: ScanReport) -> list[str]:
         return []
     total = len(report.undecidable)
     what = f"Not decidable here: {term.plural(total, 'rule')} asked about places that these files do not record."
-    gaps = sorted(report.gaps.items(), key=lambda item: -len(item[1].rules))
+    gaps = [(file, gap) for file, gap in report.gaps.items() if gap.rules]
+    gaps.sort(key=lambda item: -len(item[1].rules))
     rows = [
         (
             term.visible(term.shorten(file, 50)),
@@ -332,7 +333,11 @@ def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
 def _gaps_markdown(report: ScanReport) -> list[str]:
     if not report.undecidable:
         return []
-    gaps = [(file, f"{len(gap.rules):,}", f"{gap.requests:,}", gap_words(gap)) for file, gap in report.gaps.items()]
+    gaps = [
+        (file, f"{len(gap.rules):,}", f"{gap.requests:,}", gap_words(gap))
+        for file, gap in report.gaps.items()
+        if gap.rules
+    ]
     return _markdown(("not decidable here: file", "rules", "requests", "not recorded"), gaps, (1, 2))
 
 

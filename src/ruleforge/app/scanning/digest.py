@@ -9,6 +9,7 @@ from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED
 from ruleforge.events.origin import seconds_of
 
 SEVERITIES = ("critical", "high", "medium", "low", "info", "unknown")
+NAMES_KEPT = 10_000  # sources of one CVE or rule that are counted one by one
 SAMPLES = 3  # hits of one rule, from different sources where there are any
 ALERTS_OF_A_RULE = 100  # kept whole for the HTML report, by the most specific rule
 ALERTS_KEPT = 2_000  # in all
@@ -96,7 +97,7 @@ class Digest(msgspec.Struct, kw_only=True):
             tally = self.rules.setdefault(hit.rule, RuleTally())
             if len(tally.samples) < SAMPLES and (not tally.samples or source not in tally.names):
                 tally.samples.append(hit)
-            tally.see(hit, at, source, SOURCES_KEPT)
+            tally.see(hit, at, source, NAMES_KEPT)
             bump(tally.statuses, "no status" if hit.status is None else str(hit.status))
             tallies.append(tally)
         return tallies
@@ -106,7 +107,7 @@ class Digest(msgspec.Struct, kw_only=True):
         for hit in alert.hits:
             for cve in hit.cves or (NO_CVE,):
                 tally = self.cves.setdefault(cve, Tally())
-                tally.see(hit, at, source, SOURCES_KEPT)
+                tally.see(hit, at, source, NAMES_KEPT)
                 tallies.append(tally)
         return tallies
 
