@@ -13,7 +13,7 @@ from ruleforge.app.reports.marking import marked_runs
 from ruleforge.app.scanning.digest import ALERTS_KEPT, Digest, Tally, rank_of
 from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Alert, ScanHit, ScanReport
-from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, WORDS
+from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
 from ruleforge.app.visible import visible
 from ruleforge.events.origin import seconds_of, written
 
@@ -76,13 +76,14 @@ def _top(digest: Digest, report: ScanReport, started: str) -> str:
     if report.interrupted:
         lines.append('<p class="warn">The scan was interrupted: this is what was found until then.</p>')
     sources = sum(1 for name in digest.sources if name != "not recorded")
+    answered = report.requests_hit - report.by_outcome.get(UNKNOWN, 0)
     cards = (
         (report.requests, "requests asked about"),
         (report.requests_hit, "requests with hits"),
         (len(digest.cves), "CVEs"),
         (sources, "source addresses"),
         (digest.episodes.count, "episodes"),
-        (report.by_outcome.get(MAY_HAVE_SUCCEEDED, 0), "may have succeeded"),
+        (report.by_outcome.get(MAY_HAVE_SUCCEEDED, 0), f"may have succeeded, of {answered:,} with a status"),
     )
     shown = "".join(f'<div class="card"><b>{count:,}</b><span>{words}</span></div>' for count, words in cards)
     lines.append(f'<div class="cards">{shown}</div>')
