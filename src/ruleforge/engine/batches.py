@@ -1,5 +1,6 @@
 """Arrow in, Arrow out: the one function that local processes, streams and clusters run over a batch of requests."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.events.columns import to_requests
+from ruleforge.rules.tree import Rule
 
 
 class Matches(NamedTuple):
@@ -46,3 +48,15 @@ class RowByRow:
             unknowns[list(answers.unknowns)] += 1
             verified += answers.verified
         return Matches(np.array(rows, np.int32), np.array(rules, np.int32), unknowns, verified)
+
+
+def make_batch_matcher(rules: Sequence[Rule]) -> BatchMatcher:
+    """Return the fastest matcher of batches that works here. All give the same answers; build it once per process.
+
+    Args:
+        rules: rules over `http.request` that ask about one request; `Matches.rules` are positions in them.
+
+    Raises:
+        RuleError: RF330 a rule counts or orders events; else as parsing does.
+    """
+    return RowByRow(CompiledSet(rules))
