@@ -19,9 +19,11 @@ _SIGNS: Mapping[str, bytes] = {
     "traversal": rb"(?i)\.\.[/\\]|^/(?:etc|proc|var|usr|home|root|opt)/|^[a-z]:[/\\]|^file:",
     "crlf_injection": rb"[\r\n][\w-]+:|\n\r?\n",
     "command_injection": rb"[;|&`\n]|\$[({]",
-    "code_injection": rb"(?i)<\?|<%|\b(?:eval|system|exec|passthru|shell_exec|assert|import|require)\b\s*[('\"]",
+    "code_injection": (
+        rb"(?i)<\?(?:php|=)|<%|java[./]lang|getruntime|processbuilder|"
+        rb"\b(?:eval|system|exec|passthru|shell_exec|assert|import|require)\b\s*[('\"]"
+    ),
     "template_injection": rb"[$#%{]\{|\{%|<#",
-    "xxe": rb"(?i)<!(?:doctype|entity)",
     "jndi": rb"(?i)\$\{",
 }  # fmt: skip
 
