@@ -1,6 +1,7 @@
 """Lines and bytes of a file that may be compressed, hostile or both: every size has a bound."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,18 @@ def open_file(path: Path) -> BinaryIO:
         return cast("BinaryIO", gzip.open(path)) if is_gzip else path.open("rb")
     except OSError as error:
         raise OutsideError(f"cannot read the file: {error.strerror}", where=str(path), code="RF501") from error
+
+
+def buffered(stream: BinaryIO) -> io.BufferedReader:
+    """Return a stream whose first bytes can be looked at."""
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[arg-type]
+
+
+def unpacked(stream: io.BufferedReader) -> BinaryIO:
+    """Return a stream of the decompressed bytes; the first ones say whether it is gzip."""
+    if stream.peek(2)[:2] != _GZIP_MAGIC:
+        return stream
+    return io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[type-var,arg-type,unused-ignore]
 
 
 def read_lines(stream: BinaryIO, name: str, most: int = MAX_TOTAL_BYTES) -> Iterator[Line | InputError]:
