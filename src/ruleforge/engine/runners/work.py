@@ -163,7 +163,7 @@ class _Counting:
         try:
             for item in batches_of(piece, naming):
                 if isinstance(item, InputError):
-                    self._complain(naming.place(str(item)) if naming else str(item))
+                    self._complain(_placed(item, naming))
                 else:
                     yield self._hits_of(item, piece, naming)
         except (RuleForgeError, OSError, EOFError, zlib.error, pa.ArrowException) as problem:
@@ -174,7 +174,7 @@ class _Counting:
     def _complain(self, problem: str) -> None:
         self._unreadable += 1
         if len(self._problems) < PROBLEMS_KEPT:
-            self._problems.append(problem.replace("\x00", ""))
+            self._problems.append(problem)
 
     def _hits_of(self, batch: "pa.RecordBatch", piece: Piece, naming: "Naming | None") -> "pa.RecordBatch":
         from ruleforge.engine.runners.hits import hits_of
@@ -208,6 +208,11 @@ class _Counting:
         for index in np.flatnonzero(counts):
             found[self._ruleset.rules[index].id] += int(counts[index])
         return dict(found)
+
+
+def _placed(problem: InputError, naming: "Naming | None") -> str:
+    where = naming.place(problem.where) if naming else problem.where
+    return str(InputError(problem.what, where=where, hint=problem.hint, code=problem.code))
 
 
 def naming_of(piece: Piece) -> "Naming | None":
