@@ -13,8 +13,13 @@ from ruleforge.rules.parse import parse_rule
 WHENS = (
     {"field": "path", "op": "path_suffix", "value": "/attic/door.cgi"},
     {"all": [{"field": "path", "op": "path_suffix", "value": "/cellar"}, {"field": "args", "op": "present"}]},
-    {"all": [{"field": "path", "op": "contains", "value": "/porch/"}, {"field": "headers", "name": "x-key", "op": "present"}]},
-)  # fmt: skip
+    {
+        "all": [
+            {"field": "path", "op": "contains", "value": "/porch/"},
+            {"field": "headers", "name": "x-key", "op": "present"},
+        ]
+    },
+)
 TARGETS = (
     "/",
     "/garden",

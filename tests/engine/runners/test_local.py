@@ -111,10 +111,13 @@ def kill_who_reads(fifo: Path, times: int) -> threading.Thread:
     """Kill the process that opens a pipe for reading, so many times: each is in the middle of its piece then."""
 
     def run() -> None:
-        for _ in range(times):
-            descriptor = os.open(fifo, os.O_WRONLY)  # waits for the reader
-            for child in multiprocessing.active_children():
-                os.kill(child.pid, signal.SIGKILL)
+        killed: set[int] = set()
+        while len(killed) < times:
+            descriptor = os.open(fifo, os.O_WRONLY)  # waits for a reader, which may be one that is still dying
+            alive = {child.pid for child in multiprocessing.active_children() if child.pid} - killed
+            for pid in alive:
+                os.kill(pid, signal.SIGKILL)
+            killed |= alive
             os.close(descriptor)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -126,9 +129,11 @@ def test_a_piece_whose_process_dies_twice_is_given_up_and_the_others_are_done(ru
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     good = list(cut([pin(write_log("a.jsonl", 50))], 2000))
-    pieces = [Piece(0, str(fifo), "whole", 0, 1, 0, "jsonl"), *(msgspec.structs.replace(piece, number=piece.number + 1) for piece in good)]  # fmt: skip
+    later = [msgspec.structs.replace(piece, number=piece.number + 1) for piece in good]
+    pieces = [Piece(0, str(fifo), "whole", 0, 1, 0, "jsonl"), *later]
     thread = kill_who_reads(fifo, 2)
-    outcomes = sorted(run_local(work_in(tmp_path / "parts", ruleset), iter(pieces), 1), key=lambda each: each.piece.number)  # fmt: skip
+    work = work_in(tmp_path / "parts", ruleset)
+    outcomes = sorted(run_local(work, iter(pieces), 1), key=lambda outcome: outcome.piece.number)
     thread.join(10)
     assert outcomes[0].tally is None
     assert outcomes[0].problems == ("a process died (signal 9, Killed)",) * 2

@@ -17,7 +17,7 @@ from ruleforge.engine.runners.pieces import Piece
 from ruleforge.engine.runners.ranges import open_range
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_batches
-from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES
+from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, open_file
 from ruleforge.rules.canonical import canonical_json
 from ruleforge.rules.dump import dump_rule
 from ruleforge.rules.tree import Rule
@@ -238,7 +238,7 @@ def batches_of(piece: Piece, naming: "Naming | None" = None) -> Iterator["pa.Rec
             if piece.stop:  # a log that was rotated a moment ago is empty: nothing to find
                 yield from read_batches(Path(piece.file), piece.format or None, rows=BATCH_ROWS, most=MAX_TOTAL_BYTES)
             else:
-                Path(piece.file).open("rb").close()
+                open_file(Path(piece.file)).close()
         case "parquet":
             yield from _parquet(piece)
         case "arrow":
