@@ -24,7 +24,7 @@ def conform(batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
         raise InputError(f"no column {missing[0]!r} in the table", where=where, hint=hint, code="RF260")
     try:
         columns = {field.name: batch.column(field.name).cast(field.type) for field in SCHEMA}
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+    except pa.ArrowException as problem:
         raise InputError(f"a column has another type: {problem}"[:300], where=where, code="RF260") from problem
     columns["unrecorded"] = _bits(columns, where)
     for name in (*_EMPTY, *_WHERE_NULL):
