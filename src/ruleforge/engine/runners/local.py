@@ -41,6 +41,7 @@ class _Worker:
             self.process.start()
         theirs.close()  # so that the line breaks when the process is gone
         self.piece: Piece | None = None
+        self.is_lost = False  # the line broke; nothing can be given to it any more
 
     def give(self, piece: Piece) -> None:
         self.piece = piece
@@ -54,6 +55,7 @@ class _Worker:
         try:
             tally, problem = self.line.recv()
         except (EOFError, OSError):
+            self.is_lost = True
             self.process.join(_PATIENCE_S)
             return piece, None, f"a process died ({_death(self.process.exitcode)})"
         return piece, tally, problem
@@ -100,7 +102,7 @@ class _Crew:
             happened = self._failures.setdefault(piece.number, []) if problem else self._failures.get(piece.number, [])
             if problem:
                 happened.append(problem)
-                if not worker.process.is_alive():
+                if worker.is_lost:
                     self._workers.remove(worker)
                     worker.end()
             if tally is None and len(happened) < TRIES:
