@@ -67,7 +67,7 @@ def test_a_payload_in_a_name_is_asked_for_by_its_class_wherever_names_stand(requ
     by_name = [facet for facet in found if facet.label.startswith("name or value")]
     assert [facet.tree.place for facet in by_name if isinstance(facet.tree, Some)] == [place]
     other = {
-        "args": get(b"/larder/add?%3Cimg%20src=x%20onerror%3Dboil(2)%3E=1"),
+        "args": get(b"/larder/add?%3Cimg%20src%3Dx%20onerror%3Dboil(2)%3E=1"),
         "multipart": post(PARTS, part(b"<img src=x onerror=boil(2)>")),
         "json": post(b"application/json", b'{"<img src=x onerror=boil(2)>": 1}'),
     }[place]
