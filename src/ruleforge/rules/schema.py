@@ -64,9 +64,7 @@ def _definitions(event: str) -> dict[str, Schema]:
     some = _object({"some": {"enum": list(doc.SOME_PLACES)}, "where": {"$ref": "#/$defs/element"}}, "some", "where")
     return {
         "root": {"anyOf": [tree, _count(event), _sequence(event)]},
-        "tree": {
-            "anyOf": [*_combinations(tree), *([some] if event == HTTP else []), *_conditions(named, single)]
-        },
+        "tree": {"anyOf": [*_combinations(tree), *([some] if event == HTTP else []), *_conditions(named, single)]},
         "element": {"anyOf": [*_combinations({"$ref": "#/$defs/element"}), *_conditions([], list(doc.ELEMENT_FIELDS))]},
         "literal": LITERAL_SCHEMA,
         "name": _name(),

@@ -82,7 +82,9 @@ class Correlator:
         """
         self.plan = rules if isinstance(rules, Plan) else Plan(rules)
         if min(max_keys, max_events, max_waiting) < 1 or (lateness_seconds or 0) < 0:
-            raise UsageError("a bound of correlation is too small", hint="at least 1, and no time below 0", code="RF134")
+            raise UsageError(
+                "a bound of correlation is too small", hint="at least 1, and no time below 0", code="RF134"
+            )
         self._roots = tuple(_root(rule, max_events) for rule in self.plan.rules)
         self._lateness_us = None if lateness_seconds is None else round(lateness_seconds * _SECOND_US)
         self._max_keys, self._max_events, self._max_waiting = max_keys, max_events, max_waiting
@@ -103,7 +105,7 @@ class Correlator:
             self._take(observation)
             if len(self._waiting) > self._max_waiting:
                 self.tally.released_early += 1
-                self._floor_us = max(self._waiting[0][0], self._floor_us or 0)
+                self._raise_floor(self._waiting[0][0])
                 self._look_at(heapq.heappop(self._waiting), alerts)
             self._release(alerts)
         return alerts
@@ -125,13 +127,16 @@ class Correlator:
         if self._newest_us is None or time > self._newest_us:
             self._newest_us = time
             if self._lateness_us is not None:
-                self._floor_us = max(time - self._lateness_us, self._floor_us if self._floor_us is not None else time - self._lateness_us)
+                self._raise_floor(time - self._lateness_us)
         if not observation.hits:
             return
         if self._floor_us is not None and time < self._floor_us:
             tally.late += 1
             return
         heapq.heappush(self._waiting, (time, *_order(observation.id), observation.times, observation.hits))
+
+    def _raise_floor(self, time_us: int) -> None:
+        self._floor_us = time_us if self._floor_us is None else max(self._floor_us, time_us)
 
     def _release(self, alerts: list[Alert]) -> None:
         """Look at what no event can precede any more; one of the same moment as the floor still could."""
@@ -176,7 +181,7 @@ class Correlator:
             key=tuple(zip(root.by, hit.key, strict=True)),
             start_us=events[0].time_us,
             end_us=events[-1].time_us,
-            count=fired.count,
+            count=fired.reached,
             first=events[0].id,
             last=events[-1].id,
             sample=sample_of(events),
@@ -220,7 +225,9 @@ class Correlator:
         try:
             saved = msgspec.msgpack.decode(data, type=_Saved)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise UsageError(f"not a state of correlation: {error}", hint="begin anew without it", code="RF135") from error
+            raise UsageError(
+                f"not a state of correlation: {error}", hint="begin anew without it", code="RF135"
+            ) from error
         if saved.version != _STATE_VERSION:
             raise UsageError(f"a state of version {saved.version}", hint="begin anew without it", code="RF135")
         now = {_identity(rule): number for number, rule in enumerate(self.plan.rules)}

@@ -5,7 +5,6 @@ at. Having fired, a key is quiet until `within` after the first event of the ale
 the alert already. Then it begins anew.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -31,13 +30,13 @@ class Fired(NamedTuple):
     """What made an alert: its events in order, and how many there are."""
 
     events: tuple[Seen, ...]
-    count: int
+    reached: int
 
 
 class CountWindow(msgspec.Struct, tag="count"):
     """Events of a count; fewer than `at_least` are ever kept."""
 
-    events: deque[Seen] = msgspec.field(default_factory=deque)
+    events: list[Seen] = msgspec.field(default_factory=list)  # oldest first
     total: int = 0
 
     def __len__(self) -> int:
@@ -46,8 +45,10 @@ class CountWindow(msgspec.Struct, tag="count"):
     def add(self, seen: Seen, hit: RuleHit, rule: Count) -> Fired | None:  # noqa: ARG002 - one signature for all
         """Count an event; what makes an alert is forgotten."""
         oldest = seen.time_us - rule.within_seconds * _SECOND_US
-        while self.events and self.events[0].time_us < oldest:
-            self.total -= self.events.popleft().times
+        gone = next((at for at, event in enumerate(self.events) if event.time_us >= oldest), len(self.events))
+        if gone:
+            self.total -= sum(event.times for event in self.events[:gone])
+            del self.events[:gone]
         self.events.append(seen)
         self.total += seen.times
         if self.total < rule.at_least:
