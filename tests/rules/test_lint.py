@@ -87,7 +87,7 @@ EVENT_CASES = [
 
 @pytest.mark.parametrize(("event", "code", "path", "tree"), EVENT_CASES)
 def test_lint_knows_the_fields_of_other_events(event, code, path, tree):
-    assert [(finding.code, finding.path) for finding in lint(Rule(id="R", event=event, when=tree))] == [(code, path)]
+    assert (code, path) in [(finding.code, finding.path) for finding in lint(Rule(id="R", event=event, when=tree))]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,9 @@ def test_a_state_taken_up_again_goes_on_as_if_nothing_had_happened(texts: list[s
 
 
 @given(streams, st.integers(1, 3), st.integers(3, 6))
-def test_memory_stays_within_its_bounds_and_what_is_forgotten_is_counted(texts: list[str], keys: int, most: int) -> None:
+def test_memory_stays_within_its_bounds_and_what_is_forgotten_is_counted(
+    texts: list[str], keys: int, most: int
+) -> None:
     seen = observations(RULES, texts)
     correlator = Correlator(RULES, lateness_seconds=0, max_keys=keys, max_events=most, max_waiting=2)
     for one in seen:
