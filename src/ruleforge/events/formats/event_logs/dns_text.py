@@ -13,7 +13,8 @@ from ruleforge.events.formats.event_logs.times import iso_us, yearless_us
 
 _BIND = re.compile(
     rb"(?:queries: )?(?:info: )?client (?:@0x[0-9a-f]{1,16} )?([0-9A-Fa-f.:]{2,45})#(\d{1,5})(?: \([^)]{0,1020}\))?: "
-    rb"(?:view \S{1,64}: )?query: (\S{1,1020}) (\S{1,16}) (\S{1,16}) ([-+]\S{0,16})(?: \(([0-9A-Fa-f.:]{2,45})\))?.{0,100}"
+    rb"(?:view \S{1,64}: )?query: (\S{1,1020}) (\S{1,16}) (\S{1,16}) ([-+]\S{0,16})"
+    rb"(?: \(([0-9A-Fa-f.:]{2,45})\))?.{0,100}"
 )
 _BIND_TIME = re.compile(rb"(\d{1,2})-([A-Z][a-z]{2})-(\d{4}) (\d{2}):(\d{2}):(\d{2})(\.\d{1,6})? (.*)", re.DOTALL)
 _DNSMASQ = re.compile(

@@ -25,7 +25,7 @@ _ISO = re.compile(
 )
 _NEW = re.compile(rb"<\d{1,3}>\d{1,2} (\S{1,40}) (\S{1,255}) (\S{1,48}) (\S{1,128}) \S{1,32} (.*)", re.DOTALL)
 _STRUCTURED = re.compile(rb"(?:-|(?:\[(?:[^\]\\]|\\.)*+\])++)(?: \xef\xbb\xbf| |\Z)", re.DOTALL)
-_PROGRAM = re.compile(rb"([A-Za-z][\w./-]{0,47})(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?: +(.*)", re.DOTALL)
+_PROGRAM = re.compile(rb"([A-Za-z/][\w./-]{0,63})(?:\(([\w-]{1,32})\))?(?:\[(\d{1,10})\])?: +(.*)", re.DOTALL)
 _HOST = re.compile(rb"([\w.:-]{1,255}) +(.*)", re.DOTALL)
 _SOLARIS = re.compile(rb"\[ID \d{1,10} [\w.]{1,40}\] ")
 
