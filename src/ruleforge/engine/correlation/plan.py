@@ -54,6 +54,10 @@ class Plan:
                 self._uses[at].append(_Use(number, step))
         self.parts: tuple[Rule, ...] = tuple(found)
 
+    def users_of(self, part: int) -> tuple[int, ...]:
+        """Return the rules that need a part, as positions in `rules`, each once."""
+        return tuple(dict.fromkeys(use.rule for use in self._uses[part]))
+
     def observe(
         self,
         view: View,
