@@ -193,7 +193,9 @@ def to_event(entry: Entry, name: str) -> Event:
         "session.id": entry.pid or None,
         "message": message,
     }
-    said = _SAID | {"outcome", "reason"} if given["action"] != "other" else _SAID
+    # What other programs write is no login; a message of sshd that is not known here may tell of one.
+    known = given["action"] != "other" or not entry.program.startswith(b"sshd")
+    said = _SAID | {"outcome", "reason"} if known else _SAID
     return make_event(
         "auth_log", given, time_us=entry.time_us, id=entry.where, source=name, recorded=frozenset(said), times=times
     )
