@@ -71,10 +71,10 @@ def test_too_few_keys_are_told(run: Run, tmp_path: Path) -> None:
 
 def test_what_attackers_write_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "c.json"
-    row = {"eventid": "cowrie.command.input", "input": "wget x\x1b]0;owned\x07|sh \u202e", "session": "\x1b[2J"}
+    row = {"eventid": "cowrie.command.input", "input": "wget x\x1b]0,owned\x07|sh \u202e", "session": "\x1b[2J"}
     file.write_text(json.dumps(row), "utf-8")
     result = run("events", file)
     assert result.exit_code == 1
     assert "\x1b" not in result.stdout
     assert "\u202e" not in result.stdout
-    assert "\\x1b]0;owned" in result.stdout
+    assert "\\x1b]0,owned" in result.stdout

@@ -123,8 +123,12 @@ def test_the_command_that_runs_tests_runs_these_too(tmp_path):
         tmp_path,
         """
 tests:
-  - {name: good, verdict: match, events: [{time: "2099-01-01T00:00:00Z", repeat: 3, fields: {outcome: failure, source.address: a}}]}
-  - {name: bad, verdict: match, events: [{time: "2099-01-01T00:00:00Z", fields: {outcome: failure, source.address: a}}]}
+  - name: good
+    verdict: match
+    events: [{time: "2099-01-01T00:00:00Z", repeat: 3, fields: {outcome: failure, source.address: a}}]
+  - name: bad
+    verdict: match
+    events: [{time: "2099-01-01T00:00:00Z", fields: {outcome: failure, source.address: a}}]
 """,
     )
     assert [(one.name, one.state, one.answer) for one in run_tests(tmp_path)] == [

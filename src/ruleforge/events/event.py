@@ -1,13 +1,15 @@
 """An event that is no HTTP request: fields with their values, the time, and what its source does not record."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 from ruleforge.events.kinds import EVENTS, fields_of
 from ruleforge.events.reading import NOT_RECORDED, NOTHING, Element, Reading
 
-Given = bytes | str | int | Iterable[bytes] | Mapping[str, bytes] | None
+Value = bytes | str | int | Iterable[bytes] | Mapping[str, bytes]
+Given = Value | None
 
 MAX_TIMES = 1_000_000  # of one line that says it stands for many
 MAX_VALUE_BYTES = 64 << 10
@@ -84,16 +86,18 @@ def make_event(
     values: dict[str, tuple[Element, ...]] = {}
     cut: set[str] = set()
     for field, value in given.items():
+        if value is None:
+            continue
         elements = _elements(value)
+        if not elements:
+            continue
         if len(elements) > MAX_FIELD_VALUES:
             elements = elements[:MAX_FIELD_VALUES]
             cut.add(field)
-        if any(element.cut for element in elements):
+        if any([element.cut for element in elements]):
             cut.add(field)
-        if elements:
-            values[field] = elements
-    known = fields_of(kind).keys()
-    missing = frozenset() if recorded is None else known - recorded - values.keys()
+        values[field] = elements
+    missing = _NONE if recorded is None else _missing(kind, recorded, frozenset(values))
     return Event(
         kind=kind,
         values=values,
@@ -101,13 +105,19 @@ def make_event(
         id=id,
         source=source,
         times=max(1, min(times, MAX_TIMES)),
-        unrecorded=frozenset(missing | cut),
+        unrecorded=missing | cut if cut else missing,
     )
 
 
-def _elements(value: Given) -> tuple[Element, ...]:
-    if value is None:
-        return ()
+_NONE: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=4_096)  # one source has few sorts of events
+def _missing(kind: str, recorded: frozenset[str], there: frozenset[str]) -> frozenset[str]:
+    return frozenset(fields_of(kind).keys() - recorded - there)
+
+
+def _elements(value: Value) -> tuple[Element, ...]:
     if isinstance(value, bytes | str | int):
         return (_element(value),)
     if isinstance(value, Mapping):
