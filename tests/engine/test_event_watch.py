@@ -38,9 +38,8 @@ def request(number, target="/x", status=404):
 
 def login(number):
     given = {"outcome": "failure", "source.address": "192.0.2.1"}
-    return make_event(
-        "auth_log", given, time_us=(4_070_908_800 + number) * 1_000_000, id=f"auth:{number}", source="auth"
-    )
+    time_us = (4_070_908_800 + number) * 1_000_000
+    return make_event("auth_log", given, time_us=time_us, id=f"auth:{number}", source="auth")
 
 
 RULES = [

@@ -94,7 +94,7 @@ def make_event(
         if len(elements) > MAX_FIELD_VALUES:
             elements = elements[:MAX_FIELD_VALUES]
             cut.add(field)
-        if any([element.cut for element in elements]):
+        if any(element.cut for element in elements):
             cut.add(field)
         values[field] = elements
     missing = _NONE if recorded is None else _missing(kind, recorded, frozenset(values))

@@ -7,7 +7,7 @@ path literal, and that `classes` lists exactly the payload classes the tree uses
 
 from typing import Any
 
-from ruleforge.events.kinds import HTTP, fields_of
+from ruleforge.events.kinds import EVENTS, HTTP, fields_of
 from ruleforge.rules import document as doc
 from ruleforge.rules.classes import CLASSES
 from ruleforge.rules.operators import OPERATORS
@@ -34,6 +34,35 @@ def rule_schema(event: str = HTTP) -> Schema:
         "title": "RuleForge rule",
         **_object({key: properties[key] for key in doc.KEYS}, *doc.REQUIRED),
         "$defs": _definitions(event),
+    }
+
+
+def whole_schema() -> Schema:
+    """Compose the schema of rule documents about any kind of event: `event` says which part holds."""
+    kinds = [name for name in EVENTS if name != HTTP]
+    # Without `event` a document is about requests, so that their condition does not require the key.
+    named = [(name, {"properties": {"event": {"const": name}}, "required": ["event"]}) for name in kinds]
+    named.append((HTTP, {"properties": {"event": {"const": HTTP}}}))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "RuleForge rule",
+        "type": "object",
+        "properties": {"event": {"enum": list(EVENTS)}},
+        "allOf": [{"if": when, "then": {"$ref": f"#/$defs/{name}"}} for name, when in named],
+        "$defs": {name: _moved(rule_schema(name), f"#/$defs/{name}/$defs/") for name in EVENTS},
+    }
+
+
+def _moved(schema: Any, place: str) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return a schema whose definitions lie elsewhere."""
+    if isinstance(schema, list):
+        return [_moved(part, place) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: part.replace("#/$defs/", place) if key == "$ref" and isinstance(part, str) else _moved(part, place)
+        for key, part in schema.items()
+        if key != "$schema"
     }
 
 
