@@ -183,10 +183,11 @@ def _is_generic(condition: Condition) -> bool:
     if condition.field not in _PATHS:
         return False
     found = literals(condition)
-    return bool(found) and any(_is_generic_path(text) for text in found)
+    return bool(found) and any(is_generic_path(text) for text in found)
 
 
-def _is_generic_path(text: bytes) -> bool:
+def is_generic_path(text: bytes) -> bool:
+    """Say whether a path is at most one segment, and one that thousands of products have."""
     segments = [segment for segment in text.lower().split(b"/") if segment]
     return len(segments) <= 1 and all(segment in GENERIC_SEGMENTS for segment in segments)
 
