@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ruleforge.app.event_scan import EventHit, EventReport, read_any, row_of, scan_events
+from ruleforge.app.event_scan import EventHit, EventReport, in_order, read_any, row_of, scan_events
 from ruleforge.engine.correlation import Alert
 from ruleforge.errors import UsageError
 from ruleforge.events.event import Event
@@ -49,6 +49,15 @@ def test_files_need_not_be_in_order(tmp_path: Path) -> None:
     assert [(one.rule, one.start_us, one.end_us) for one in alerts if isinstance(one, Alert)] == [
         (one.rule, one.start_us, one.end_us) for one in whole if isinstance(one, Alert)
     ]
+
+
+def test_rotated_logs_are_read_as_they_were_written(tmp_path: Path) -> None:
+    names = ["auth.log", "auth.log.1", "auth.log.2", "notes"]
+    for number, name in enumerate(names[:3]):
+        (tmp_path / name).write_text(LINE.format(30 - number, 1, "a", 1), "utf-8")
+    (tmp_path / "notes").write_text("nothing known\n", "utf-8")
+    files = [tmp_path / name for name in ["notes", *names[:3]]]
+    assert [file.name for file in in_order(files)] == ["auth.log.2", "auth.log.1", "auth.log", "notes"]
 
 
 def test_requests_are_counted_and_single_rules_are_left_to_scan(tmp_path: Path) -> None:

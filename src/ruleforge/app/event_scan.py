@@ -1,8 +1,10 @@
 """Scan logs of any kind with rules of any kind: those about single events give hits, those that count give alerts."""
 
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ PROBLEMS_KEPT = 100
 PROGRESS_EVERY = 1_000
 MAX_SHOWN = 200  # characters of one value in a hit
 _SHOWN_VALUES = 10
+_LOOKED_AT = 1_000  # events at the beginning of a file, for the time of its first
 
 
 class EventHit(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +97,7 @@ def scan_events(
 
     Args:
         rules: a folder of rules, one rule, `builtin` for our own, or rules already loaded.
-        files: any format of EVENT_FORMATS and of FORMATS, plain or gzip.
+        files: any format of EVENT_FORMATS and of FORMATS, plain or gzip; read by the time of their first event.
         report: filled while the results are read.
         progress: told (file, events so far, 0) now and then.
         lateness_seconds: how far out of order events may be; None: any, and alerts come at the end of all files.
@@ -129,7 +132,7 @@ def _watch(
     counts: Counter[str] = Counter()
     unknowns: Counter[int] = Counter()
     report.tally = watch.correlator.tally
-    for file in files:
+    for file in in_order(files, until_us):
         report.files += 1
         for item in _items(file, report, until_us):
             kinds[HTTP if isinstance(item, Request) else item.kind] += 1
@@ -150,6 +153,28 @@ def _watch(
     report.by_kind, report.by_rule = dict(kinds.most_common()), dict(counts.most_common())
     report.undecidable = {watch.rules[number].id: count for number, count in unknowns.most_common()}
     report.rules_not_asked = tuple(rule.id for rule in watch.rules if rule.event not in kinds)
+
+
+def in_order(files: Sequence[Path], until_us: int | None = None) -> list[Path]:
+    """Order files by the time of their first event, so that rotated logs are read as they were written.
+
+    Files whose first 1,000 events have no time come last, in the order given.
+    """
+    times = {file: _first_time(file, until_us) for file in files}
+    return sorted(files, key=lambda file: (times[file] is None, times[file] or 0))
+
+
+def _first_time(file: Path, until_us: int | None) -> int | None:
+    try:
+        for item in islice(read_any(file, until_us=until_us), _LOOKED_AT):
+            if isinstance(item, InputError):
+                continue
+            time_us = _time_us(item) if isinstance(item, Request) else item.time_us
+            if time_us is not None:
+                return time_us
+    except (RuleForgeError, OSError, EOFError, zlib.error):
+        return None  # told when the file is read
+    return None
 
 
 def _found(rules: Sequence[Rule], item: Event | Request, seen: Seen, file: Path) -> Iterator[EventHit | Alert]:
@@ -229,7 +254,7 @@ def _items(file: Path, report: EventReport, until_us: int | None) -> Iterator[Ev
                     report.problems.append(str(item))
             else:
                 yield item
-    except (RuleForgeError, OSError, EOFError) as problem:
+    except (RuleForgeError, OSError, EOFError, zlib.error) as problem:  # the last three: a damaged gzip file
         report.unreadable += 1
         report.unreadable_files += 1
         damaged = InputError(f"the file is damaged: {problem}", where=str(file), code="RF225")

@@ -97,7 +97,7 @@ def summary(report: "EventReport") -> list[str]:
     said = [f"{count:,} {words}" for words, count in unused.items() if count]
     if said:
         lines.append("Events that were not counted: " + ", ".join(said) + ".")
-    if tally.evicted_keys or tally.released_early:
+    if tally.evicted_keys or (tally.released_early and tally.late):
         lines.append(
             f"Memory was not enough: {tally.evicted_keys:,} keys forgotten, {tally.released_early:,} events not held "
             "back; raise --max-keys."

@@ -21,8 +21,8 @@ from ruleforge.rules.tree import Sequence as SequenceTree
 
 DEFAULT_LATENESS_SECONDS = 60.0
 MAX_KEYS = 100_000  # keys of all rules together
-MAX_EVENTS = 1_000_000  # events and values that all keys together remember
-MAX_WAITING = 1_000_000  # events that wait for their turn
+MAX_EVENTS = 500_000  # events and values that all keys together remember
+MAX_WAITING = 200_000  # events that wait for their turn
 _STATE_VERSION = 1
 _SECOND_US = 1_000_000
 

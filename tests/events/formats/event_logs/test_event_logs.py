@@ -110,6 +110,23 @@ def test_a_long_record_of_cloudtrail_is_known_by_its_beginning() -> None:
     assert len(read("cloudtrail", document)[0]) == 2_000
 
 
+def test_records_over_many_lines_and_lines_of_records_are_both_read() -> None:
+    record = {"eventSource": "s3.amazonaws.com", "eventName": "GetObject"}
+    line = json.dumps(record).encode() + b"\n"
+    assert [event.id for event in read("cloudtrail", line * 3)[0]] == ["log:1", "log:2", "log:3"]
+    whole = json.dumps({"Records": [record] * 2}, indent=1).encode()
+    assert [event.id for event in read("cloudtrail", whole)[0]] == ["log Records:1", "log Records:2"]
+    events, errors = read("cloudtrail", b"{broken\n" + line)
+    assert ([event.id for event in events], [error.where for error in errors]) == (["log:2"], ["log:1"])
+
+
+def test_parameters_beyond_the_bound_make_the_field_incomplete() -> None:
+    record = {"eventSource": "a", "eventName": "b", "requestParameters": {"x": list(range(5_000))}}
+    (event,), _ = read("cloudtrail", json.dumps(record).encode())
+    assert len(event.values["request"]) == 1_000
+    assert "request" in event.unrecorded
+
+
 def test_a_file_of_no_known_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"nothing known\n")
     with pytest.raises(InputError, match="RF220"):

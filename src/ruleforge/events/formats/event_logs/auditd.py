@@ -11,6 +11,7 @@ from ruleforge.events.event import Event, Given, make_event
 from ruleforge.events.formats.bounded import read_lines
 from ruleforge.events.formats.event_logs.processes import MAX_ARGS, with_names
 
+MAX_RECORD_BYTES = 64 << 10  # the kernel's own bound is about 8 KiB
 MAX_OPEN = 1_000  # events whose lines are still coming
 _RECORD = re.compile(rb"(?:node=(\S{1,255}) )?type=([A-Z_0-9]{1,40}) msg=audit\((\d{1,12})\.(\d{3}):(\d{1,20})\): ?")
 _PAIR = re.compile(rb"([A-Za-z0-9_\[\]-]{1,40})=(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\x1d]*+))")
@@ -43,7 +44,7 @@ def read_auditd(stream: BinaryIO, name: str, most: int, until_us: int | None = N
         if isinstance(line, InputError):
             yield line
             continue
-        found = _RECORD.match(line.text)
+        found = _RECORD.match(line.text) if len(line.text) <= MAX_RECORD_BYTES else None
         if found is None:
             yield InputError("not a line of the audit log", where=f"{name}:{line.number}", code="RF250")
             continue

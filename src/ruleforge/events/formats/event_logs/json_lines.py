@@ -8,7 +8,7 @@ import msgspec
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import Line, read_lines
 
-MAX_DOCUMENT_BYTES = 256 << 20
+MAX_DOCUMENT_BYTES = 64 << 20  # of one document, which is held whole
 MAX_RECORDS = 1_000_000  # of one document
 MAX_LEAVES = 1_000  # of one record
 MAX_DEPTH = 32
@@ -21,10 +21,13 @@ class Row(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-def read_rows(stream: BinaryIO, name: str, most: int) -> Iterator[Row | InputError]:
-    """Yield the object of every line; a line that is none is an error, and the rest goes on."""
+def read_rows(stream: BinaryIO, name: str, most: int, first: int = 1) -> Iterator[Row | InputError]:
+    """Yield the object of every line; a line that is none is an error, and the rest goes on.
+
+    `first` is the number of the first line that the stream still has.
+    """
     for line in read_lines(stream, name, most):
-        yield decode_row(line.text, f"{name}:{line.number}") if isinstance(line, Line) else line
+        yield decode_row(line.text, f"{name}:{line.number + first - 1}") if isinstance(line, Line) else line
 
 
 def decode_row(text: bytes, where: str) -> Row | InputError:
@@ -40,25 +43,32 @@ def decode_row(text: bytes, where: str) -> Row | InputError:
 
 def read_records(stream: BinaryIO, name: str, most: int, key: str) -> Iterator[Row | InputError]:
     """Yield the records of one document `{key: [...]}`, or of lines of records or of such documents."""
-    document = stream.read(min(most, MAX_DOCUMENT_BYTES) + 1)
-    if len(document) > min(most, MAX_DOCUMENT_BYTES):
-        yield InputError(f"more than {min(most, MAX_DOCUMENT_BYTES)} bytes", where=name, hint="split it", code="RF222")
-        return
-    whole = decode_row(document, name)
-    rows = (
-        [whole]
-        if isinstance(whole, Row)
-        else [
-            decode_row(line, f"{name}:{number}") for number, line in enumerate(document.splitlines(), 1) if line.strip()
-        ]
-    )
-    for row in rows:
-        if isinstance(row, InputError):
-            yield row
-        elif isinstance(row.data.get(key), list):
+    for row in _rows_or_document(stream, name, most):
+        if isinstance(row, Row) and isinstance(row.data.get(key), list):
             yield from _listed(row, key)
         else:
             yield row
+
+
+def _rows_or_document(stream: BinaryIO, name: str, most: int) -> Iterator[Row | InputError]:
+    """Read lines where the first line is an object, else the whole as one object, else lines, one error each."""
+    limit = min(most, MAX_DOCUMENT_BYTES)
+    first = stream.readline(limit + 1)
+    row = decode_row(first, f"{name}:1")
+    if isinstance(row, Row):
+        yield row
+        yield from read_rows(stream, name, most - len(first), 2)
+        return
+    document = first + stream.read(max(limit + 1 - len(first), 0))
+    if len(document) > limit:
+        yield InputError(f"a document of more than {limit} bytes", where=name, hint="split it", code="RF222")
+        return
+    whole = decode_row(document, name)
+    if isinstance(whole, Row):
+        yield whole
+    else:
+        lines = enumerate(document.splitlines(), 1)
+        yield from (decode_row(line, f"{name}:{number}") for number, line in lines if line.strip())
 
 
 def _listed(row: Row, key: str) -> Iterator[Row | InputError]:
@@ -92,9 +102,13 @@ def _walk(value: object, pointer: str, found: dict[str, bytes], depth: int) -> N
         return
     if isinstance(value, dict):
         for key, part in value.items():
+            if len(found) > MAX_LEAVES:
+                return
             _walk(part, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}", found, depth + 1)
     elif isinstance(value, list):
         for number, part in enumerate(value):
+            if len(found) > MAX_LEAVES:
+                return
             _walk(part, f"{pointer}/{number}", found, depth + 1)
     elif (text := text_of(value)) is not None:
         found[pointer] = text.encode("utf-8", "surrogatepass")
