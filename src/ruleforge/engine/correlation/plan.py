@@ -1,7 +1,7 @@
 """Rules that count or order events, taken apart: trees that any set of rules can answer, and what to do with hits."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -61,7 +61,7 @@ class Plan:
     def observe(
         self,
         view: View,
-        hits: Iterable[int],
+        hits: Sequence[int],
         *,
         time_us: int | None,
         id: str,  # noqa: A002 - the name of the field
@@ -76,6 +76,8 @@ class Plan:
             id: unique in its source. Events of one moment follow each other by the number at the end of their ids.
             times: events that the record stands for.
         """
+        if not hits:
+            return Observation(time_us, id, times)
         steps: dict[int, int] = {}
         for part in hits:
             for use in self._uses[part]:

@@ -30,8 +30,8 @@ def is_bind_line(line: bytes) -> bool:
 
 
 def is_dnsmasq_line(line: bytes) -> bool:
-    """Whether a line was written by dnsmasq."""
-    return b"dnsmasq[" in line[:200]
+    """Whether a line was written by dnsmasq, or by the one inside Pi-hole."""
+    return b"dnsmasq[" in line[:200] or b"pihole-FTL[" in line[:200]
 
 
 def read_bind(stream: BinaryIO, name: str, most: int, until_us: int | None = None) -> Iterator[Event | InputError]:

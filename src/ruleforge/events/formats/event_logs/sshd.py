@@ -6,6 +6,7 @@ and reaches the end of the line. All texts are at most 2 KiB.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import BinaryIO
 
 import msgspec
@@ -245,5 +246,11 @@ def source_of_client(text: bytes | None) -> dict[str, Given]:
     """Say where a client is: an address in one spelling, or a name."""
     if not text:
         return {}
-    address = parse_address(text.decode("ascii", "replace"))
-    return {"source.host": text} if address is None else {"source.address": str(address)}
+    address = _address(text[:256])
+    return {"source.address": address} if address else {"source.host": text}
+
+
+@lru_cache(maxsize=1 << 16)
+def _address(text: bytes) -> bytes:
+    found = parse_address(text.decode("ascii", "replace"))
+    return b"" if found is None else str(found).encode()

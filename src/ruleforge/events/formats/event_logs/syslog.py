@@ -16,8 +16,8 @@ MAX_MESSAGE = 2 << 10
 MAX_BATCH = 10_000  # events in one envelope of CloudWatch
 _PRIORITY = rb"(?:<\d{1,3}>)?"
 _OLD = re.compile(
-    _PRIORITY
-    + rb"([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d{2}):(\d{2}):(\d{2})(?:[.,]\d{1,9})?(?: (\d{4}))? +(.*)",
+    _PRIORITY + rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?"
+    rb"(\d{2}):(\d{2}):(\d{2})(?:[.,]\d{1,9})?(?: (\d{4}))? +(?:[a-z]{2,8}\d?\.[a-z]{3,7} )?(.*)",
     re.DOTALL,
 )
 _ISO = re.compile(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ruleforge.events.origin import seconds_of
 
@@ -13,7 +14,7 @@ _MONTHS = {
     )
 }
 _YEARS_BACK = 8  # enough to come by a leap year
-_SLACK = timedelta(days=1)  # clocks and zones differ
+_DAY_US = 86_400_000_000  # also the slack that is left to clocks and zones
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -52,15 +53,29 @@ def yearless_us(month: bytes, day: int, clock: tuple[int, int, int], until_us: i
         clock: hour, minute, second; taken for UTC.
         until_us: when the log ended, at the latest; None: the year cannot be known, and so the time is not.
     """
-    number = _MONTHS.get(month[:3].title())
-    if number is None or until_us is None:
+    hour, minute, second = clock
+    if until_us is None or hour > 23 or minute > 59 or second > 60:
         return None
-    end = _EPOCH + timedelta(microseconds=until_us) + _SLACK
-    for year in range(end.year, max(end.year - _YEARS_BACK, 1970), -1):
-        try:
-            moment = datetime(year, number, day, *clock, tzinfo=UTC)
-        except ValueError:  # 29 February, or no time at all
-            continue
-        if moment <= end:
-            return moment_us(moment)
+    within_day = ((hour * 60 + minute) * 60 + second) * 1_000_000
+    for midnight in _midnights(month, day, until_us // _DAY_US):
+        if midnight + within_day <= until_us + _DAY_US:
+            return midnight + within_day
     return None
+
+
+@lru_cache(maxsize=4_096)
+def _midnights(month: bytes, day: int, last_day: int) -> tuple[int, ...]:
+    """Return the beginnings of a day of the year, latest first, about up to `last_day` (days since 1970)."""
+    number = _MONTHS.get(month[:3].title())
+    if number is None:
+        return ()
+    end = (_EPOCH + timedelta(days=last_day + 2)).year
+    found = []
+    for year in range(end, max(end - _YEARS_BACK, 1970) - 1, -1):
+        try:
+            moment = moment_us(datetime(year, number, day, tzinfo=UTC))
+        except ValueError:  # 29 February, or no day at all
+            continue
+        if moment is not None:
+            found.append(moment)
+    return tuple(found)

@@ -69,7 +69,7 @@ def _header(line: bytes) -> tuple[str, ...] | None:
 
 def _read(line: Line, columns: Sequence[str], name: str) -> Event | InputError:
     where = f"{name}:{line.number}"
-    words = line.text.split(b" ")
+    words = line.text.split(maxsplit=MAX_FIELDS + 1)
     if len(words) != len(columns):
         what = f"{len(words)} columns, the list of fields has {len(columns)}"
         return InputError(what, where=where, hint="put the list of fields in the first line", code="RF250")

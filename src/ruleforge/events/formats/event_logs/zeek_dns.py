@@ -84,6 +84,8 @@ def _event(
 ) -> Event:
     given: dict[str, Given] = {field: values.get(column) for column, field in _FIELDS.items()}
     given["answers"] = answers
+    if values.get("qclass_name") == b"C_INTERNET":
+        given["question.class"] = b"IN"  # as all others call it
     recorded = {field for column, field in _FIELDS.items() if column in columns}
     if "query" in columns:
         recorded |= {"question.name", "question.domain", "question.subdomain"}
