@@ -17,7 +17,7 @@ FOLDERS = sorted(file.parent for file in FOLDER.rglob("rule.json"))
 
 
 def test_there_are_rules_for_every_kind_of_event() -> None:
-    assert len(RULES) >= 25
+    assert len(RULES) >= 27
     assert load_detections().broken == ()
     assert {rule.event for rule in RULES} == set(EVENTS)
     assert len({rule.id for rule in RULES}) == len(RULES)

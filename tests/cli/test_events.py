@@ -23,7 +23,7 @@ def test_alerts_are_told_in_sentences_and_end_with_1(run: Run, log: Path) -> Non
     assert result.exit_code == 1
     assert "RF-AUTH-BRUTE-FORCE" in result.stdout
     assert "source.address 192.0.2.10: 10 from 2099-03-04T05:06:00.000000Z" in result.stdout
-    assert "2 alerts and 0 hits: 25 rules over 12 events (12 auth_log)." in result.stdout
+    assert "2 alerts and 0 hits: 27 rules over 12 events (12 auth_log)." in result.stdout
     assert "told by an earlier alert" in result.stdout
     assert "kinds of events that these files do not hold" in result.stderr
 

@@ -100,6 +100,7 @@ def test_lint_knows_the_fields_of_other_events(event, code, path, tree):
         # Several arguments of a command can be two different texts.
         ("process", AllOf((C("process.args", "equals", b"-c"), C("process.args", "equals", b"-i")))),
         ("http.request", Sequence((LOGIN, LOGIN), ("source.address",), 60)),
+        ("http.request", Count(C("path", "present"), ("source.address",), 60, 300, "path")),
     ],
     ids=repr,
 )
