@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from ruleforge.cases.anatomy import HOST_LENGTH_MOST, Anatomy, Part, expected_classes, odd_host_value
+from ruleforge.cases.anatomy import HOST_LENGTH_MOST, SHELL_COMMAND, Anatomy, Part, expected_classes, odd_host_value
 from ruleforge.cases.edit import header_value, target_of
 from ruleforge.cases.ordinary import kind_of, last_step
 from ruleforge.cases.significance import WEAK_CLASSES, is_namespace, name_classes, path_payload, plain_path
@@ -103,12 +103,6 @@ _FILE_ENDING = re.compile(rb"\.[A-Za-z]{2,5}/?\Z")
 _SCHEME = re.compile(rb"\s{0,8}([A-Za-z][A-Za-z0-9+.-]{1,15}):")
 _WEB_SCHEMES = frozenset((b"http", b"https", b"ftp", b"ws", b"wss"))
 _RUNS = frozenset(("command_injection", "code_injection"))
-# What is typed first on a strange machine, and what fetches the rest; no product calls its own functions so.
-SHELL_COMMAND = (
-    rb"(?i)^\s*(?:/(?:usr/)?s?bin/)?(?:(?:id|whoami|uname|ifconfig|ipconfig|hostname|netstat|systeminfo|tasklist)(?:\s|\z)"
-    rb"|(?:cat|type|ls|dir|ps|ping|curl|wget|nslookup|dig|touch|echo|sleep|chmod|rm|nc|(?:ba|z|da)?sh|cmd(?:\.exe)?"
-    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)(?:\s+\S|\$\{?IFS|<))"
-)
 _RUN = re.compile(rb"(.{1,4}?)\1{63,}", re.DOTALL)
 
 

@@ -67,10 +67,17 @@ def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
     """How surprising the arm has to be: less where one telling condition carries a rule that has no endpoint."""
-    if any(facet.kind in ("payload", "anywhere") and facet.bits >= STRONG_PAYLOAD_BITS for facet in arm.facets):
-        return ENOUGH_FREE_BITS  # what more is asked beside a payload that nobody sends by chance makes it narrow, not sure
+    if any(_strong(facet) for facet in arm.facets):
+        return ENOUGH_FREE_BITS  # more conditions beside a payload that nobody sends by chance only narrow
     carried = any(facet.bits >= ENOUGH_FREE_BITS for facet in arm.facets)
     return ENOUGH_FREE_BITS if endpoint_free and carried else ENOUGH_BITS
+
+
+def _strong(facet: Facet) -> bool:
+    if facet.kind not in ("payload", "anywhere"):
+        return False
+    leads_away = isinstance(facet.tree, Condition) and facet.tree.field == "args.offsite"
+    return leads_away or facet.bits >= STRONG_PAYLOAD_BITS
 
 
 class Draft(msgspec.Struct, frozen=True):

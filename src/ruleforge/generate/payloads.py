@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from ruleforge.background.table import Background
-from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes, rank_classes
+from ruleforge.cases.anatomy import SHELL_COMMAND, Anatomy, Part, classes_of, expected_classes, rank_classes
 from ruleforge.cases.significance import WEAK_CLASSES
-from ruleforge.cases.telling import SHELL_COMMAND, bare_command, offsite_field, speaks_of_redirect
+from ruleforge.cases.telling import bare_command, offsite_field, speaks_of_redirect
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, any_name, field_of, name_bits, named, shown
