@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleforge.engine.correlation import Correlator, Plan
+from ruleforge.engine.correlation import Correlator, Observation, Plan, partition
 from ruleforge.errors import RuleError, UsageError
 from ruleforge.events.event import EventView
 from ruleforge.rules.tree import Rule
@@ -72,6 +72,24 @@ def test_order_of_arrival_within_the_lateness_bound_does_not_matter(texts: list[
     alerts = [alert for one in delayed for alert in correlator.feed([one])] + correlator.close()
     assert common.told(alerts) == common.by_brute_force(RULES, seen)
     assert correlator.tally.late == 0
+
+
+@given(streams, st.integers(1, 4), st.sampled_from([None, 0, 5]))
+def test_keys_can_be_shared_out_to_several_correlators(texts: list[str], many: int, late: Any) -> None:
+    seen = observations(RULES, texts)
+    whole = Correlator(RULES, lateness_seconds=late)
+    expected = whole.feed(seen) + whole.close()
+    several = [Correlator(RULES, lateness_seconds=late) for _ in range(many)]
+    alerts = []
+    for one in seen:
+        parts = partition(one, many)
+        for number, correlator in enumerate(several):
+            alerts += correlator.feed([parts.get(number, Observation(one.time_us, one.id))])
+    alerts += [alert for correlator in several for alert in correlator.close()]
+    assert common.told(alerts) == common.told(expected)
+    assert len(alerts) == len(expected)
+    for count in ("late", "absorbed", "unkeyed"):
+        assert sum(getattr(one.tally, count) for one in several) >= getattr(whole.tally, count)
 
 
 @given(streams, st.integers(0, 40), st.sampled_from([None, 0, 5]))

@@ -1,5 +1,7 @@
 """What correlation needs to know of one event: when it was, and which steps of which rules it satisfies."""
 
+import zlib
+
 import msgspec
 
 Key = tuple[bytes, ...]  # one value for each field of `by`
@@ -22,6 +24,23 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     times: int = 1  # events that the record stands for
     hits: tuple[RuleHit, ...] = ()
     unkeyed: tuple[int, ...] = ()  # rules that it satisfies, but it has no value for a field of `by`
+
+
+def partition(observation: Observation, count: int) -> dict[int, Observation]:
+    """Split what an event means by rule and key, so that `count` correlators make the alerts that one would make.
+
+    Every correlator must see all observations that fall to it, and the time of the others, for lateness is measured
+    against the latest event of all. What has no key falls to correlator 0.
+    """
+    hits: dict[int, list[RuleHit]] = {}
+    for hit in observation.hits:
+        number = zlib.crc32(b"\0".join((b"%d" % hit.rule, *hit.key))) % count
+        hits.setdefault(number, []).append(hit)
+    time_us, name, times = observation.time_us, observation.id, observation.times
+    parts = {number: Observation(time_us, name, times, tuple(found)) for number, found in hits.items()}
+    if observation.unkeyed:
+        parts[0] = Observation(time_us, name, times, tuple(hits.get(0, ())), observation.unkeyed)
+    return parts
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,6 +92,7 @@ def test_a_format_is_known_by_its_first_bytes(name: str, tmp_path: Path) -> None
         b"",
         b"\n\n",
         b'192.0.2.10 - - [04/Mar/2099:05:06:07 +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n',
+        b'Mar  4 05:06:07 web nginx: 192.0.2.10 - - [04/Mar/2099:05:06:07 +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n',
         b'{"id":"1","method":"GET","target":"/","headers":[]}\n',
         b'{"log":{"entries":[]}}',
         b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n",

@@ -10,6 +10,7 @@ from ruleforge._registry import Registry
 from ruleforge.errors import InputError
 from ruleforge.events.event import Event
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, open_file
+from ruleforge.events.formats.combined import is_access_line
 from ruleforge.events.formats.event_logs.auditd import is_audit_line, read_auditd
 from ruleforge.events.formats.event_logs.cloudtrail import is_cloudtrail, read_cloudtrail
 from ruleforge.events.formats.event_logs.cowrie import is_cowrie, read_cowrie
@@ -85,6 +86,8 @@ def _detect_text(lines: list[bytes]) -> str | None:
             return "bind"
         if is_dnsmasq_line(line):
             return "dnsmasq"
+    if is_access_line(lines[0]):  # requests, perhaps sent through syslog
+        return None
     entries = [parse_line(line.strip(), "", None) for line in lines]
     known = [entry for entry in entries if entry is not None and entry.program]
     # A system log of programs, most lines of which are in its envelope.
