@@ -172,3 +172,16 @@ def test_an_ordinary_web_log_raises_no_alert(corpus: Path) -> None:
     alerts, report = found([corpus / "traffic" / "access-semicomplete-ordered.jsonl.gz"])
     assert report.by_kind == {"http.request": 10_000}
     assert alerts == []
+
+
+def test_every_hostile_time_can_be_written(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    line = 'type=SYSCALL msg=audit({}.250:{}): syscall=59 success=yes ppid=7 pid=2 exe="/usr/bin/{}"\n'
+    programs = ["id", "ps", "ss", "w", "who"]
+    log.write_text("".join(line.format(999_999_999_999, at, name) for at, name in enumerate(programs)), "utf-8")
+    alerts, report = found([log])
+    assert alerts == []
+    assert report.tally.untimed == 5
+    log.write_text("".join(line.format(253_402_300_799, at, name) for at, name in enumerate(programs)), "utf-8")
+    alerts, _ = found([log])
+    assert [row_of(alert)["end"] for alert in alerts] == ["9999-12-31T23:59:59.250000Z"]

@@ -44,6 +44,11 @@ def test_what_is_too_long_or_too_many_is_cut_and_no_longer_complete():
     assert made.times == MAX_TIMES
 
 
+@pytest.mark.parametrize(("given", "kept"), [(0, 0), (-1, None), (10**18, None), (10**17, 10**17)])
+def test_a_time_outside_the_calendar_is_none(given, kept):
+    assert make_event("dns", {}, time_us=given, id="x", source="y").time_us == kept
+
+
 def test_a_field_of_another_kind_is_refused():
     with pytest.raises(UsageError, match="RF102"):
         EventView(event({})).read("question.name")

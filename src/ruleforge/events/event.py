@@ -14,6 +14,7 @@ Given = Value | None
 MAX_TIMES = 1_000_000  # of one line that says it stands for many
 MAX_VALUE_BYTES = 64 << 10
 MAX_FIELD_VALUES = 1_000
+MAX_TIME_US = 253_402_300_799_999_999  # the end of the year 9999
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -77,7 +78,7 @@ def make_event(
     Args:
         kind: a key of EVENTS.
         given: field → value, values, or values by name; None leaves the field out.
-        time_us: microseconds since 1970.
+        time_us: microseconds since 1970; what lies outside 1970 to 9999 is no time.
         id: unique in its source.
         source: name of the file.
         recorded: fields that the source records even where `given` has no value; None: all fields of the kind.
@@ -101,7 +102,7 @@ def make_event(
     return Event(
         kind=kind,
         values=values,
-        time_us=time_us,
+        time_us=time_us if time_us is not None and 0 <= time_us <= MAX_TIME_US else None,
         id=id,
         source=source,
         times=max(1, min(times, MAX_TIMES)),
