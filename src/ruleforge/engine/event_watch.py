@@ -41,6 +41,7 @@ class EventWatch:
         self.correlated = tuple(number for number, rule in enumerate(self.rules) if is_correlation(rule))
         self.correlator = correlator or Correlator([self.rules[number] for number in self.correlated])
         plan: Plan = self.correlator.plan
+        assert plan.rules == tuple(self.rules[number] for number in self.correlated)
         single = [n for n, rule in enumerate(self.rules) if not is_correlation(rule)]
         single = [n for n in single if single_requests or self.rules[n].event != HTTP]
         asked: list[tuple[Rule, tuple[int, ...], int]] = [(self.rules[number], (number,), -1) for number in single]
