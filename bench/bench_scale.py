@@ -29,8 +29,8 @@ from ruleforge.events.request import Request
 ROOT = Path(__file__).resolve().parents[1]
 DISTINCT_MOST = 100_000  # requests of FILE that are repeated
 GROUP_ROWS = 50_000
-PIECE_BYTES = 8 << 20
-PIECES_LEAST = 16  # so that the last piece does not leave a process idle for long
+PIECE_BYTES = 1  # a row group each: the last piece must not leave a process idle for long
+PIECES_LEAST = 32
 
 
 def main() -> int:
