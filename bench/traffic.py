@@ -5,6 +5,7 @@ a sample of all:
 
 - `url`: requests that show little more than a target: at most a Host header, no body;
 - `full`: requests with at least 4 headers or with a body, as they were sent;
+- `exploits`: requests that exploit known vulnerabilities, where every engine should have something to say;
 - `mixed`: ordinary requests, what honeypots saw, and exploits of known vulnerabilities, about one in twenty.
 
 Without the development data: the requests of `examples/`.
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 FULL_HEADERS_LEAST = 4
 EXPLOITS_ONE_IN = 20
-STRATA = ("url", "full", "mixed")
+STRATA = ("url", "full", "mixed", "exploits")
 
 
 def data_folder() -> Path:
@@ -50,6 +51,8 @@ def stratum(name: str, most: int | None = None, files: tuple[Path, ...] | None =
         files: ordinary traffic first, exploits last; one file: all from it.
     """
     files = files or traffic_files()
+    if name == "exploits":
+        return _ordered(_read(files[-1]))[:most]
     if name == "mixed":
         ordinary = _ordered(request for file in files[: max(1, len(files) - 1)] for request in _read(file))
         exploits = _ordered(_read(files[-1])) if len(files) > 1 else []

@@ -28,3 +28,8 @@ def reference_hits(rules: Sequence[Rule], requests: Sequence[Request], among: Co
 def compare(ours: Pairs, theirs: Pairs) -> Agreement:
     """Count where the two agree."""
     return Agreement(len(ours & theirs), len(ours - theirs), len(theirs - ours))
+
+
+def told_agreement(prefix: str, agreement: Agreement) -> dict[str, object]:
+    """Return the counts under flat keys."""
+    return {f"{prefix}_hits_{name}": getattr(agreement, name) for name in agreement.__struct_fields__}

@@ -20,7 +20,7 @@ class Atom(msgspec.Struct, frozen=True):
 
     field: str
     condition: Condition
-    name: Name | None = None
+    name: Name | None = None  # `how` may also be "in": texts joined by NUL
     part: str = "value"  # "value" | "name" | "filename": what of an element is asked about
     negated: bool = False  # some value does not satisfy the condition
 
@@ -114,7 +114,7 @@ def _as_name(condition: Condition) -> Name | None:
         case "equals", bytes():
             return Name(value)
         case "in", tuple():
-            return Name(rb"\A(?:" + b"|".join(map(quote, value)) + rb")\z", "regex")
+            return Name(b"\0".join(value), "in")
         case "regex", bytes():
             return Name(value, "regex")
         case "contains", bytes():

@@ -152,7 +152,9 @@ class _Writer:
         actions = "".join(f",t:{self._transform(name)}" for name in condition.transforms)
         if condition.op in ("length_gt", "length_lt"):
             compare = {"length_gt": "@gt", "length_lt": "@lt"}[condition.op]
-            return _Written("|".join(variables), f"{negation}{compare} {condition.value}", f"t:none{actions},t:length", 2)
+            return _Written(
+                "|".join(variables), f"{negation}{compare} {condition.value}", f"t:none{actions},t:length", 2
+            )
         if condition.op == "path_suffix" and atom.field == "path" and not condition.transforms:
             variables = ("TX:endpoint",)
         operator, cost = _operator(condition.op, condition.value, endpoint=variables == ("TX:endpoint",))
@@ -195,7 +197,8 @@ class _Writer:
             self.notes.add("arguments: names without case; parts and JSON values count as arguments")
         if atom.part not in ("value", "filename"):
             raise CannotError(f"{atom.part} of a part")
-        return tuple(collection + _selector(atom.name) for collection in collections)
+        names = _names(atom.name)
+        return tuple(collection + _selector(name) for collection in collections for name in names)
 
     def _document(self, atom: Atom) -> tuple[str, ...]:
         if atom.part != "value":
@@ -212,7 +215,7 @@ class _Writer:
 
 
 def _json_selector(name: Name) -> str:
-    if name.how == "regex":
+    if name.how in ("regex", "in"):
         raise CannotError("json by pattern of the pointer")
     steps = name.text.decode("utf-8", "replace").split("/")[1:]
     if any(step == "*" or step.isdigit() for step in steps):
@@ -221,15 +224,25 @@ def _json_selector(name: Name) -> str:
     return "ARGS_POST" + _selector(Name(path.encode(), name.how))
 
 
+def _names(name: Name | None) -> tuple[Name | None, ...]:
+    return tuple(map(Name, name.text.split(b"\0"))) if name is not None and name.how == "in" else (name,)
+
+
 def _selector(name: Name | None) -> str:
     if name is None:
         return ""
     if name.how == "regex":
-        return ":/" + _quoted_regex(name.text).replace("/", r"\x2f").replace("|", r"|").replace("'", r"\x27") + "/"
+        quoted = _quoted_regex(name.text)
+        if "|" in quoted:
+            raise CannotError("names by a pattern with alternatives")
+        for char in "/ ,'":  # these end a variable
+            quoted = quoted.replace(char, f"\\x{ord(char):02x}")
+        return f":/{quoted}/"
     if name.how == "exact" and _PLAIN.match(name.text):
         return ":" + name.text.decode()
     flag = "(?i)" if name.how == "lower" else ""
-    return f":/{flag}\\A{_quoted_text(name.text).replace('/', chr(92) + 'x2f')}\\z/"
+    quoted = _quoted_text(name.text).replace("/", r"\x2f")
+    return f":/{flag}\\A{quoted}\\z/"
 
 
 _COUNTS = {"present": "@gt %d", "absent": "@eq %d", "count_gt": "@gt %d"}
