@@ -13,10 +13,9 @@ from pathlib import Path
 from engines import batch_matcher, read_batches
 from multiply import multiply
 from report import write_report
-from traffic import stratum
-
 from ruleforge.app.rules import load_rules
 from ruleforge.events.request import Request
+from traffic import stratum
 
 REPEAT = 3
 

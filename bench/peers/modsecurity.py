@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+
 from multiply import multiply
 from peers.agreement import compare, reference_hits, told_agreement
 from peers.seclang import Converted, convert, rule_of
 from report import write_report
-from traffic import stratum
-
 from ruleforge.app.rules import load_rules
 from ruleforge.events.request import Request
+from traffic import stratum
 
 LIBRARY = "libmodsecurity.so.3"
 _ID = re.compile(rb'\[id "(\d{1,9})"\]')

@@ -11,12 +11,11 @@ from pathlib import Path
 from engines import batch_matcher
 from multiply import multiply
 from report import write_report
-from traffic import batches, stratum
-
 from ruleforge.app.rules import load_rules
 from ruleforge.engine.reference import SharedView, compile_rule
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import Rule
+from traffic import batches, stratum
 
 REPEAT = 3
 

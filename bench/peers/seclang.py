@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
-from peers.conjunctions import Atom, CannotError, Conjunction, alternatives
 
+from peers.conjunctions import Atom, CannotError, Conjunction, alternatives
 from ruleforge.rules.classes import load_class
 from ruleforge.rules.tree import Name, Rule
 
