@@ -132,7 +132,7 @@ class _Writer:
         parts = sorted((self._atom(atom) for atom in conjunction), key=lambda part: part.cost)
         lines = []
         for at, part in enumerate(parts):
-            first = f"id:{secrule_id},phase:2,pass,log,noauditlog," if at == 0 else ""
+            first = f"id:{secrule_id},phase:2,pass,log," if at == 0 else ""
             chained = ",chain" if at < len(parts) - 1 else ""
             lines.append(f'SecRule {part.variables} "{part.operator}" "{first}{part.actions}{chained}"')
         return "\n".join(lines)
@@ -146,7 +146,7 @@ class _Writer:
             if len(variables) > 1 and condition.op != "present":
                 raise CannotError("a count over several collections")
             compare = _COUNTS[condition.op] % (condition.value if condition.op == "count_gt" else 0)
-            return _Written("|".join("&" + name for name in variables), compare, "t:none", 1)
+            return _Written("|".join("&" + name for name in variables), compare, "t:none", 4)
         if condition.op == "is_class":
             return self._class(atom, variables, negation)
         actions = "".join(f",t:{self._transform(name)}" for name in condition.transforms)
@@ -209,7 +209,7 @@ class _Writer:
             self.notes.add("xml: all text is one value")
             return ("XML:/*", "XML://@*")
         if atom.name is None:
-            return ("ARGS_POST:/^json/",)
+            return ("ARGS:/^json/",)
         self.notes.add("json: names joined by dots, without case")
         return (_json_selector(atom.name),)
 
@@ -221,7 +221,7 @@ def _json_selector(name: Name) -> str:
     if any(step == "*" or step.isdigit() for step in steps):
         raise CannotError("json: elements of lists")
     path = ".".join(["json", *steps]).replace("~1", "/").replace("~0", "~")
-    return "ARGS_POST" + _selector(Name(path.encode(), name.how))
+    return "ARGS" + _selector(Name(path.encode(), name.how))
 
 
 def _names(name: Name | None) -> tuple[Name | None, ...]:
