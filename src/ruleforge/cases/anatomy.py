@@ -12,6 +12,7 @@ from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element
 from ruleforge.records.advisory import PocRequest
 from ruleforge.rules.classes import classes_of as known_classes
+from ruleforge.rules.patterns import compile_pattern
 
 __all__ = ["Anatomy", "Part", "Segment", "classes_of", "dissect", "expected_classes", "is_standin", "rank_classes"]
 
@@ -39,8 +40,15 @@ SPECIFICITY = (
 
 
 _BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/_ -]{12,8192}={0,2}\Z")
+_BASE64_SHORT = re.compile(rb"[A-Za-z0-9+/]{2,8192}={0,2}\Z")
 HOST_LENGTH_MOST = 255  # RFC 1035, 2.3.4
 _NO_HOST = re.compile(rb"[\x00-\x20\"'(){}$<>;|&\\`%]")
+# What is typed first on a strange machine, and what fetches the rest; no product calls its own functions so.
+SHELL_COMMAND = (
+    rb"(?i)^\s*(?:/(?:usr/)?s?bin/)?(?:(?:id|whoami|uname|ifconfig|ipconfig|hostname|netstat|systeminfo|tasklist)(?:\s|\z)"
+    rb"|(?:cat|type|ls|dir|ps|ping|curl|wget|nslookup|dig|touch|echo|sleep|chmod|rm|nc|(?:ba|z|da)?sh|cmd(?:\.exe)?"
+    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)(?:\s+\S|\$\{?IFS|<))"
+)
 # What a payload is in base64, where no class looks into it: these read it in their own way, or say little.
 _NOT_INNER = frozenset(("serialized_object", "jwt_none", "upload_name", "url_value", "mass_assignment", "url_trick"))
 
@@ -124,6 +132,18 @@ def inner_text(value: bytes) -> bytes:
     return text if 10 * odd <= len(text) else b""
 
 
+def inner_command(value: bytes) -> bytes:
+    """Return the shell command that `value` is in base64, however short; b"" where it is none."""
+    text = (base64_decode(value) or b"") if _BASE64_SHORT.match(value) else b""
+    return text if compile_pattern(SHELL_COMMAND).test(text) else b""
+
+
+def _inner(value: bytes) -> tuple[str, ...]:
+    text = inner_text(value)
+    found = tuple(name for name in classes_of(text) if name not in _NOT_INNER) if text else ()
+    return found or (("command_injection",) if inner_command(value) else ())
+
+
 def dissect(poc: PocRequest) -> Anatomy:
     """Take `poc` apart. Cost: one parse and the payload classes of each value, about 0.1 ms."""
     view = HttpView(poc.request)
@@ -195,13 +215,13 @@ def _looks_unparsed(element: Element, view: HttpView) -> bool:
 def _part(place: str, element: Element, standins: tuple[bytes, ...]) -> Part:
     # What names a right is an attack as the name of an argument; as a value it chooses one, as menus do.
     classes = tuple(name for name in classes_of(element.value) if name != "mass_assignment")
-    text = b"" if classes or place == "body" else inner_text(element.value)
+    inner = () if classes or place == "body" else _inner(element.value)
     return Part(
         place=place,
         name=element.name,
         value=element.value,
         classes=classes,
-        inner=tuple(name for name in classes_of(text) if name not in _NOT_INNER) if text else (),
+        inner=inner,
         standin=is_standin(element.value, standins),
         name_standin=any(mark in element.name for mark in standins),
         filename=element.filename,

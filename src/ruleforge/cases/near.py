@@ -31,7 +31,16 @@ from ruleforge.cases.significance import (
     path_payload,
     steps_up,
 )
-from ruleforge.cases.telling import Tell, odd_name, public_page, signed_in, speaks_of_access, telling
+from ruleforge.cases.telling import (
+    Tell,
+    odd_name,
+    offsite_field,
+    public_page,
+    signed_in,
+    speaks_of_access,
+    speaks_of_redirect,
+    telling,
+)
 from ruleforge.errors import UsageError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -280,7 +289,7 @@ def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, backgroun
     plain = _neutral(anatomy, advisory, _Filling(0, family)) if 0 < len(carriers) <= _most_parts(anatomy) else None
     if plain is None:
         return []
-    found = []
+    found = _own_pages(anatomy, advisory, plain, carriers)
     for part in carriers[:LEARNED_PARTS_MOST]:
         for shape in background.usual_shapes(last_step(part.name).encode()):
             if shape == "url" and "url_value" in part.classes and _leads_away(anatomy, advisory, part):
@@ -290,6 +299,21 @@ def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, backgroun
             if changed is not None:
                 why = f"parameters of this name hold such values ({shape}) in normal traffic"
                 found.append(NearMiss(changed, "learned_value", why))
+    return found
+
+
+def _own_pages(anatomy: Anatomy, advisory: Advisory, plain: Request, carriers: list[Part]) -> list[NearMiss]:
+    """Where the flaw is to lead to other sites: links to a page of the own one."""
+    host = header_value(plain, b"host")
+    if not host or not speaks_of_redirect(advisory):
+        return []
+    found = []
+    for part in carriers[:LEARNED_PARTS_MOST]:
+        if offsite_field(part, anatomy.poc.request):
+            link = b"https://" + host + b"/account/home"
+            changed = with_value(plain, msgspec.structs.replace(part, value=_value_in(plain, part)), link)
+            why = "a page of the own site is where such links lead"
+            found += [NearMiss(changed, "own_page", why)] if changed is not None else []
     return found
 
 

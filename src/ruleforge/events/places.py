@@ -11,6 +11,7 @@ from ruleforge.events.bodies import DecodedBody, ParsedBody, decode_body, parse_
 from ruleforge.events.bodies.bounds import MAX_BODY_BYTES, MAX_VALUES
 from ruleforge.events.bodies.form import parse_arguments, parse_raw_arguments
 from ruleforge.events.decoding import normalize_path, percent_decode
+from ruleforge.events.offsite import host_of_url, is_offsite, plain_host
 from ruleforge.events.reading import NOT_RECORDED, NOTHING, Element, Reading
 from ruleforge.events.request import Request
 
@@ -234,6 +235,20 @@ def _args_raw(view: HttpView) -> Reading:
     return _joined(view.read("query_args.raw"), view.read("form_args.raw"))
 
 
+def _args_offsite(view: HttpView) -> Reading:
+    """Whatever leads elsewhere; which site was asked, the Host header says (or an absolute target)."""
+    args = view.read("args")
+    links = [element for element in args.elements if host_of_url(element.value)]
+    if not links:
+        return NOTHING if args.complete else NOT_RECORDED
+    authority = _AUTHORITY.match(view.request.target)
+    if not authority and not knows_header(view.request, b"host"):
+        return NOT_RECORDED
+    named = [authority[0].partition(b"://")[2].rpartition(b"@")[2]] if authority else view.header_values(b"host")
+    own = [host for host in map(plain_host, named) if host]
+    return Reading(tuple(link for link in links if is_offsite(link.value, own)), args.complete)
+
+
 def _joined(first: Reading, second: Reading) -> Reading:
     if second.complete and not second.elements:
         return first
@@ -336,6 +351,12 @@ _FIELDS = (
     Field("form_args.raw", "named", "arguments of a form in the body as sent", _form_args_raw),
     Field("args", "named", "query_args, then form_args", _args),
     Field("args.raw", "named", "query_args.raw, then form_args.raw", _args_raw),
+    Field(
+        "args.offsite",
+        "named",
+        "those of args that lead to another site: a URL or //host whose host is neither that of Host nor akin to it",
+        _args_offsite,
+    ),
     Field("json", "named", "scalars of a JSON body, named by RFC 6901 pointer", _from_body("json")),
     Field(
         "xml",

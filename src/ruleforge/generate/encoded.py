@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 
 from ruleforge.background.table import Background
-from ruleforge.cases.anatomy import Anatomy, Part, expected_classes, inner_text, rank_classes
+from ruleforge.cases.anatomy import (
+    SHELL_COMMAND,
+    Anatomy,
+    Part,
+    expected_classes,
+    inner_command,
+    inner_text,
+    rank_classes,
+)
 from ruleforge.generate.facet import Facet, field_of, name_bits, named, shown
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.patterns import compile_pattern
@@ -18,7 +26,7 @@ _SIGNS: Mapping[str, bytes] = {
     ),
     "traversal": rb"(?i)\.\.[/\\]|^/(?:etc|proc|var|usr|home|root|opt)/|^[a-z]:[/\\]|^file:",
     "crlf_injection": rb"[\r\n][\w-]+:|\n\r?\n",
-    "command_injection": rb"[;|&`\n]|\$[({]",
+    "command_injection": SHELL_COMMAND + rb"|[;|&`\n]|\$[({]",
     "code_injection": (
         rb"(?i)<\?(?:php|=)|<%|java[./]lang|getruntime|processbuilder|"
         rb"\b(?:eval|system|exec|passthru|shell_exec|assert|import|require)\b\s*[('\"]"
@@ -34,7 +42,8 @@ def encoded_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     for part in anatomy.parts:
         for name in rank_classes(part.inner, expected)[:2]:
             sign = _SIGNS.get(name)
-            if sign is None or part.name_standin or not compile_pattern(sign).test(inner_text(part.value)):
+            text = inner_text(part.value) or inner_command(part.value)
+            if sign is None or part.name_standin or not compile_pattern(sign).test(text):
                 continue
             bits = SIGN_BITS + 0.5 * name_bits(field_of(part.place), part.name, background)
             label = f"{part.place} {shown(part.name)} holds {name} in base64"

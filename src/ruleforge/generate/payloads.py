@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from ruleforge.background.table import Background
-from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes, rank_classes
+from ruleforge.cases.anatomy import SHELL_COMMAND, Anatomy, Part, classes_of, expected_classes, rank_classes
 from ruleforge.cases.significance import WEAK_CLASSES
+from ruleforge.cases.telling import bare_command, offsite_field, speaks_of_redirect
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, any_name, field_of, name_bits, named, shown
@@ -13,6 +14,8 @@ from ruleforge.generate.words import CLASS_BITS, FAMILIES, HEADER_CLASS_BITS, NA
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
+IS_COMMAND = "is a command"
+COMMAND_BITS = 9.0  # a bound: texts that begin with the name of a command and a blank are rare, but no payload
 CUT_ESCAPE = re.compile(rb"%(?:u[0-9a-fA-F]{0,3}|[0-9a-fA-F]?)\Z")  # an escape that a cut went through
 REPEATED = re.compile(rb"(.{3,12}?)\1+", re.DOTALL)  # on at most 60 bytes
 
@@ -56,6 +59,8 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     named: dict[tuple[str, str], list[Part]] = {}
     for part in anatomy.payloads:
         for name in _pick(part.classes, expected):
+            if name == "url_value" and leads_away(part, anatomy, advisory):
+                continue  # asked for by where it leads: pages of its own site are URLs as well
             named.setdefault((field_of(part.place), name), []).append(part)
         for name in rank_classes(part.filename_classes, expected)[:1]:
             inner = AllOf((Condition("name", "equals", part.name), Condition("filename", "is_class", name.encode())))
@@ -64,6 +69,7 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
             yield Facet("anywhere", Some("multipart", Condition("filename", "is_class", name.encode())),
                         CLASS_BITS.get(name, 8.0), f"an uploaded file name is {name}")  # fmt: skip
     yield from _name_payload_facets(anatomy)
+    yield from _command_facets(anatomy, advisory, background)
     order = {
         name: place for place, name in enumerate(rank_classes(tuple(dict.fromkeys(n for _, n in named)), expected))
     }
@@ -72,6 +78,24 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
         # A remote file is another way to the same flaw only where the advisory says so, or what is read is run.
         remote = bool({"url_value", "code_injection"}.intersection(expected))
         yield from _class_facets(place, name, parts, background, remote=remote)
+
+
+def _command_facets(anatomy: Anatomy, advisory: Advisory, background: Background) -> Iterator[Facet]:
+    """Where a parameter takes a whole command, any command: the next attacker needs no separator either."""
+    for part in anatomy.parts:
+        if part.place not in ("headers", "body") and bare_command(part, advisory) and not part.name_standin:
+            place = field_of(part.place)
+            asks = (
+                *(named(place, part.name, "is_class", name.encode()) for name in FAMILIES[0]),
+                named(place, part.name, "regex", SHELL_COMMAND),
+            )
+            bits = COMMAND_BITS + name_bits(place, part.name, background) * 0.5
+            yield Facet("payload", AnyOf(asks), bits, f"{place} {shown(part.name)} {IS_COMMAND}")
+
+
+def leads_away(part: Part, anatomy: Anatomy, advisory: Advisory) -> bool:
+    """Whether the flaw is that this argument leads to another site, and a place of the request says so."""
+    return speaks_of_redirect(advisory) and bool(offsite_field(part, anatomy.poc.request))
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:

@@ -8,6 +8,7 @@ from ruleforge._registry import Registry
 from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.generate.draft import ENOUGH_FREE_BITS, Arm, enough_bits, place_of, without_implied
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.payloads import IS_COMMAND
 from ruleforge.generate.words import CLASS_BITS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
@@ -92,7 +93,8 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
     if not place or (place.bits < ENDPOINT_BITS and not selectors):
         return None
     payload = strong[0]
-    if _asks_for(payloads[0].tree, b"url_value"):  # a remote address is an attack in this parameter only
+    # A remote address is an attack in this parameter only, and so is a bare command.
+    if _asks_for(payloads[0].tree, b"url_value") or payloads[0].label.endswith(IS_COMMAND):
         payload = Facet(
             "payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}"
         )

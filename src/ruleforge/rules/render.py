@@ -32,6 +32,7 @@ NAMED_WORDS = {
     "form_args.raw": "undecoded form argument",
     "args": "argument",
     "args.raw": "undecoded argument",
+    "args.offsite": "argument that leads to another site",
     "json": "JSON value",
     "xml": "XML value",
     "multipart": "multipart part",
