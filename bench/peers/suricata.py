@@ -1,6 +1,6 @@
 """Suricata over a capture of the same requests: requests per CPU second, loading apart.
 
-Usage: PYTHONPATH=bench python -m peers.suricata RULES_DIR [--rules 0,1000,5000] [--requests 20000] [--json OUT]
+Usage: PYTHONPATH=bench python -m peers.suricata RULES_DIR [--rules 0,1000,5000] [--requests 10000] [--json OUT]
 One packet thread (`--runmode single`), no output but the hits.
 """
 
@@ -132,7 +132,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules_dir", type=Path)
     parser.add_argument("--rules", default="0,1000,5000")
-    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--exploits", type=int, default=400)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
