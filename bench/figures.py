@@ -19,6 +19,7 @@ class Suite(NamedTuple):
     command: tuple[str, ...]  # arguments to python; RULES, TRAFFIC are replaced; `--json OUT` is added
     figures: tuple[Figure, ...]
     limit_seconds: int = 1_200
+    quick: tuple[str, ...] = ()  # further arguments for a first look: smaller samples, noisier figures
 
 
 def _match(rules: str, url: str, full: str) -> tuple[Figure, ...]:
@@ -75,6 +76,7 @@ SUITES: tuple[Suite, ...] = (
             Figure("python_loop_1000_rps", "requests/s", "the floor: one rule after the other in Python, 1,000 rules"),
             Figure("python_loop_5000_rps", "requests/s", "the floor with 5,000 rules"),
         ),
+        quick=("--requests", "2000", "--floor", "20"),
     ),
     Suite(
         "modsecurity",
@@ -84,6 +86,7 @@ SUITES: tuple[Suite, ...] = (
             Figure("modsecurity_1000_rps", "requests/s", "libmodsecurity, 1,000 rules (those it can say)"),
             Figure("modsecurity_5000_rps", "requests/s", "libmodsecurity, 5,000 rules (those it can say)"),
         ),
+        quick=("--requests", "100", "--exploits", "100"),
     ),
     Suite(
         "suricata",
@@ -93,6 +96,7 @@ SUITES: tuple[Suite, ...] = (
             Figure("suricata_1000_rps", "requests/s", "Suricata, 1,000 rules (those it can say)"),
             Figure("suricata_5000_rps", "requests/s", "Suricata, 5,000 rules (those it can say)"),
         ),
+        quick=("--requests", "3000", "--exploits", "100"),
     ),
 )
 
@@ -115,8 +119,9 @@ def _shown(value: object) -> str:
 def _circumstances(results: dict[str, object]) -> str:
     asked = {key: results.get(key, "?") for key in ("date", "git_revision", "python_version", "cpu", "cores", "rules")}
     loads = f"load {results.get('load_before', '?')} before and {results.get('load_after', '?')} after"
+    size = "with small samples (--quick) " if results.get("quick") else ""
     return (
-        f"Measured on {asked['date']} at revision {asked['git_revision']} with Python {asked['python_version']} on "
+        f"Measured {size}on {asked['date']} at revision {asked['git_revision']} with Python {asked['python_version']} on "
         f"{asked['cores']} cores ({asked['cpu']}), {loads}, from {asked['rules']} forged rules and "
         f"{results.get('traffic', '?')}."
     )

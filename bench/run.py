@@ -1,6 +1,6 @@
 """Run all benchmarks, write `bench/results.json` and print a table.
 
-Usage: python bench/run.py [RULES_DIR] [--only NAME,NAME] [--out FILE] [--docs]
+Usage: python bench/run.py [RULES_DIR] [--only NAME,NAME] [--quick] [--out FILE] [--docs]
 Without RULES_DIR rules are forged first: from the development templates where they are there, else the examples.
 """
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules_dir", type=Path, nargs="?")
     parser.add_argument("--only", default="", help="names of benchmarks; results.json is not written then")
+    parser.add_argument("--quick", action="store_true", help="smaller samples: a first look, noisier figures")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--docs", action="store_true", help="only write the figures of results.json into docs")
     options = parser.parse_args()
@@ -38,9 +39,13 @@ def main() -> int:
     chosen = [suite for suite in SUITES if not options.only or suite.name in options.only.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         rules = (options.rules_dir or forged(Path(folder) / "rules")).resolve()
-        results = machine(rules)
+        results = machine(rules) | {"quick": options.quick}
         for suite in chosen:
-            results |= run(suite, rules, Path(folder) / f"{suite.name}.json")
+            results |= run(
+                suite._replace(command=suite.command + suite.quick) if options.quick else suite,
+                rules,
+                Path(folder) / f"{suite.name}.json",
+            )
     results["load_after"] = _load()
     out = options.out or (None if options.only else RESULTS)
     if out is not None:
