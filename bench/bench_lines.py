@@ -18,8 +18,7 @@ from ruleforge.events.request import Request
 from traffic import stratum
 
 REPEAT = 3
-BUDGET_SECONDS = 30  # of CPU for all repetitions: a slow engine gets fewer lines
-LEAST_LINES = 2_000
+LEAST_LINES = 1_000
 
 
 def main() -> int:
@@ -27,6 +26,7 @@ def main() -> int:
     parser.add_argument("rules_dir", type=Path)
     parser.add_argument("--rules", type=int, default=5_000)
     parser.add_argument("--lines", type=int, default=70_000)
+    parser.add_argument("--seconds", type=float, default=30, help="of CPU for all repetitions: else fewer lines")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rules = multiply(load_rules(options.rules_dir).rules, options.rules)
@@ -37,7 +37,7 @@ def main() -> int:
         log.write_bytes(b"".join(lines[:LEAST_LINES]))
         _run(log, matcher)  # warm: what is built on first use does not recur
         seconds, some, _ = _run(log, matcher)
-        log.write_bytes(b"".join(lines[: max(LEAST_LINES, int(some / seconds * BUDGET_SECONDS / REPEAT))]))
+        log.write_bytes(b"".join(lines[: max(LEAST_LINES, int(some / seconds * options.seconds / REPEAT))]))
         runs = [_run(log, matcher) for _ in range(REPEAT)]
         size = log.stat().st_size
     seconds, count, hits = min(runs)

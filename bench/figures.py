@@ -54,6 +54,7 @@ SUITES: tuple[Suite, ...] = (
                 "≥ 300,000",
             ),
         ),
+        quick=("--lines", "2000", "--seconds", "3"),
     ),
     Suite(
         "readers", ("bench/bench_readers.py",), (Figure("combined_log_lps", "lines/s", "combined access log, read"),)
@@ -121,7 +122,7 @@ def _circumstances(results: dict[str, object]) -> str:
     loads = f"load {results.get('load_before', '?')} before and {results.get('load_after', '?')} after"
     size = "with small samples (--quick) " if results.get("quick") else ""
     return (
-        f"Measured {size}on {asked['date']} at revision {asked['git_revision']} with Python {asked['python_version']} on "
-        f"{asked['cores']} cores ({asked['cpu']}), {loads}, from {asked['rules']} forged rules and "
+        f"Measured {size}on {asked['date']} at revision {asked['git_revision']} "
+        f"with Python {asked['python_version']} on {asked['cores']} cores ({asked['cpu']}), {loads}, from {asked['rules']} forged rules and "
         f"{results.get('traffic', '?')}."
     )
