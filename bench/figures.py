@@ -123,6 +123,7 @@ def _circumstances(results: dict[str, object]) -> str:
     size = "with small samples (--quick) " if results.get("quick") else ""
     return (
         f"Measured {size}on {asked['date']} at revision {asked['git_revision']} "
-        f"with Python {asked['python_version']} on {asked['cores']} cores ({asked['cpu']}), {loads}, from {asked['rules']} forged rules and "
+        f"with Python {asked['python_version']} on {asked['cores']} cores "
+        f"({asked['cpu']}), {loads}, from {asked['rules']} forged rules and "
         f"{results.get('traffic', '?')}."
     )
