@@ -33,7 +33,7 @@ def _match(rules: str, url: str, full: str) -> tuple[Figure, ...]:
 SUITES: tuple[Suite, ...] = (
     Suite(
         "match",
-        ("bench/bench_match.py", "RULES", "--traffic", "TRAFFIC", "--rules", "5000,20000"),
+        ("bench/bench_match.py", "RULES", "--traffic", "TRAFFIC", "--rules", "100,1000,5000,20000"),
         (
             *_match("5000", "≥ 400,000", "≥ 150,000"),
             *_match("20000", "≥ 250,000", "≥ 100,000"),
@@ -105,12 +105,23 @@ SUITES: tuple[Suite, ...] = (
 def render_table(results: dict[str, object]) -> str:
     """Write the figures of `results.json` as a Markdown table; a figure that is missing says why."""
     lines = ["| figure | measured | unit | target | what |", "|---|---|---|---|---|"]
-    for figure in (figure for suite in SUITES for figure in suite.figures):
+    owed = [figure for suite in SUITES for figure in suite.figures]
+    for figure in owed + _others(results, {figure.key for figure in owed}):
         value = results.get(figure.key)
         shown = _shown(value) if value is not None else f"– ({results.get(figure.key + '_reason', 'not run')})"
         lines.append(f"| `{figure.key}` | {shown} | {figure.unit} | {figure.target} | {figure.what} |")
     lines += ["", _circumstances(results)]
     return "\n".join(lines) + "\n"
+
+
+def _others(results: dict[str, object], known: set[str]) -> list[Figure]:
+    """Return the speeds that a benchmark gave beside those it owes: further formats, other numbers of rules."""
+    endings = {"_lps": "lines/s", "_rps": "requests/s"}
+    return [
+        Figure(key, endings[key[-4:]], key[:-4].replace("_", " "))
+        for key, value in results.items()
+        if key[-4:] in endings and key not in known and value is not None
+    ]
 
 
 def _shown(value: object) -> str:

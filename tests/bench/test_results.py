@@ -68,3 +68,9 @@ def test_a_benchmark_that_fails_leaves_its_last_words(run: ModuleType, tmp_path:
     assert found[figure.key] is None
     assert found[f"{figure.key}_reason"].startswith("failed (1): ")
     assert "module_that_is_not_there" in found[f"{figure.key}_reason"]
+
+
+def test_further_speeds_have_a_row_too(run: ModuleType) -> None:
+    table = run.render_table({"plum_log_lps": 12_345, "plum_log_lines": 7})
+    assert "| `plum_log_lps` | 12,345 | lines/s |" in table
+    assert "plum_log_lines" not in table
