@@ -143,7 +143,7 @@ class Field(msgspec.Struct, frozen=True):
     read: Callable[[HttpView], Reading]
     ecs: str = ""  # nearest field of the Elastic Common Schema; empty where there is none
     type: Literal["text", "int", "address"] = "text"
-    event: str = "http.request"
+    ocsf: str = ""  # nearest attribute of the Open Cybersecurity Schema Framework
 
 
 FIELDS = Registry[Field]("field")
@@ -332,9 +332,24 @@ _FIELDS = (
         "method as sent; empty where the request line is broken",
         _method,
         ecs="http.request.method",
+        ocsf="http_request.http_method",
     ),
-    Field("version", "single", "protocol version as sent, such as HTTP/1.1", _version, ecs="http.version"),
-    Field("target.raw", "single", "request target as sent", _target, ecs="url.original"),
+    Field(
+        "version",
+        "single",
+        "protocol version as sent, such as HTTP/1.1",
+        _version,
+        ecs="http.version",
+        ocsf="http_request.version",
+    ),
+    Field(
+        "target.raw",
+        "single",
+        "request target as sent",
+        _target,
+        ecs="url.original",
+        ocsf="http_request.url.url_string",
+    ),
     Field("path.raw", "single", "target up to the first ?, less scheme and authority, as sent", _path_raw),
     Field("path.decoded", "single", "path.raw, percent-decoded once and nothing else", _path_decoded),
     Field(
@@ -343,8 +358,16 @@ _FIELDS = (
         "path.decoded as a server resolves it, from the root: \\ is /, ;… cut, // merged, dots resolved",
         _path,
         ecs="url.path",
+        ocsf="http_request.url.path",
     ),
-    Field("query.raw", "single", "target after the first ?, as sent; no value without a ?", _query, ecs="url.query"),
+    Field(
+        "query.raw",
+        "single",
+        "target after the first ?, as sent; no value without a ?",
+        _query,
+        ecs="url.query",
+        ocsf="http_request.url.query_string",
+    ),
     Field("query_args", "named", "arguments of the query, decoded once", _query_args),
     Field("query_args.raw", "named", "arguments of the query as sent", _query_args_raw),
     Field("form_args", "named", "arguments of a form in the body, decoded once", _form_args),
@@ -381,6 +404,7 @@ _FIELDS = (
         "status of the response where the log has it",
         _status,
         ecs="http.response.status_code",
+        ocsf="http_response.code",
         type="int",
     ),
     Field(
@@ -389,6 +413,7 @@ _FIELDS = (
         "address of the client, from a trusted hop",
         _source_address,
         ecs="source.ip",
+        ocsf="src_endpoint.ip",
         type="address",
     ),
 )

@@ -141,18 +141,20 @@ def _asks(place: str, classes: tuple[str, ...]) -> Tree:
 def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
     """Payloads that stand in the name of a parameter (Struts `method:`, class-loader chains are names too)."""
     for part in anatomy.parts:
-        if part.place not in ("query_args", "form_args"):
+        if part.place not in ("query_args", "form_args", "multipart", "json"):
             continue
+        place = field_of(part.place)
         for name in classes_of(part.name):
-            if name not in WEAK_CLASSES:
+            # The name of a JSON value is a pointer: slashes and keys that look like a path, a query or an operator.
+            if name not in WEAK_CLASSES and (place != "json" or name == "xss"):
                 # What a server reads out of a name it reads out of a value, too.
                 asks: Tree = AnyOf(tuple(Condition(half, "is_class", name.encode()) for half in ("name", "value")))
                 bits = min(NAME_CLASS_BITS, CLASS_BITS.get(name, NAME_CLASS_BITS))
-                label = f"name or value of some argument is {name}"
+                label = f"name or value of some {'argument' if place == 'args' else place + ' value'} is {name}"
                 if b"classLoader" in part.name:  # the property through which data binding is abused
                     asks = AllOf((Condition("name", "contains", b"classLoader"), asks))
                     bits, label = bits + 8.0, f"{label} and holds classLoader"
-                yield Facet("payload", Some("args", asks), bits, label)
+                yield Facet("payload", Some(place, asks), bits, label)
                 break
 
 

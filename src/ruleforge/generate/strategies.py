@@ -18,7 +18,7 @@ GENERATORS: Registry[Strategy] = Registry("generator")
 ENDPOINT_BITS = 12.0  # a path suffix this surprising is an endpoint by itself
 SURE_ENDPOINT_BITS = 14.0  # below this a parameter that selects the function belongs to the endpoint
 WEAK_BITS = 9.0  # a class that ordinary values satisfy this often says nothing without its parameter
-_WORD = re.compile(rb"/[A-Za-z]{1,9}(?:\.[A-Za-z]{2,5})?")
+_WORD = re.compile(rb"/(?:[A-Za-z]{1,9}|[A-Za-z]{1,5}\.[A-Za-z]{2,5})")
 ANYWHERE_PLACES = ("args", "headers", "cookies", "path.raw", "json", "body")
 
 

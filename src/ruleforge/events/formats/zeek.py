@@ -31,7 +31,8 @@ _HINT = "expected a line of Zeek's http.log"
 
 def is_zeek(start: bytes) -> bool:
     """Whether a file that begins so is an http.log as a table."""
-    return start.startswith(b"#separator ") and b"\n#fields" in start and b"uri" in start
+    fields = start.partition(b"\n#fields")[2].partition(b"\n")[0].split()
+    return start.startswith(b"#separator ") and b"uri" in fields and b"method" in fields
 
 
 def is_zeek_json(entry: dict[str, Any]) -> bool:
