@@ -1,0 +1,85 @@
+"""What the kernels read and write: columns of a batch, tables of a set of rules, and scratch of one row."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Ints: TypeAlias = npt.NDArray[np.int32]
+Longs: TypeAlias = npt.NDArray[np.int64]
+
+# Texts that rows are folded to, in this order; the halves of args are looked for in the whole.
+TEXTS = ("method", "target", "path", "args", "args.raw", "headers", "cookies", "body", "body.raw", "json", "xml",
+         "multipart")  # fmt: skip
+METHOD, TARGET, PATH, ARGS, ARGS_RAW, HEADERS, COOKIES, BODY, BODY_RAW, JSON, XML, MULTIPART = range(len(TEXTS))
+TEXT_OF_ZONE: Mapping[str, int] = {zone: number for number, zone in enumerate(TEXTS)} | {
+    "query_args": ARGS, "form_args": ARGS, "query_args.raw": ARGS_RAW, "form_args.raw": ARGS_RAW,
+}  # fmt: skip
+ZONES_OF_TEXT: tuple[tuple[str, ...], ...] = tuple(
+    tuple(zone for zone, number in TEXT_OF_ZONE.items() if number == text and zone in TEXTS)
+    for text in range(len(TEXTS))
+)
+
+
+class Columns(NamedTuple):
+    """The columns of a batch that matching reads. `*_at[row]` is where a value begins, `*_at[row + 1]` where it ends."""
+
+    method_at: Ints
+    method: Bytes
+    target_at: Ints
+    target: Bytes
+    headers_from: Ints  # of a row, in the columns of headers
+    headers_to: Ints
+    name_at: Ints
+    name: Bytes
+    value_at: Ints
+    value: Bytes
+    body_at: Ints
+    body: Bytes
+    has_body: Bytes  # 0 or 1 per row
+
+
+class Tables(NamedTuple):
+    """A set of rules for rows of one kind of gap. CSR: items of `x` are `items[x_at[x] : x_at[x + 1]]`."""
+
+    literal_text: Bytes  # per literal: number of its text in TEXTS
+    literal_at: Ints
+    literal_bytes: Bytes
+    literal_key: Bytes  # per literal: the rarest of its bytes
+    clause_at: Ints  # per clause its literals: one of them must occur
+    clause_literals: Ints
+    rule_at: Ints  # per rule its clauses other than the one it is found by
+    rule_clauses: Ints
+    owner_at: Ints  # per literal the rules that are found by it
+    owners: Ints
+    text_owner_at: Ints  # per text the rules that are found by some literal in it
+    text_owners: Ints
+    always: Ints  # rules that every row is a candidate for
+    unless_found: Bytes  # per rule: 1 where it is unknown, not false, while a clause is missing
+    searched: Bytes  # per text: 1 where some literal is searched for; then it is scanned
+    folded: Bytes  # per text: 1 where some clause needs it
+    bits: Bytes  # a bit per hash of four bytes with which a literal is found
+    bucket_at: Ints
+    bucket_literal: Ints
+    bucket_offset: Ints  # of those four bytes in the literal
+    short_flag: Bytes  # per text and byte: 1 where a literal of less than four bytes has it as its key
+    short_at: Ints
+    short_literal: Ints
+    short_offset: Ints
+
+
+class Scratch(NamedTuple):
+    """Room to work in, for one call of a kernel."""
+
+    text: Bytes  # the folded texts of the row at hand
+    begin: Longs  # per text
+    end: Longs
+    wild: Bytes  # per text: 1 where it may hold anything
+    literal_seen: Ints  # row + 1 in which it was found last
+    rule_seen: Ints
+    clause_seen: Ints  # 2 * (row + 1) + whether it holds
+    present: npt.NDArray[np.uint64]  # per text four words: which bytes occur in it
+    present_seen: Ints  # per text: row + 1
+    steps: Longs  # a stack: open containers of JSON, segments of a path
