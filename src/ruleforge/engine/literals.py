@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import DECODE_ROUNDS, FIELD_ZONE, NAME_EDGE, VALUE_EDGE, ZONES
+from ruleforge.events.decoding import BARE_ENTITIES, ENTITIES
 from ruleforge.rules.classes import load_class
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some, Tree, Value
 
@@ -266,14 +267,20 @@ def _of_class(condition: Condition, classes: Mapping[str, int]) -> frozenset[byt
     return frozenset() if b"" in literals else frozenset(literals)
 
 
+def _entity_signs() -> tuple[bytes, ...]:
+    """Return beginnings, in lower case, of which every entity that is undone has one."""
+    named = {b"&" + name.lower() + (b"" if name in BARE_ENTITIES else b";") for name in ENTITIES}
+    return (b"&#", *sorted(named))
+
+
 # Forms of payload classes, with what a text must hold for the form to differ from its percent-decoded forms.
 _CLASS_FORMS: Mapping[str, tuple[bytes, ...]] = {
     "identity": (),
     "percent": (),
     "plus": (),
     "percent_u": (b"%u",),
-    "entities": (b"&",),
-    "unicode_escape": (b"\\",),
+    "entities": _entity_signs(),
+    "unicode_escape": (b"\\u", b"\\x", *(b"\\%d" % digit for digit in range(8))),
 }
 
 

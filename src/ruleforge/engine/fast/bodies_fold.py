@@ -5,7 +5,7 @@ import numpy as np
 from ruleforge.engine.fast.fold import EQUALS, GROWTH, ROOM, SEMICOLON, put_arguments, put_plain
 from ruleforge.engine.fast.json_fold import put_json
 from ruleforge.engine.fast.layout import ARGS, ARGS_RAW, BODY, BODY_RAW, JSON, MULTIPART, XML, Bytes, Scratch
-from ruleforge.engine.fast.native import native
+from ruleforge.engine.fast.native import inlined, native
 from ruleforge.events.bodies.bounds import MAX_BODY_BYTES, MAX_VALUES
 
 UNKNOWN, FORM, PARTS, OBJECT, MARKUP = range(5)  # parsers: none declared, form, multipart, JSON, XML
@@ -121,8 +121,10 @@ def has_few_parts(source: Bytes, begin: int, end: int) -> bool:
     return dashes // 2 + parameters <= _MOST_LEAVES
 
 
-@native
-def fold_body(work: Scratch, folded: Bytes, pointer: Bytes, at: int, body: Bytes, begin: int, end: int, kind: int) -> int:
+@inlined
+def fold_body(
+    work: Scratch, folded: Bytes, pointer: Bytes, at: int, body: Bytes, begin: int, end: int, kind: int
+) -> int:
     """Fold a body that no coding hides to the texts that need it; -1 where that is beyond doubt to the parser only.
 
     Args:
@@ -137,7 +139,9 @@ def fold_body(work: Scratch, folded: Bytes, pointer: Bytes, at: int, body: Bytes
     room = 3 * (GROWTH * size + ROOM) + work.end[ARGS_RAW] - work.begin[ARGS_RAW]
     if size > MAX_BODY_BYTES or kind < 0 or at + room > len(text):
         return -1
-    if size >= 2 and ((body[begin] == 0xFF and body[begin + 1] == 0xFE) or (body[begin] == 0xFE and body[begin + 1] == 0xFF)):
+    if size >= 2 and (
+        (body[begin] == 0xFF and body[begin + 1] == 0xFE) or (body[begin] == 0xFE and body[begin + 1] == 0xFF)
+    ):
         return -1
     shown = shown_kind(body, begin, end)
     if kind == FORM or (kind == UNKNOWN and shown == FORM and size > 0):
@@ -147,25 +151,27 @@ def fold_body(work: Scratch, folded: Bytes, pointer: Bytes, at: int, body: Bytes
     return _fold_tree(work, folded, pointer, at, body, begin, end, kind, shown)
 
 
-@native
+@inlined
 def _fold_form(work: Scratch, folded: Bytes, at: int, body: Bytes, begin: int, end: int) -> int:
     """Append a form to the texts of arguments, of which the raw one is moved behind the other."""
     text = work.text
-    at = put_arguments(text, at, body, begin, end, False, MAX_VALUES)
+    at = put_arguments(text, at, body, begin, end, False, MAX_VALUES, work.elements)
     if at < 0:
         return -1
     work.end[ARGS] = at
+    work.last_element[ARGS] = work.elements[0]
     if folded[ARGS_RAW]:
         start = at
         for index in range(work.begin[ARGS_RAW], work.end[ARGS_RAW]):
             text[at] = text[index]
             at += 1
-        at = put_arguments(text, at, body, begin, end, True, MAX_VALUES)
+        at = put_arguments(text, at, body, begin, end, True, MAX_VALUES, work.elements)
         work.begin[ARGS_RAW], work.end[ARGS_RAW] = start, at
+        work.last_element[ARGS_RAW] = -1  # they were moved
     return at
 
 
-@native
+@inlined
 def _fold_tree(
     work: Scratch, folded: Bytes, pointer: Bytes, at: int, body: Bytes, begin: int, end: int, kind: int, shown: int
 ) -> int:
@@ -182,15 +188,15 @@ def _fold_tree(
     if kind != UNKNOWN and kind != FORM and kind != shown and kind != OBJECT:
         return -1
     if parser == OBJECT and not (kind == FORM and _is_array(body, begin, end)):
-        start = at
-        at = put_json(text, at, body, begin, end, pointer, work.steps)
-        work.begin[JSON], work.end[JSON] = start, at
+        work.begin[JSON], work.first_element[JSON] = at, work.elements[0]
+        at = put_json(text, at, body, begin, end, pointer, work.steps, work.elements)
+        work.end[JSON], work.last_element[JSON] = at, work.elements[0]
     elif parser == MARKUP:
-        work.wild[XML] = 1
+        work.wild[XML], work.last_element[XML] = 1, -1
         if not is_small_markup(body, begin, end):
             return -1
     elif parser == PARTS and kind != FORM:
-        work.wild[MULTIPART] = 1
+        work.wild[MULTIPART], work.last_element[MULTIPART] = 1, -1
         if not has_few_parts(body, begin, end):
             return -1
     return at

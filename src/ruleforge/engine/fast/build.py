@@ -1,8 +1,8 @@
 """Make the tables of a set of rules: which literals are searched for, and what else a candidate must have."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
 from ruleforge.engine.fast.gaps import Gaps, cannot_be_false, refutable
-from ruleforge.engine.fast.layout import TEXT_OF_ZONE, TEXTS, Ints, Tables
+from ruleforge.engine.fast.layout import TEXTS, Tables
+from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
 from ruleforge.engine.zones import OWN_ZONE
@@ -28,7 +29,6 @@ _COMMON_GRAMS = frozenset(
     word[at : at + GRAM] for text in COMMON_WORDS for word in (b"/" + text, text) for at in range(len(word) - GRAM + 1)
 ) | {b"http", b"ttp:", b"ttps", b"tps:", b"p://", b"s://", b"www.", b".com"}
 
-_Item = TypeVar("_Item")
 _Priced: TypeAlias = list[tuple[float, Clause]]
 
 
@@ -41,13 +41,16 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
         rarity: how often benign requests hold a literal.
     """
     made = [_clauses(rule, gaps, rarity) for rule in rules]
-    literals = _Numbers[tuple[int, bytes]]()
-    clauses = _Numbers[tuple[int, ...]]()
-    numbered = [[_number(clause, literals, clauses) for _, clause in priced] for priced, _ in made]
+    literals = Numbers[tuple[int, bytes]]()
+    clauses = Numbers[tuple[int, ...]]()
+    numbered = [[number_of(clause, literals, clauses) for _, clause in priced] for priced, _ in made]
     owners: list[list[int]] = [[] for _ in literals.items]
     for rule, numbers in enumerate(numbered):
         for literal in clauses.items[numbers[0]] if numbers else ():
             owners[literal].append(rule)
+    leaves = Leaves(literals, clauses, gaps)
+    programs = [leaves.program(rule) for rule in rules]
+    owners += [[] for _ in range(len(literals.items) - len(owners))]
     others = [sorted(numbers[1:], key=lambda number: len(clauses.items[number])) for numbers in numbered]
     always = [rule for rule, numbers in enumerate(numbered) if not numbers]
     by_text = [
@@ -56,16 +59,19 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     ]
     kept = dict[str, npt.NDArray[np.generic]]()
     kept["literal_text"] = np.array([text for text, _ in literals.items], np.uint8)
-    kept["literal_at"], kept["literal_bytes"] = _rows([value for _, value in literals.items], np.uint8)
+    kept["literal_at"], kept["literal_bytes"] = rows_of([value for _, value in literals.items], np.uint8)
     kept["literal_key"] = np.array([_rarest(value) for _, value in literals.items], np.uint8)
-    kept["clause_at"], kept["clause_literals"] = _rows(clauses.items)
-    kept["rule_at"], kept["rule_clauses"] = _rows(others)
-    kept["owner_at"], kept["owners"] = _rows(owners)
-    kept["text_owner_at"], kept["text_owners"] = _rows(by_text)
+    kept["clause_at"], kept["clause_literals"] = rows_of(clauses.items)
+    kept["rule_at"], kept["rule_clauses"] = rows_of(others)
+    kept["owner_at"], kept["owners"] = rows_of(owners)
+    kept["text_owner_at"], kept["text_owners"] = rows_of(by_text)
     kept["always"] = np.array(always, np.int32)
     kept["unless_found"] = np.array([unknown for _, unknown in made], np.uint8)
     kept["searched"] = np.array([bool(rules_) for rules_ in by_text], np.uint8)
-    kept["folded"] = np.array([text in {at for at, _ in literals.items} for text in range(len(TEXTS))], np.uint8)
+    kept["program_at"], kept["programs"] = rows_of(programs)
+    kept |= leaves.arrays()
+    used = {at for at, _ in literals.items} | leaves.texts()
+    kept["folded"] = np.array([text in used for text in range(len(TEXTS))], np.uint8)
     searched = [number for number, rules_ in enumerate(owners) if rules_]
     return Tables(**kept, **_grams(literals.items, searched), **_shorts(literals.items, searched))  # type: ignore[arg-type]
 
@@ -78,35 +84,6 @@ def _clauses(rule: Rule, gaps: Gaps, rarity: Rarity) -> tuple[_Priced, bool]:
     clauses = requirements(asked, dict(rule.classes), OWN_ZONE)
     priced = sorted(((clause_share(clause, rarity), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
-
-
-class _Numbers(Generic[_Item]):
-    """Numbers things in the order they are first seen."""
-
-    def __init__(self) -> None:
-        self.items: list[_Item] = []
-        self._numbers: dict[_Item, int] = {}
-
-    def of(self, item: _Item) -> int:
-        """Return the number of a thing."""
-        number = self._numbers.get(item)
-        if number is None:
-            number = self._numbers[item] = len(self.items)
-            self.items.append(item)
-        return number
-
-
-def _number(clause: Clause, literals: "_Numbers[tuple[int, bytes]]", clauses: "_Numbers[tuple[int, ...]]") -> int:
-    found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
-    return clauses.of(tuple(found))
-
-
-def _rows(items: Sequence[Iterable[int]], kind: type = np.int32) -> tuple[Ints, npt.NDArray[np.generic]]:
-    """Lay rows end to end: where each begins, and all of them."""
-    lists = [list(item) for item in items]
-    at = np.zeros(len(lists) + 1, np.int32)
-    np.cumsum([len(item) for item in lists], out=at[1:])
-    return at, np.array([value for item in lists for value in item], kind)
 
 
 def _rarest(text: bytes) -> int:
@@ -126,8 +103,13 @@ def _grams(literals: Sequence[tuple[int, bytes]], searched: Sequence[int]) -> Ma
         hashed = _hash(int.from_bytes(gram, "little"), text, size - 1)
         bits[hashed >> 3] |= 1 << (hashed & 7)
         buckets[hashed & len(buckets) - 1].append((number, offset))
-    at, pairs = _rows([[value for pair in bucket for value in pair] for bucket in buckets])
-    return {"bits": bits, "bucket_at": at // 2, "bucket_literal": pairs[::2].copy(), "bucket_offset": pairs[1::2].copy()}
+    at, pairs = rows_of([[value for pair in bucket for value in pair] for bucket in buckets])
+    return {
+        "bits": bits,
+        "bucket_at": at // 2,
+        "bucket_literal": pairs[::2].copy(),
+        "bucket_offset": pairs[1::2].copy(),
+    }
 
 
 def _all_grams(value: bytes) -> list[bytes]:
@@ -152,7 +134,7 @@ def _shorts(literals: Sequence[tuple[int, bytes]], searched: Sequence[int]) -> M
         if len(value) < GRAM:
             key = _rarest(value)
             slots[text << 8 | key].append((number, value.index(key)))
-    at, pairs = _rows([[value for pair in slot for value in pair] for slot in slots])
+    at, pairs = rows_of([[value for pair in slot for value in pair] for slot in slots])
     return {
         "short_flag": np.array([bool(slot) for slot in slots], np.uint8),
         "short_at": at // 2, "short_literal": pairs[::2].copy(), "short_offset": pairs[1::2].copy(),

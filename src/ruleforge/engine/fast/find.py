@@ -2,151 +2,120 @@
 
 import numpy as np
 
-from ruleforge.engine.fast.layout import TEXTS, Ints, Scratch, Tables
-from ruleforge.engine.fast.native import native
+from ruleforge.engine.fast.decide import clause_occurs, decide_rule, is_at
+from ruleforge.engine.fast.layout import MAYBE, TEXTS, TRUE, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.native import inlined, native
 
 GRAM = 4  # bytes by whose hash a literal is found
 _TEXTS = len(TEXTS)
 
 
-@native
+@inlined
 def gram_hash(gram: int, text: int, mask: int) -> int:
     """Hash four bytes, as a little-endian number, in a text."""
     mixed = (np.uint64(gram) | np.uint64(text) << np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((mixed >> np.uint64(36)) & np.uint64(mask))
+    return (mixed >> np.uint64(36)) & np.uint64(mask)
 
 
 @native
-def is_at(tables: Tables, literal: int, work: Scratch, at: int, begin: int, end: int) -> bool:
-    """Say whether a literal stands at a place, within text[begin:end]."""
-    first = tables.literal_at[literal]
-    size = tables.literal_at[literal + 1] - first
-    if at < begin or at + size > end:
-        return False
-    for offset in range(size):
-        if work.text[at + offset] != tables.literal_bytes[first + offset]:
-            return False
-    return True
+def next_place(source: Bytes, at: int, end: int, gram: int, text: int, bits: Bytes, shorts: Bytes) -> tuple[int, int]:
+    """Return the next place where a literal may end or have its key, and the four bytes up to it; `end` for none."""
+    mask = np.uint64(8 * len(bits) - 1)
+    seen = np.uint64(gram)
+    slot = np.uint64(text << 8)
+    for index in range(at, end):
+        byte = np.uint64(source[np.uint64(index)])
+        seen = seen >> np.uint64(8) | byte << np.uint64(24)
+        hashed = gram_hash(seen, text, mask)
+        bit = np.uint64(bits[hashed >> np.uint64(3)]) >> (hashed & np.uint64(7)) & np.uint64(1)
+        if bit | np.uint64(shorts[slot | byte]):
+            return index, np.int64(seen)
+    return end, np.int64(seen)
 
 
 @native
-def occurs(tables: Tables, literal: int, work: Scratch, serial: int) -> bool:
-    """Say whether a literal occurs in its text of the row, or may."""
-    text = tables.literal_text[literal]
-    if work.wild[text]:
-        return True
-    begin, end = work.begin[text], work.end[text]
-    if begin == end:
-        return False
-    if work.present_seen[text] != serial:
-        note_bytes(work, text, serial)
-    key = tables.literal_key[literal]
-    if not (work.present[text, key >> 6] >> np.uint64(key & 63)) & np.uint64(1):
-        return False
-    first = tables.literal_at[literal]
-    size = tables.literal_at[literal + 1] - first
-    initial = tables.literal_bytes[first]
-    for at in range(begin, end - size + 1):
-        if work.text[at] == initial and is_at(tables, literal, work, at, begin, end):
-            return True
-    return False
+def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
+    """Decide a rule that may hold, or append it to the pairs; return how many there are.
 
-
-@native
-def note_bytes(work: Scratch, text: int, serial: int) -> None:
-    """Note which bytes occur in a text of the row."""
-    for word in range(4):
-        work.present[text, word] = 0
-    for at in range(work.begin[text], work.end[text]):
-        byte = work.text[at]
-        work.present[text, byte >> 6] |= np.uint64(1) << np.uint64(byte & 63)
-    work.present_seen[text] = serial
-
-
-@native
-def clause_occurs(tables: Tables, clause: int, work: Scratch, serial: int) -> bool:
-    """Say whether some literal of a clause occurs, or may; asked once per row."""
-    seen = work.clause_seen[clause]
-    if seen >> 1 == serial:
-        return (seen & 1) == 1
-    found = False
-    for index in range(tables.clause_at[clause], tables.clause_at[clause + 1]):
-        if occurs(tables, tables.clause_literals[index], work, serial):
-            found = True
-            break
-    work.clause_seen[clause] = 2 * serial + found
-    return found
-
-
-@native
-def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int) -> int:
-    """Append a rule to the pairs if every clause of it occurs; return how many there are."""
-    if work.rule_seen[rule] == serial:
-        return count
+    A rule that is unknown unless it is found is counted as unknown for all rows by the caller: here what is otherwise
+    is taken back.
+    """
     work.rule_seen[rule] = serial
     for index in range(tables.rule_at[rule], tables.rule_at[rule + 1]):
         if not clause_occurs(tables, tables.rule_clauses[index], work, serial):
             return count
-    pairs[count, 0], pairs[count, 1] = serial - 1, rule
+    answers = decide_rule(tables, rule, work, serial)
+    if answers == MAYBE:
+        if not tables.unless_found[rule]:
+            unknowns[rule] += 1
+        return count
+    if tables.unless_found[rule]:
+        unknowns[rule] -= 1
+    if answers & ~1 == 0:
+        return count
+    pairs[count, 0], pairs[count, 1], pairs[count, 2] = serial - 1, rule, answers == TRUE
     return count + 1
 
 
 @native
-def found_literal(tables: Tables, literal: int, work: Scratch, serial: int, pairs: Ints, count: int) -> int:
+def found_literal(
+    tables: Tables, literal: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs
+) -> int:
     """Try the rules that are found by a literal."""
     work.literal_seen[literal] = serial
     for index in range(tables.owner_at[literal], tables.owner_at[literal + 1]):
-        count = try_rule(tables, tables.owners[index], work, serial, pairs, count)
+        rule = tables.owners[index]
+        if work.rule_seen[rule] != serial:
+            count = try_rule(tables, rule, work, serial, pairs, count, unknowns)
     return count
 
 
 @native
-def scan_text(tables: Tables, text: int, work: Scratch, serial: int, pairs: Ints, count: int) -> int:
-    """Look at every four bytes of a text, and at the bytes that short literals have."""
+def look_closer(
+    tables: Tables, text: int, at: int, gram: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs
+) -> int:
+    """Compare the literals that may stand at a place."""
     begin, end = work.begin[text], work.end[text]
-    mask = 8 * len(tables.bits) - 1
-    buckets = len(tables.bucket_at) - 2
-    gram = np.uint64(0)
-    source = work.text
-    for at in range(begin, end):
-        byte = source[at]
-        gram = gram >> np.uint64(8) | np.uint64(byte) << np.uint64(24)
-        if tables.short_flag[text << 8 | np.int64(byte)]:
-            slot = text << 8 | np.int64(byte)
-            for index in range(tables.short_at[slot], tables.short_at[slot + 1]):
-                literal = tables.short_literal[index]
-                if work.literal_seen[literal] != serial and is_at(
-                    tables, literal, work, at - tables.short_offset[index], begin, end
-                ):
-                    count = found_literal(tables, literal, work, serial, pairs, count)
-        hashed = gram_hash(gram, text, mask)
-        if tables.bits[hashed >> 3] >> np.uint8(hashed & 7) & np.uint8(1):
-            slot = hashed & buckets
-            for index in range(tables.bucket_at[slot], tables.bucket_at[slot + 1]):
-                literal = tables.bucket_literal[index]
-                if (
-                    work.literal_seen[literal] != serial
-                    and tables.literal_text[literal] == text
-                    and is_at(tables, literal, work, at - GRAM + 1 - tables.bucket_offset[index], begin, end)
-                ):
-                    count = found_literal(tables, literal, work, serial, pairs, count)
+    slot = text << 8 | np.int64(work.text[at])
+    for index in range(tables.short_at[slot], tables.short_at[slot + 1]):
+        literal = tables.short_literal[index]
+        if work.literal_seen[literal] != serial and is_at(
+            tables, literal, work.text, at - tables.short_offset[index], begin, end
+        ):
+            count = found_literal(tables, literal, work, serial, pairs, count, unknowns)
+    slot = np.int64(gram_hash(gram, text, 8 * len(tables.bits) - 1)) & (len(tables.bucket_at) - 2)
+    for index in range(tables.bucket_at[slot], tables.bucket_at[slot + 1]):
+        literal = tables.bucket_literal[index]
+        if (
+            work.literal_seen[literal] != serial
+            and tables.literal_text[literal] == text
+            and is_at(tables, literal, work.text, at - GRAM + 1 - tables.bucket_offset[index], begin, end)
+        ):
+            count = found_literal(tables, literal, work, serial, pairs, count, unknowns)
     return count
 
 
-@native
-def find_rules(tables: Tables, work: Scratch, serial: int, pairs: Ints, count: int) -> int:
-    """Append (row, rule) for every rule that may hold for the row whose texts are in `work`; return the new count.
+@inlined
+def find_rules(tables: Tables, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
+    """Append (row, rule, holds) for every rule that may hold for the row in `work`; return the new count.
 
     There must be room for all rules. `serial` is row + 1.
     """
     for index in range(len(tables.always)):
-        count = try_rule(tables, tables.always[index], work, serial, pairs, count)
+        count = try_rule(tables, tables.always[index], work, serial, pairs, count, unknowns)
     for text in range(_TEXTS):
         if not tables.searched[text]:
             continue
         if work.wild[text]:
             for index in range(tables.text_owner_at[text], tables.text_owner_at[text + 1]):
-                count = try_rule(tables, tables.text_owners[index], work, serial, pairs, count)
-        else:
-            count = scan_text(tables, text, work, serial, pairs, count)
+                rule = tables.text_owners[index]
+                if work.rule_seen[rule] != serial:
+                    count = try_rule(tables, rule, work, serial, pairs, count, unknowns)
+            continue
+        at, end, gram = work.begin[text], work.end[text], 0
+        while at < end:
+            at, gram = next_place(work.text, at, end, gram, text, tables.bits, tables.short_flag)
+            if at < end:
+                count = look_closer(tables, text, at, gram, work, serial, pairs, count, unknowns)
+                at += 1
     return count

@@ -12,6 +12,7 @@ from ruleforge.engine.zones import DECODE_ROUNDS
 PERCENT, PLUS, AND, EQUALS, SLASH, BACKSLASH, DOT, SEMICOLON, MARK, COLON = b"%+&=/\\.;?:"
 GROWTH = 24  # a part of n bytes takes at most GROWTH * n + ROOM bytes of text
 ROOM = 64
+MAX_ELEMENTS = 4_096  # of all texts of a row, that names are looked for in
 
 _HEX = np.full(256, -1, np.int16)
 for _digit in range(16):
@@ -37,8 +38,8 @@ def has_byte(source: Bytes, begin: int, end: int, wanted: int) -> bool:
 
 
 @native
-def put_decoded(text: Bytes, at: int, source: Bytes, begin: int, end: int, plus: bool) -> int:
-    """Append a part percent-decoded once, in lower case; with `plus`, `+` is a space."""
+def put_decoded(text: Bytes, at: int, source: Bytes, begin: int, end: int, plus: bool, lower: bool) -> int:
+    """Append a part percent-decoded once; with `plus`, `+` is a space; with `lower`, in lower case."""
     index = begin
     while index < end:
         byte = source[index]
@@ -49,7 +50,7 @@ def put_decoded(text: Bytes, at: int, source: Bytes, begin: int, end: int, plus:
                 index += 2
         elif plus and byte == PLUS:
             byte = np.uint8(32)
-        text[at] = byte + 32 if 65 <= byte <= 90 else byte
+        text[at] = byte + 32 if lower and 65 <= byte <= 90 else byte
         at += 1
         index += 1
     return at
@@ -66,13 +67,22 @@ def put_rounds(text: Bytes, at: int, head: int, begin: int, end: int) -> int:
             text[at] = text[index]
             at += 1
         value = at
-        at = put_decoded(text, at, text, begin, end, False)
+        at = put_decoded(text, at, text, begin, end, False, True)
         if at - value == end - begin:  # an escape that is undone is two bytes shorter
             return start
         text[at] = 0
         head, begin, end = start, value, at
         at += 1
     return at
+
+
+@native
+def note_element(elements: Longs, head: int, name_end: int, end: int) -> None:
+    """Note where an element begins, its name ends, and its last form ends; beyond the bound it is only counted."""
+    count = elements[0]
+    if count < MAX_ELEMENTS:
+        elements[3 * count + 1], elements[3 * count + 2], elements[3 * count + 3] = head, name_end, end
+    elements[0] = count + 1
 
 
 @native
@@ -85,7 +95,9 @@ def put_plain(text: Bytes, at: int, source: Bytes, begin: int, end: int) -> int:
 
 
 @native
-def put_named(text: Bytes, at: int, name: Bytes, name_at: int, name_end: int, value: Bytes, begin: int, end: int) -> int:
+def put_named(
+    text: Bytes, at: int, name: Bytes, name_at: int, name_end: int, value: Bytes, begin: int, end: int, elements: Longs
+) -> int:
     r"""Append `00 name 01 value 00` and the decoded forms of the value."""
     head = at
     text[at] = 0
@@ -93,11 +105,15 @@ def put_named(text: Bytes, at: int, name: Bytes, name_at: int, name_end: int, va
     text[at] = 1
     stop = put_lower(text, at + 1, value, begin, end)
     text[stop] = 0
-    return put_rounds(text, stop + 1, head, at + 1, stop)
+    last = put_rounds(text, stop + 1, head, at + 1, stop)
+    note_element(elements, head, at, last)
+    return last
 
 
 @native
-def put_arguments(text: Bytes, at: int, source: Bytes, begin: int, end: int, raw: bool, most: int) -> int:
+def put_arguments(
+    text: Bytes, at: int, source: Bytes, begin: int, end: int, raw: bool, most: int, elements: Longs
+) -> int:
     """Append the elements of `a=b&c`, decoded once or as sent; -1 where there are more than `most`."""
     count, piece = 0, begin
     while piece < end:
@@ -115,19 +131,25 @@ def put_arguments(text: Bytes, at: int, source: Bytes, begin: int, end: int, raw
             head = at
             text[at] = 0
             at += 1
-            at = put_lower(text, at, source, piece, name_end) if raw else put_decoded(text, at, source, piece, name_end, True)
+            if raw:
+                at = put_lower(text, at, source, piece, name_end)
+            else:
+                at = put_decoded(text, at, source, piece, name_end, True, True)
             text[at] = 1
-            at += 1
-            start = at
-            at = put_lower(text, at, source, value, stop) if raw else put_decoded(text, at, source, value, stop, True)
+            start = at + 1
+            if raw:
+                at = put_lower(text, start, source, value, stop)
+            else:
+                at = put_decoded(text, start, source, value, stop, True, True)
             text[at] = 0
             at = put_rounds(text, at + 1, head, start, at)
+            note_element(elements, head, start - 1, at)
         piece = stop + 1
     return at
 
 
 @native
-def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most: int) -> int:
+def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most: int, elements: Longs) -> int:
     """Append the elements of one Cookie header; -1 where there may be more than `most`."""
     count, piece = 0, begin
     while piece < end:
@@ -146,7 +168,7 @@ def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most:
             equals = first
             while equals < last and source[equals] != EQUALS:
                 equals += 1
-            at = put_named(text, at, source, first, equals, source, min(equals + 1, last), last)
+            at = put_named(text, at, source, first, equals, source, min(equals + 1, last), last, elements)
         piece = following
     return at
 
@@ -155,9 +177,16 @@ def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most:
 def path_begin(target: Bytes, begin: int, end: int) -> int:
     """Return where the path of a target begins: after scheme and authority where there are any."""
     index = begin
-    while index < end and index - begin < 31 and (
-        97 <= (target[index] | 32) <= 122
-        or (index > begin and (48 <= target[index] <= 57 or target[index] == 43 or target[index] == 45 or target[index] == DOT))
+    while (
+        index < end
+        and index - begin < 31
+        and (
+            97 <= (target[index] | 32) <= 122
+            or (
+                index > begin
+                and (48 <= target[index] <= 57 or target[index] == 43 or target[index] == 45 or target[index] == DOT)
+            )
+        )
     ):
         index += 1
     if index == begin or index + 2 >= end:
@@ -206,21 +235,18 @@ def put_normal(text: Bytes, at: int, begin: int, end: int, steps: Longs) -> int:
 
 
 @native
-def put_path(text: Bytes, at: int, source: Bytes, begin: int, end: int, steps: Longs) -> int:
-    """Append a path decoded, and resolved where that differs; -1 where it is too deep."""
-    text[at] = 1
-    first = at + 1
-    stop = put_decoded(text, first, source, begin, end, False)
-    text[stop] = 0
-    at = put_rounds(text, stop + 1, first - 1, first, stop)
-    text[at] = 1
-    resolved = put_normal(text, at + 1, first, stop, steps)
+def put_path(text: Bytes, at: int, source: Bytes, begin: int, end: int, steps: Longs, path: Longs) -> int:
+    """Append a path decoded, and resolved where that differs, after both in their own case; -1 where it is too deep.
+
+    `path` receives where the two stand in their own case, and where the text begins.
+    """
+    stop = put_decoded(text, at, source, begin, end, False, False)
+    resolved = put_normal(text, stop, at, stop, steps)
     if resolved < 0:
         return -1
-    same = resolved - at - 1 == stop - first
-    for index in range(stop - first if same else 0):
-        same &= text[first + index] == text[at + 1 + index]
-    if same:
-        return at
-    text[resolved] = 0
-    return put_rounds(text, resolved + 1, at, at + 1, resolved)
+    path[0], path[1], path[2], path[3], path[4] = at, stop, stop, resolved, resolved
+    same = resolved - stop == stop - at
+    for index in range(stop - at if same else 0):
+        same &= text[at + index] == text[stop + index]
+    last = put_plain(text, resolved, text, at, stop)
+    return last if same else put_plain(text, last, text, stop, resolved)

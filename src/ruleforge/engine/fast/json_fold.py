@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ruleforge.engine.fast.fold import _HEX, put_lower, put_rounds
+from ruleforge.engine.fast.fold import _HEX, note_element, put_lower, put_rounds
 from ruleforge.engine.fast.layout import Bytes, Longs
 from ruleforge.engine.fast.native import native
 
@@ -142,7 +142,9 @@ def _put_index(pointer: Bytes, at: int, index: int) -> int:
 
 
 @native
-def put_json(text: Bytes, at: int, source: Bytes, begin: int, end: int, pointer: Bytes, steps: Longs) -> int:
+def put_json(
+    text: Bytes, at: int, source: Bytes, begin: int, end: int, pointer: Bytes, steps: Longs, elements: Longs
+) -> int:
     r"""Append `00 pointer 01 value 00` of every scalar; -1 where this is not surely JSON, or near a bound."""
     if end - begin >= 3 and source[begin] == 0xEF and source[begin + 1] == 0xBB and source[begin + 2] == 0xBF:
         begin += 3
@@ -183,7 +185,9 @@ def put_json(text: Bytes, at: int, source: Bytes, begin: int, end: int, pointer:
                 if at < 0:
                     return -1
             else:
-                stop = number_end(source, index, end) if byte == 45 or 48 <= byte <= 57 else word_end(source, index, end)
+                stop = (
+                    number_end(source, index, end) if byte == 45 or 48 <= byte <= 57 else word_end(source, index, end)
+                )
                 if stop < 0:
                     return -1
                 at = put_lower(text, at, source, index, stop)
@@ -192,6 +196,7 @@ def put_json(text: Bytes, at: int, source: Bytes, begin: int, end: int, pointer:
             if at + 6 * (at - head) + 64 > len(text):
                 return -1
             at = put_rounds(text, at + 1, head, value, at)
+            note_element(elements, head, value - 1, at)
             index = skip_blanks(source, index, end)
         # A value has ended: close what ends with it, then go on to the next one.
         while True:

@@ -10,11 +10,11 @@ from ruleforge.engine.fast.find import find_rules
 from ruleforge.engine.fast.fold import (
     GROWTH,
     MARK,
+    MAX_ELEMENTS,
     ROOM,
     path_begin,
     put_arguments,
     put_cookies,
-    put_lower,
     put_named,
     put_path,
     put_plain,
@@ -26,6 +26,8 @@ from ruleforge.engine.fast.layout import (
     HEADERS,
     METHOD,
     PATH,
+    PATH_RAW,
+    QUERY_RAW,
     TARGET,
     TEXTS,
     Bytes,
@@ -35,7 +37,7 @@ from ruleforge.engine.fast.layout import (
     Scratch,
     Tables,
 )
-from ruleforge.engine.fast.native import native, sources_stamp
+from ruleforge.engine.fast.native import inlined, native, sources_stamp
 from ruleforge.events.bodies.bounds import MAX_VALUES
 
 _TEXTS = len(TEXTS)
@@ -47,12 +49,12 @@ _TRANSFER_ENCODING = np.frombuffer(b"transfer-encoding", np.uint8)
 _MOST_COOKIES = MAX_VALUES // 10  # of one header; and as many headers
 
 
-@native
+@inlined
 def _fold_target(columns: Columns, row: int, folded: Bytes, work: Scratch, at: int) -> int:
     """Fold target, path and query; arguments come last, so that those of a form can follow. -1: left to Python."""
     text = work.text
     begin, end = columns.target_at[row], columns.target_at[row + 1]
-    if at + 5 * (GROWTH * (end - begin) + ROOM) > len(text):
+    if at + 6 * (GROWTH * (end - begin) + ROOM) > len(text):
         return -1
     if folded[TARGET]:
         work.begin[TARGET] = at
@@ -64,51 +66,58 @@ def _fold_target(columns: Columns, row: int, folded: Bytes, work: Scratch, at: i
     query = first
     while query < end and columns.target[query] != MARK:
         query += 1
+    if folded[PATH_RAW]:
+        work.begin[PATH_RAW] = at
+        at = put_plain(text, at, columns.target, first, query)
+        work.end[PATH_RAW] = at
+    if folded[QUERY_RAW] and query < end:
+        work.begin[QUERY_RAW] = at
+        at = put_plain(text, at, columns.target, query + 1, end)
+        work.end[QUERY_RAW] = at
     if folded[PATH]:
-        work.begin[PATH] = at
-        at = put_path(text, at, columns.target, first, query, work.steps)
+        at = put_path(text, at, columns.target, first, query, work.steps, work.path)
         if at < 0:
             return -1
-        work.end[PATH] = at
+        work.begin[PATH], work.end[PATH] = work.path[4], at
     if folded[ARGS_RAW]:
-        work.begin[ARGS_RAW] = at
-        at = put_arguments(text, at, columns.target, min(query + 1, end), end, True, MAX_VALUES)
+        work.begin[ARGS_RAW], work.first_element[ARGS_RAW] = at, work.elements[0]
+        at = put_arguments(text, at, columns.target, min(query + 1, end), end, True, MAX_VALUES, work.elements)
         if at < 0:
             return -1
-        work.end[ARGS_RAW] = at
-    work.begin[ARGS] = at
-    at = put_arguments(text, at, columns.target, min(query + 1, end), end, False, MAX_VALUES)
-    work.end[ARGS] = at
+        work.end[ARGS_RAW], work.last_element[ARGS_RAW] = at, work.elements[0]
+    work.begin[ARGS], work.first_element[ARGS] = at, work.elements[0]
+    at = put_arguments(text, at, columns.target, min(query + 1, end), end, False, MAX_VALUES, work.elements)
+    work.end[ARGS], work.last_element[ARGS] = at, work.elements[0]
     return at
 
 
-@native
+@inlined
 def _fold_headers(columns: Columns, row: int, work: Scratch, at: int) -> tuple[int, int]:
     """Fold headers; return where that ends and what the body is declared as, -1 for either: left to Python."""
     kind, typed, coded = UNKNOWN, False, False
     text = work.text
-    work.begin[HEADERS] = at
+    work.begin[HEADERS], work.first_element[HEADERS] = at, work.elements[0]
     for header in range(columns.headers_from[row], columns.headers_to[row]):
         name, name_end = columns.name_at[header], columns.name_at[header + 1]
         begin, end = columns.value_at[header], columns.value_at[header + 1]
         if at + GROWTH * (name_end - name + end - begin) + ROOM > len(text):
             return -1, UNKNOWN
-        at = put_named(text, at, columns.name, name, name_end, columns.value, begin, end)
+        at = put_named(text, at, columns.name, name, name_end, columns.value, begin, end, work.elements)
         if not typed and is_word(columns.name, name, name_end, _CONTENT_TYPE):
             kind, typed = declared_kind(columns.value, begin, end), True
         elif is_word(columns.name, name, name_end, _CONTENT_ENCODING) or is_word(
             columns.name, name, name_end, _TRANSFER_ENCODING
         ):
             coded = True
-    work.end[HEADERS] = at
+    work.end[HEADERS], work.last_element[HEADERS] = at, work.elements[0]
     return at, -1 if coded else kind
 
 
-@native
+@inlined
 def _fold_cookies(columns: Columns, row: int, work: Scratch, at: int) -> int:
     """Fold the cookies; -1 where there are so many that some may be out of bounds."""
     count = 0
-    work.begin[COOKIES] = at
+    work.begin[COOKIES], work.first_element[COOKIES] = at, work.elements[0]
     for header in range(columns.headers_from[row], columns.headers_to[row]):
         name, name_end = columns.name_at[header], columns.name_at[header + 1]
         if not is_word(columns.name, name, name_end, _COOKIE):
@@ -117,18 +126,20 @@ def _fold_cookies(columns: Columns, row: int, work: Scratch, at: int) -> int:
         begin, end = columns.value_at[header], columns.value_at[header + 1]
         if count > MAX_VALUES // _MOST_COOKIES or at + GROWTH * (end - begin) + ROOM > len(work.text):
             return -1
-        at = put_cookies(work.text, at, columns.value, begin, end, _MOST_COOKIES)
+        at = put_cookies(work.text, at, columns.value, begin, end, _MOST_COOKIES, work.elements)
         if at < 0:
             return -1
-    work.end[COOKIES] = at
+    work.end[COOKIES], work.last_element[COOKIES] = at, work.elements[0]
     return at
 
 
-@native
+@inlined
 def fold_row(columns: Columns, row: int, bits: int, folded: Bytes, work: Scratch, pointer: Bytes) -> bool:
     """Fold one row; False where only the parsers can say what it holds."""
     for text in range(_TEXTS):
         work.begin[text] = work.end[text] = work.wild[text] = 0
+        work.first_element[text] = work.last_element[text] = 0
+    work.elements[0] = work.path[3] = 0
     at, kind = 0, UNKNOWN
     if folded[METHOD] and not bits & _NO_METHOD:
         begin, end = columns.method_at[row], columns.method_at[row + 1]
@@ -143,12 +154,16 @@ def fold_row(columns: Columns, row: int, bits: int, folded: Bytes, work: Scratch
         if at < 0:
             return False
     work.begin[ARGS] = work.end[ARGS] = at
+    work.first_element[ARGS] = work.last_element[ARGS] = work.elements[0]
     if not bits & _NO_TARGET:
         at = _fold_target(columns, row, folded, work, at)
         if at < 0:
             return False
     if not bits & _NO_BODY and columns.has_body[row]:
         at = fold_body(work, folded, pointer, at, columns.body, columns.body_at[row], columns.body_at[row + 1], kind)
+    if at >= 0 and work.elements[0] > MAX_ELEMENTS:
+        for text in range(_TEXTS):
+            work.last_element[text] = -1
     return at >= 0
 
 
@@ -162,6 +177,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
         work: Scratch,
         pointer: Bytes,
         pairs: Ints,
+        unknowns: Longs,
         doubtful: Ints,
         version: int = stamp,  # noqa: ARG001 - a part of the key that the machine code is kept under
     ) -> tuple[int, int, int]:
@@ -175,7 +191,8 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
             tables: the rules, made for these gaps.
             work: room; its marks must not have seen these rows before.
             pointer: room for a JSON pointer.
-            pairs: (n, 2): where candidates are written, more than there are rules.
+            pairs: (n, 3): row, rule, and 1 where it holds or 0 where that must be asked; more than there are rules.
+            unknowns: per rule: for how many rows it is unknown is added; see `try_rule`.
             doubtful: where the rows are written that only the parsers can fold.
 
         Returns:
@@ -188,7 +205,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
                 return index, count, doubts
             row = rows[index]
             if fold_row(columns, row, bits, tables.folded, work, pointer):
-                count = find_rules(tables, work, row + 1, pairs, count)
+                count = find_rules(tables, work, row + 1, pairs, count, unknowns)
             else:
                 doubtful[doubts] = row
                 doubts += 1
@@ -200,6 +217,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
 def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
     def match_texts(
         rows: Ints, start: int, begin: Longs, end: Longs, tables: Tables, work: Scratch, pairs: Ints,
+        unknowns: Longs,
         version: int = stamp,  # noqa: ARG001
     ) -> tuple[int, int]:  # fmt: skip
         """Match rows whose texts were made elsewhere and lie in `work.text`, at begin[index, text] to end[index, text].
@@ -215,7 +233,9 @@ def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
             for text in range(_TEXTS):
                 work.begin[text], work.end[text] = begin[index, text], end[index, text]
                 work.wild[text] = 0
-            count = find_rules(tables, work, rows[index] + 1, pairs, count)
+                work.last_element[text] = -1
+            work.path[3] = 0
+            count = find_rules(tables, work, rows[index] + 1, pairs, count, unknowns)
         return len(rows), count
 
     return native(match_texts)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from ruleforge.engine.batches import Matches
 from ruleforge.engine.fast.build import make_tables
+from ruleforge.engine.fast.fold import MAX_ELEMENTS
 from ruleforge.engine.fast.gaps import Gaps
 from ruleforge.engine.fast.json_fold import MAX_DEPTH, MAX_POINTER
 from ruleforge.engine.fast.kernels import match_rows, match_texts
@@ -21,6 +22,7 @@ from ruleforge.events.places import HttpView
 from ruleforge.rules.tree import Rule
 
 _TEXT_ROOM = 1 << 22  # bytes of folded text of one row; who needs more is left to the parsers
+_MAX_SEGMENTS = 1_024  # of a path; who has more is left to the parsers
 _PAIRS = 1 << 15  # candidates that are gathered before they are verified
 _MAX_PLANS = 64  # one per kind of gaps that was met; sources have a handful
 _UNRECORDED = tuple(
@@ -65,15 +67,17 @@ class FastMatcher:
         """Match rows with the same gaps; return those that only the parsers can fold."""
         tables = self._plan(gaps)
         work, pointer = make_scratch(tables), np.zeros(2 * MAX_POINTER + 1_024, np.uint8)
-        pairs = np.empty((_PAIRS + len(self._rules), 2), np.int32)
+        pairs = np.empty((_PAIRS + len(self._rules), 3), np.int32)
         left: list[Ints] = []
         done = 0
         while done < len(chosen):
             doubtful = np.empty(len(chosen), np.int32)
             start = done
-            done, count, doubts = match_rows(rows.columns, chosen, start, bits, tables, work, pointer, pairs, doubtful)
+            done, count, doubts = match_rows(
+                rows.columns, chosen, start, bits, tables, work, pointer, pairs, found.unknowns, doubtful
+            )
             left.append(doubtful[:doubts])
-            found.assume(tables, done - start - doubts, pairs[:count])
+            found.assume(tables, done - start - doubts)
             self._verify(pairs[:count], rows, {}, found)
         return np.concatenate(left) if left else chosen
 
@@ -93,12 +97,12 @@ class FastMatcher:
         chosen = np.array([row for row, _ in group], np.int32)
         text, begin, end = _texts([view for _, view in group], tables)
         work = make_scratch(tables)._replace(text=text)
-        pairs = np.empty((_PAIRS + len(self._rules), 2), np.int32)
+        pairs = np.empty((_PAIRS + len(self._rules), 3), np.int32)
         done = 0
         while done < len(chosen):
             start = done
-            done, count = match_texts(chosen, start, begin, end, tables, work, pairs)
-            found.assume(tables, done - start, pairs[:count])
+            done, count = match_texts(chosen, start, begin, end, tables, work, pairs, found.unknowns)
+            found.assume(tables, done - start)
             self._verify(pairs[:count], rows, dict(group), found)
 
     def _plan(self, gaps: Gaps) -> Tables:
@@ -113,7 +117,10 @@ class FastMatcher:
         """Ask the evaluator about every candidate."""
         asks = self._asks
         last, view = -1, None
-        for row, rule in pairs.tolist():
+        holds = pairs[:, 2] == 1
+        found.rows += pairs[holds, 0].tolist()
+        found.rules += pairs[holds, 1].tolist()
+        for row, rule, _ in pairs[~holds].tolist():
             if row != last:
                 last, view = row, views.get(row)
                 if view is None:
@@ -125,7 +132,7 @@ class FastMatcher:
                 found.rules.append(rule)
             elif answer is None:
                 found.unknowns[rule] += 1
-        found.verified += len(pairs)
+        found.verified += len(pairs) - int(holds.sum())
 
 
 class _Found:
@@ -137,12 +144,9 @@ class _Found:
         self.unknowns = np.zeros(rules, np.int64)
         self.verified = 0
 
-    def assume(self, tables: Tables, rows: int, candidates: Ints) -> None:
-        """Count the rules that are unknown where they are no candidates."""
-        assumed = tables.unless_found.astype(bool)
-        if assumed.any():
-            asked = np.bincount(candidates[:, 1], minlength=len(assumed))
-            self.unknowns[assumed] += rows - asked[assumed]
+    def assume(self, tables: Tables, rows: int) -> None:
+        """Count the rules that are unknown for every row but those that a kernel took back."""
+        self.unknowns += tables.unless_found.astype(np.int64) * rows
 
     def matches(self) -> Matches:
         """Return all of it in order."""
@@ -154,6 +158,7 @@ class _Found:
 def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
     """Return room for one call of a kernel; all marks are fresh."""
     texts = len(TEXTS)
+    longest = int(np.diff(tables.program_at).max(initial=0))
     return Scratch(
         text=np.empty(room, np.uint8),
         begin=np.zeros(texts, np.int64),
@@ -162,9 +167,16 @@ def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
         literal_seen=np.zeros(len(tables.literal_text), np.int32),
         rule_seen=np.zeros(len(tables.unless_found), np.int32),
         clause_seen=np.zeros(len(tables.clause_at) - 1, np.int32),
-        present=np.zeros((texts, 4), np.uint64),
+        present=np.zeros((texts, 256), np.uint8),
         present_seen=np.zeros(texts, np.int32),
-        steps=np.zeros(max(3 * (MAX_DEPTH + 1), 1_024), np.int64),
+        steps=np.zeros(max(3 * (MAX_DEPTH + 1), _MAX_SEGMENTS), np.int64),
+        elements=np.zeros(3 * (MAX_ELEMENTS + 1), np.int64),
+        first_element=np.zeros(texts, np.int64),
+        last_element=np.zeros(texts, np.int64),
+        path=np.zeros(5, np.int64),
+        leaf_seen=np.zeros(len(tables.leaf_kind), np.int32),
+        lower=np.empty(room, np.uint8),
+        answers=np.zeros(max(1, longest), np.int64),
     )
 
 

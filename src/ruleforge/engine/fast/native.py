@@ -11,9 +11,19 @@ import numba
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
+# No kernel allocates, so that none has to count references: that cost several times what the kernels do.
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+
+
 def native(function: _Function) -> _Function:
     """Compile a kernel when it is first called; later processes load it from numba's cache."""
-    compiled: _Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: _Function = numba.njit(**_OPTIONS)(function)
+    return compiled
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a kernel into its callers: for what is called from one place, or is a few instructions."""
+    compiled: _Function = numba.njit(**_OPTIONS, forceinline=True)(function)
     return compiled
 
 

@@ -32,7 +32,9 @@ class Rows:
         target_at, target = _binary(batch.column("target"))
         body = batch.column("body")
         body_at, body_bytes = _binary(body)
-        has_body = np.ones(len(body), np.uint8) if not body.null_count else body.is_valid().to_numpy(False).view(np.uint8)
+        has_body = (
+            np.ones(len(body), np.uint8) if not body.null_count else body.is_valid().to_numpy(False).view(np.uint8)
+        )
         headers = batch.column("headers")
         at = headers.offsets.to_numpy()
         until = at[1:] if not headers.null_count else np.where(headers.is_valid().to_numpy(False), at[1:], at[:-1])
@@ -63,7 +65,9 @@ class Rows:
                     for at in range(columns.headers_from[row], columns.headers_to[row])
                 ]
             ),
-            body=bytes(memory["body"][columns.body_at[row] : columns.body_at[row + 1]]) if columns.has_body[row] else None,
+            body=bytes(memory["body"][columns.body_at[row] : columns.body_at[row + 1]])
+            if columns.has_body[row]
+            else None,
             source_address=self._address[row].as_py(),
             status=self._status[row].as_py(),
             unrecorded=_UNRECORDED[self.bits[row]],
