@@ -6,6 +6,7 @@ from ruleforge.engine.fast.fold import EQUALS, GROWTH, ROOM, SEMICOLON, put_argu
 from ruleforge.engine.fast.json_fold import put_json
 from ruleforge.engine.fast.layout import ARGS, ARGS_RAW, BODY, BODY_RAW, JSON, MULTIPART, XML, Bytes, Scratch
 from ruleforge.engine.fast.native import inlined, native
+from ruleforge.engine.zones import DECODE_ROUNDS
 from ruleforge.events.bodies.bounds import MAX_BODY_BYTES, MAX_VALUES
 
 UNKNOWN, FORM, PARTS, OBJECT, MARKUP = range(5)  # parsers: none declared, form, multipart, JSON, XML
@@ -136,8 +137,7 @@ def fold_body(
     """
     text = work.text
     size = end - begin
-    room = 3 * (GROWTH * size + ROOM) + work.end[ARGS_RAW] - work.begin[ARGS_RAW]
-    if size > MAX_BODY_BYTES or kind < 0 or at + room > len(text):
+    if size > MAX_BODY_BYTES or kind < 0 or at + (DECODE_ROUNDS + 1) * (size + ROOM) > len(text):
         return -1
     if size >= 2 and (
         (body[begin] == 0xFF and body[begin + 1] == 0xFE) or (body[begin] == 0xFE and body[begin + 1] == 0xFF)
@@ -145,7 +145,8 @@ def fold_body(
         return -1
     shown = shown_kind(body, begin, end)
     if kind == FORM or (kind == UNKNOWN and shown == FORM and size > 0):
-        at = _fold_form(work, folded, at, body, begin, end)
+        room = 3 * (GROWTH * size + ROOM) + work.end[ARGS_RAW] - work.begin[ARGS_RAW]
+        at = _fold_form(work, folded, at, body, begin, end) if at + room <= len(text) else -1
         if at < 0:
             return -1
     return _fold_tree(work, folded, pointer, at, body, begin, end, kind, shown)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
 from ruleforge.engine.fast.gaps import Gaps, cannot_be_false, refutable
-from ruleforge.engine.fast.layout import TEXTS, Tables
+from ruleforge.engine.fast.layout import TEXTS, Ints, Tables
 from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
@@ -61,7 +62,8 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     kept["literal_text"] = np.array([text for text, _ in literals.items], np.uint8)
     kept["literal_at"], kept["literal_bytes"] = rows_of([value for _, value in literals.items], np.uint8)
     kept["literal_key"] = np.array([_rarest(value) for _, value in literals.items], np.uint8)
-    kept["clause_at"], kept["clause_literals"] = rows_of(clauses.items)
+    kept["literal_key_at"] = np.array([value.index(_rarest(value)) for _, value in literals.items], np.int32)
+    kept["clause_at"], kept["clause_literals"], kept["clause_next"] = _runs(clauses.items, literals.items)
     kept["rule_at"], kept["rule_clauses"] = rows_of(others)
     kept["owner_at"], kept["owners"] = rows_of(owners)
     kept["text_owner_at"], kept["text_owners"] = rows_of(by_text)
@@ -84,6 +86,23 @@ def _clauses(rule: Rule, gaps: Gaps, rarity: Rarity) -> tuple[_Priced, bool]:
     clauses = requirements(asked, dict(rule.classes), OWN_ZONE)
     priced = sorted(((clause_share(clause, rarity), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
+
+
+def _runs(clauses: Sequence[Sequence[int]], literals: Sequence[tuple[int, bytes]]) -> tuple[Ints, ...]:
+    """Lay the literals of clauses end to end, those with the same text and key together, and where such a run ends."""
+
+    def key(literal: int) -> tuple[int, int]:
+        text, value = literals[literal]
+        return text, _rarest(value)
+
+    laid: list[int] = []
+    following: list[int] = []
+    for clause in clauses:
+        for _, run in groupby(sorted(clause, key=key), key=key):
+            laid += run
+            following += [len(laid)] * (len(laid) - len(following))
+    at, _ = rows_of(clauses)
+    return at, np.array(laid, np.int32), np.array(following, np.int32)
 
 
 def _rarest(text: bytes) -> int:

@@ -8,6 +8,7 @@ from ruleforge.engine.fast.layout import (
     BY_DECODED,
     BY_DECODED_LOWER,
     BY_ELEMENT,
+    BY_METHOD,
     BY_NAME,
     BY_RESOLVED_LOWER,
     FALSE,
@@ -45,6 +46,8 @@ def is_at(tables: Tables, literal: int, source: Bytes, at: int, begin: int, end:
     """Say whether a literal stands at a place, within source[begin:end]."""
     first = tables.literal_at[literal]
     size = tables.literal_at[literal + 1] - first
+    if size == 1 and tables.literal_bytes[first] == 0:
+        end -= 1  # that is the edge of the last value: alone it says nothing
     if at < begin or at + size > end:
         return False
     for offset in range(size):
@@ -71,24 +74,6 @@ def find_word(source: Bytes, begin: int, end: int, words: Bytes, first: int, las
 
 
 @native
-def occurs(tables: Tables, literal: int, work: Scratch, serial: int) -> bool:
-    """Say whether a literal occurs in its text of the row, or may."""
-    text = tables.literal_text[literal]
-    if work.wild[text]:
-        return True
-    begin, end = work.begin[text], work.end[text]
-    if begin == end:
-        return False
-    if work.present_seen[text] != serial:
-        note_bytes(work.text, begin, end, work.present[text])
-        work.present_seen[text] = serial
-    if not work.present[text, tables.literal_key[literal]]:
-        return False
-    first, last = tables.literal_at[literal], tables.literal_at[literal + 1]
-    return find_word(work.text, begin, end, tables.literal_bytes, first, last) >= 0
-
-
-@native
 def note_bytes(source: Bytes, begin: int, end: int, present: Bytes) -> None:
     """Note which bytes occur in a part."""
     present[:] = 0
@@ -103,12 +88,38 @@ def clause_occurs(tables: Tables, clause: int, work: Scratch, serial: int) -> bo
     if seen >> 1 == serial:
         return (seen & 1) == 1
     found = False
-    for index in range(tables.clause_at[clause], tables.clause_at[clause + 1]):
-        if occurs(tables, tables.clause_literals[index], work, serial):
+    index, stop = tables.clause_at[clause], tables.clause_at[clause + 1]
+    while index < stop and not found:
+        literal = tables.clause_literals[index]
+        text = tables.literal_text[literal]
+        begin, end = work.begin[text], work.end[text]
+        if work.wild[text]:
             found = True
-            break
+        elif begin == end:
+            index = tables.clause_next[index]
+        else:
+            if work.present_seen[text] != serial:
+                note_bytes(work.text, begin, end, work.present[text])
+                work.present_seen[text] = serial
+            following = tables.clause_next[index]
+            if work.present[text, tables.literal_key[literal]]:
+                found = run_occurs(tables, index, following, work.text, begin, end)
+            index = following
     work.clause_seen[clause] = 2 * serial + found
     return found
+
+
+@native
+def run_occurs(tables: Tables, start: int, stop: int, source: Bytes, begin: int, end: int) -> bool:
+    """Say whether one of some literals of a clause, all with the same key, occurs in source[begin:end]."""
+    key = tables.literal_key[tables.clause_literals[start]]
+    for at in range(begin, end):
+        if source[at] == key:
+            for index in range(start, stop):
+                literal = tables.clause_literals[index]
+                if is_at(tables, literal, source, at - tables.literal_key_at[literal], begin, end):
+                    return True
+    return False
 
 
 @native
@@ -147,10 +158,15 @@ def decide_leaf(tables: Tables, leaf: int, work: Scratch, serial: int) -> int:
             answers = found | missing
         else:
             answers = found if some_element(tables, leaf, text, work, False) else missing
+    elif kind == BY_METHOD:
+        if work.path[5] < 0:
+            answers = found | missing
+        else:
+            answers = found if some_word(tables, leaf, work.text, work.path[5], work.path[6]) else missing
     elif work.path[3] == 0:
         answers = found | missing
     else:
-        answers = found if some_word(tables, leaf, kind, work) else missing
+        answers = found if word_in_path(tables, leaf, kind, work) else missing
     work.leaf_seen[leaf] = 8 * serial + answers
     return answers
 
@@ -203,16 +219,21 @@ def element_has_all(tables: Tables, leaf: int, source: Bytes, begin: int, end: i
 
 
 @native
-def some_word(tables: Tables, leaf: int, kind: int, work: Scratch) -> bool:
+def word_in_path(tables: Tables, leaf: int, kind: int, work: Scratch) -> bool:
     """Say whether a word of a leaf is in the path, at the edges it asks for."""
     decoded = kind == BY_DECODED or kind == BY_DECODED_LOWER
     begin, end = (work.path[0], work.path[1]) if decoded else (work.path[2], work.path[3])
-    source = work.text
-    if kind == BY_DECODED_LOWER or kind == BY_RESOLVED_LOWER:
-        for at in range(begin, end):
-            byte = source[at]
-            work.lower[at - begin] = byte + 32 if 65 <= byte <= 90 else byte
-        source, begin, end = work.lower, 0, end - begin
+    if kind != BY_DECODED_LOWER and kind != BY_RESOLVED_LOWER:
+        return some_word(tables, leaf, work.text, begin, end)
+    for at in range(begin, end):
+        byte = work.text[at]
+        work.lower[at - begin] = byte + 32 if 65 <= byte <= 90 else byte
+    return some_word(tables, leaf, work.lower, 0, end - begin)
+
+
+@native
+def some_word(tables: Tables, leaf: int, source: Bytes, begin: int, end: int) -> bool:
+    """Say whether a word of a leaf is in a part, at the edges it asks for."""
     for word in range(tables.leaf_words_at[leaf], tables.leaf_words_at[leaf + 1]):
         first, last = tables.word_at[word], tables.word_at[word + 1]
         size, edges = last - first, tables.word_edges[word]

@@ -140,12 +140,17 @@ def fold_row(columns: Columns, row: int, bits: int, folded: Bytes, work: Scratch
         work.begin[text] = work.end[text] = work.wild[text] = 0
         work.first_element[text] = work.last_element[text] = 0
     work.elements[0] = work.path[3] = 0
+    work.path[5] = -1
     at, kind = 0, UNKNOWN
     if folded[METHOD] and not bits & _NO_METHOD:
         begin, end = columns.method_at[row], columns.method_at[row + 1]
         if GROWTH * (end - begin) + ROOM > len(work.text):
             return False
-        at = put_plain(work.text, 0, columns.method, begin, end)
+        for index in range(begin, end):
+            work.text[at] = columns.method[index]
+            at += 1
+        work.path[5], work.path[6], work.begin[METHOD] = 0, at, at
+        at = put_plain(work.text, at, columns.method, begin, end)
         work.end[METHOD] = at
     if not bits & _NO_HEADERS and columns.headers_from[row] < columns.headers_to[row]:
         at, kind = _fold_headers(columns, row, work, at)
@@ -234,7 +239,7 @@ def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
                 work.begin[text], work.end[text] = begin[index, text], end[index, text]
                 work.wild[text] = 0
                 work.last_element[text] = -1
-            work.path[3] = 0
+            work.path[3], work.path[5] = 0, -1
             count = find_rules(tables, work, rows[index] + 1, pairs, count, unknowns)
         return len(rows), count
 

@@ -26,8 +26,8 @@ ZONES_OF_TEXT: tuple[tuple[str, ...], ...] = tuple(
 
 
 # A leaf is decided by clauses, by clauses in one element, by whether an element of a name is there, or by words in
-# the path as it is decoded or resolved, in its own case or in lower case.
-BY_CLAUSES, BY_ELEMENT, BY_NAME, BY_DECODED, BY_RESOLVED, BY_DECODED_LOWER, BY_RESOLVED_LOWER = range(7)
+# the path as it is decoded or resolved, in its own case or in lower case, or in the method.
+BY_CLAUSES, BY_ELEMENT, BY_NAME, BY_DECODED, BY_RESOLVED, BY_DECODED_LOWER, BY_RESOLVED_LOWER, BY_METHOD = range(8)
 FALSE, MAYBE, TRUE = 1, 2, 4
 AND, OR, NOT = -1, -2, -3  # of two, two and one
 
@@ -57,8 +57,10 @@ class Tables(NamedTuple):
     literal_at: Ints
     literal_bytes: Bytes
     literal_key: Bytes  # per literal: the rarest of its bytes
+    literal_key_at: Ints  # where that byte is in the literal
     clause_at: Ints  # per clause its literals: one of them must occur
     clause_literals: Ints
+    clause_next: Ints  # per literal of a clause: where the next one is that has another text or key
     rule_at: Ints  # per rule its clauses other than the one it is found by
     rule_clauses: Ints
     owner_at: Ints  # per literal the rules that are found by it
@@ -111,6 +113,7 @@ class Scratch(NamedTuple):
     first_element: Longs  # per text
     last_element: Longs  # -1: not known
     path: Longs  # where the path as decoded begins and ends, and the one as resolved, in their own case; 0: not known
+    # Then where its text begins, and where the method begins and ends; -1: not known
     leaf_seen: Ints  # 8 * (row + 1) + possible answers
     lower: Bytes  # the path in lower case
     answers: Longs  # a stack of possible answers

@@ -15,6 +15,7 @@ from ruleforge.engine.fast.layout import (
     BY_DECODED,
     BY_DECODED_LOWER,
     BY_ELEMENT,
+    BY_METHOD,
     BY_NAME,
     BY_RESOLVED,
     BY_RESOLVED_LOWER,
@@ -26,7 +27,6 @@ from ruleforge.engine.fast.layout import (
     MULTIPART,
     NOT,
     OR,
-    PATH,
     TEXT_OF_ZONE,
     TRUE,
     XML,
@@ -81,7 +81,7 @@ class Leaves:
 
     def _leaf(self, tree: Condition | Some, classes: Mapping[str, int]) -> Leaf:
         if isinstance(tree, Condition):
-            special = self._by_path(tree) or self._by_name(tree)
+            special = self._by_words(tree) or self._by_name(tree)
             if special is not None:
                 return special
         place, name = (tree.place, _name_within(tree)) if isinstance(tree, Some) else (tree.field, tree.name)
@@ -118,13 +118,13 @@ class Leaves:
         sure = condition.field == "headers" and "headers" not in self._gaps.unrecorded
         return Leaf(BY_NAME, missing, yes if sure else yes | missing, text, name.text.lower())
 
-    def _by_path(self, condition: Condition) -> Leaf | None:
-        """Decide what is asked of the path as a text."""
-        kinds = _PATH_KINDS.get((condition.field, condition.transforms))
+    def _by_words(self, condition: Condition) -> Leaf | None:
+        """Decide what is asked of the path, or the method, as a text."""
+        kind = _WORD_KINDS.get((condition.field, condition.transforms))
         words = _words(condition)
-        if kinds is None or not words or is_open(condition.field, condition, self._gaps):
+        if kind is None or not words or is_open(condition.field, condition, self._gaps):
             return None
-        return Leaf(kinds, FALSE, TRUE, PATH, words=words)
+        return Leaf(kind, FALSE, TRUE, TEXT_OF_ZONE[OWN_ZONE[condition.field]], words=words)
 
     def texts(self) -> set[int]:
         """Return the texts that leaves need to be folded."""
@@ -146,7 +146,8 @@ class Leaves:
         return made
 
 
-_PATH_KINDS: Mapping[tuple[str, tuple[str, ...]], int] = {
+_WORD_KINDS: Mapping[tuple[str, tuple[str, ...]], int] = {
+    ("method", ()): BY_METHOD,
     ("path.decoded", ()): BY_DECODED,
     ("path", ()): BY_RESOLVED,
     ("path.decoded", ("lower",)): BY_DECODED_LOWER,

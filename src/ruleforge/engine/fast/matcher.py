@@ -1,6 +1,6 @@
 """Match batches of requests with kernels: candidates by literals, then the reference evaluator for those."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,10 @@ from ruleforge.events.columns import UNRECORDED_BITS
 from ruleforge.events.places import HttpView
 from ruleforge.rules.tree import Rule
 
-_TEXT_ROOM = 1 << 22  # bytes of folded text of one row; who needs more is left to the parsers
+_TEXT_ROOM = 1 << 23  # bytes of folded text of one row; who needs more is left to the parsers
 _MAX_SEGMENTS = 1_024  # of a path; who has more is left to the parsers
 _PAIRS = 1 << 15  # candidates that are gathered before they are verified
+_FEW_ROWS = 256  # that a bound cut off, before tables for them are worth making
 _MAX_PLANS = 64  # one per kind of gaps that was met; sources have a handful
 _UNRECORDED = tuple(
     frozenset(place for place, bit in UNRECORDED_BITS.items() if bits & bit)
@@ -48,6 +49,7 @@ class FastMatcher:
         self._asks: list[Ask | None] = [compile_rule(rule).ask for rule in self._rules]
         self._rarity = rarity or background_rarity()
         self._tables: dict[Gaps, Tables] = {}
+        self._few: dict[Gaps, int] = {}
         self.work = Work(0, 0, 0)
 
     def match(self, batch: pa.RecordBatch) -> Matches:
@@ -91,7 +93,25 @@ class FastMatcher:
             groups.setdefault(gaps._replace(bounded=cut), []).append((row, view))
         self.work = self.work._replace(doubtful=self.work.doubtful + len(chosen))
         for known, group in groups.items():
-            self._match_texts(rows, group, self._plan(known), found)
+            if self._is_worth_a_plan(known, len(group)):
+                self._match_texts(rows, group, self._plan(known), found)
+            else:
+                self._ask_all(group, found)
+
+    def _is_worth_a_plan(self, gaps: Gaps, rows: int) -> bool:
+        """Say whether there were enough rows with these gaps; rows that a bound cut off are rare, and of many kinds."""
+        if gaps in self._tables or not gaps.bounded:
+            return True
+        if len(self._few) >= _MAX_PLANS:
+            self._few.clear()
+        self._few[gaps] = self._few.get(gaps, 0) + rows
+        return self._few[gaps] > _FEW_ROWS
+
+    def _ask_all(self, group: list[tuple[int, HttpView]], found: "_Found") -> None:
+        """Ask the evaluator about every rule."""
+        for row, view in group:
+            found.take(row, ((rule, ask(view)) for rule, ask in enumerate(self._asks)))
+            found.verified += len(self._asks)
 
     def _match_texts(self, rows: Rows, group: list[tuple[int, HttpView]], tables: Tables, found: "_Found") -> None:
         chosen = np.array([row for row, _ in group], np.int32)
@@ -148,6 +168,15 @@ class _Found:
         """Count the rules that are unknown for every row but those that a kernel took back."""
         self.unknowns += tables.unless_found.astype(np.int64) * rows
 
+    def take(self, row: int, answers: Iterable[tuple[int, bool | None]]) -> None:
+        """Take the answers of the evaluator about one row."""
+        for rule, answer in answers:
+            if answer:
+                self.rows.append(row)
+                self.rules.append(rule)
+            elif answer is None:
+                self.unknowns[rule] += 1
+
     def matches(self) -> Matches:
         """Return all of it in order."""
         rows, rules = np.array(self.rows, np.int32), np.array(self.rules, np.int32)
@@ -173,7 +202,7 @@ def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
         elements=np.zeros(3 * (MAX_ELEMENTS + 1), np.int64),
         first_element=np.zeros(texts, np.int64),
         last_element=np.zeros(texts, np.int64),
-        path=np.zeros(5, np.int64),
+        path=np.zeros(7, np.int64),
         leaf_seen=np.zeros(len(tables.leaf_kind), np.int32),
         lower=np.empty(room, np.uint8),
         answers=np.zeros(max(1, longest), np.int64),
