@@ -18,6 +18,7 @@ from ruleforge.engine.rarity import COMMON_WORDS, Rarity
 from ruleforge.engine.zones import OWN_ZONE
 from ruleforge.rules.tree import Rule, Tree
 
+_QUICK = 8  # literals of a clause that is looked for before the tree is decided
 _BITS_PER_LITERAL = 48  # so that one place in 48 looks as if a literal were there
 _LEAST_BITS = 1 << 15
 _MOST_BITS = 1 << 22
@@ -52,7 +53,7 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     leaves = Leaves(literals, clauses, gaps)
     programs = [leaves.program(rule) for rule in rules]
     owners += [[] for _ in range(len(literals.items) - len(owners))]
-    others = [sorted(numbers[1:], key=lambda number: len(clauses.items[number])) for numbers in numbered]
+    others = [_quick(numbers[1:], clauses.items) for numbers in numbered]
     always = [rule for rule, numbers in enumerate(numbered) if not numbers]
     by_text = [
         sorted({rule for literal, (at, _) in enumerate(literals.items) if at == text for rule in owners[literal]})
@@ -86,6 +87,11 @@ def _clauses(rule: Rule, gaps: Gaps, rarity: Rarity) -> tuple[_Priced, bool]:
     clauses = requirements(asked, dict(rule.classes), OWN_ZONE)
     priced = sorted(((clause_share(clause, rarity), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
+
+
+def _quick(numbers: Sequence[int], clauses: Sequence[Sequence[int]]) -> list[int]:
+    """Return the clauses that are quickly looked for; what the others say, the leaves of the tree say too."""
+    return sorted((number for number in numbers if len(clauses[number]) <= _QUICK), key=lambda one: len(clauses[one]))
 
 
 def _runs(clauses: Sequence[Sequence[int]], literals: Sequence[tuple[int, bytes]]) -> tuple[Ints, ...]:

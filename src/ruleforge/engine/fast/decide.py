@@ -14,6 +14,8 @@ from ruleforge.engine.fast.layout import (
     FALSE,
     MAYBE,
     NOT,
+    SKIP_IF_FALSE,
+    SKIP_IF_TRUE,
     TRUE,
     Bytes,
     Scratch,
@@ -126,11 +128,17 @@ def run_occurs(tables: Tables, start: int, stop: int, source: Bytes, begin: int,
 def decide_rule(tables: Tables, rule: int, work: Scratch, serial: int) -> int:
     """Return which answers the tree of a rule may give: FALSE, MAYBE, TRUE, or sums."""
     depth = 0
-    for index in range(tables.program_at[rule], tables.program_at[rule + 1]):
+    index, stop = tables.program_at[rule], tables.program_at[rule + 1]
+    while index < stop:
         step = tables.programs[index]
+        index += 1
         if step >= 0:
             work.answers[depth] = decide_leaf(tables, step, work, serial)
             depth += 1
+        elif step == SKIP_IF_FALSE or step == SKIP_IF_TRUE:
+            if work.answers[depth - 1] == (FALSE if step == SKIP_IF_FALSE else TRUE):
+                index += tables.programs[index]
+            index += 1
         elif step == NOT:
             work.answers[depth - 1] = _OPPOSITE[work.answers[depth - 1]]
         else:
@@ -207,12 +215,11 @@ def element_has_all(tables: Tables, leaf: int, source: Bytes, begin: int, end: i
     for index in range(tables.leaf_at[leaf], tables.leaf_at[leaf + 1]):
         clause = tables.leaf_clauses[index]
         found = False
-        for at in range(tables.clause_at[clause], tables.clause_at[clause + 1]):
-            literal = tables.clause_literals[at]
-            first, last = tables.literal_at[literal], tables.literal_at[literal + 1]
-            if find_word(source, begin, end, tables.literal_bytes, first, last) >= 0:
-                found = True
-                break
+        at, stop = tables.clause_at[clause], tables.clause_at[clause + 1]
+        while at < stop and not found:
+            following = tables.clause_next[at]
+            found = run_occurs(tables, at, following, source, begin, end)
+            at = following
         if not found:
             return False
     return True

@@ -30,6 +30,7 @@ ZONES_OF_TEXT: tuple[tuple[str, ...], ...] = tuple(
 BY_CLAUSES, BY_ELEMENT, BY_NAME, BY_DECODED, BY_RESOLVED, BY_DECODED_LOWER, BY_RESOLVED_LOWER, BY_METHOD = range(8)
 FALSE, MAYBE, TRUE = 1, 2, 4
 AND, OR, NOT = -1, -2, -3  # of two, two and one
+SKIP_IF_FALSE, SKIP_IF_TRUE = -4, -5  # as many steps as the next number says, where the last answer is that
 
 
 class Columns(NamedTuple):

@@ -27,6 +27,8 @@ from ruleforge.engine.fast.layout import (
     MULTIPART,
     NOT,
     OR,
+    SKIP_IF_FALSE,
+    SKIP_IF_TRUE,
     TEXT_OF_ZONE,
     TRUE,
     XML,
@@ -67,10 +69,11 @@ class Leaves:
     def _steps(self, tree: Tree, classes: tuple[tuple[str, int], ...]) -> list[int]:
         match tree:
             case AllOf(parts) | AnyOf(parts):
-                steps = self._steps(parts[0], classes)
-                for part in parts[1:]:
-                    steps += [*self._steps(part, classes), AND if isinstance(tree, AllOf) else OR]
-                return steps
+                done, skip = (AND, SKIP_IF_FALSE) if isinstance(tree, AllOf) else (OR, SKIP_IF_TRUE)
+                first, *others = sorted((self._steps(part, classes) for part in parts), key=self._cost)
+                for steps in others:  # the costly ones last, and only where they can change something
+                    first += [skip, len(steps) + 1, *steps, done]
+                return first
             case Not(part):
                 return [*self._steps(part, classes), NOT]
             case _:
@@ -78,6 +81,12 @@ class Leaves:
                 if key not in self._known:
                     self._known[key] = self._leaves.of(self._leaf(tree, dict(classes)))
                 return [self._known[key]]
+
+    def _cost(self, steps: list[int]) -> int:
+        """Return how many literals it may take to decide a part of a tree."""
+        leaves = [self._leaves.items[step] for step in steps if 0 <= step < len(self._leaves.items)]
+        counts = [sum(len(self._clauses.items[clause]) for clause in leaf.clauses) for leaf in leaves]
+        return sum(counts) + len(leaves)
 
     def _leaf(self, tree: Condition | Some, classes: Mapping[str, int]) -> Leaf:
         if isinstance(tree, Condition):
