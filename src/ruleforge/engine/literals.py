@@ -243,9 +243,9 @@ def _pieces(condition: Condition, *, edged: bool = True) -> tuple[frozenset[_Pie
     if rounds > DECODE_ROUNDS:
         return ()
     clauses = [_reduced(clause, splits, edges) for clause in _of_operator(condition.op, condition.value)]
-    # An empty piece between edges says something only where the text has edges.
+    # An empty piece says something only between two edges, where the text has edges.
     return tuple(
-        clause for clause in clauses if all(piece.text or (edged and (piece.left or piece.right)) for piece in clause)
+        clause for clause in clauses if all(piece.text or (edged and piece.left and piece.right) for piece in clause)
     )
 
 

@@ -7,11 +7,12 @@ from ruleforge.engine.zones import BODY_ZONES, OWN_ZONE
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Root, Some, Tree
 
 _ARGS = frozenset({"args", "args.raw"})
+_TARGET = frozenset({"target", "path.raw", "query.raw", "path", "query_args", "query_args.raw"})
 _MISSING: Mapping[str, frozenset[str]] = {
     "body": BODY_ZONES | _ARGS,
     "headers": frozenset({"headers", "cookies"}),
     "method": frozenset({"method"}),
-    "target": frozenset({"target", "path", "query_args", "query_args.raw"}) | _ARGS,
+    "target": _TARGET | _ARGS,
 }
 _NO_CLAUSE = Condition("source.address", "present")  # stands for a part of a tree that nothing can refute
 
@@ -81,5 +82,5 @@ def _is_empty(field: str, gaps: Gaps) -> bool:
 
 _EMPTY: Mapping[str, frozenset[str]] = _MISSING | {
     "body": BODY_ZONES,
-    "target": frozenset({"target", "path", "query_args", "query_args.raw"}),
+    "target": _TARGET,
 }

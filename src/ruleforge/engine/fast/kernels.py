@@ -37,7 +37,7 @@ from ruleforge.engine.fast.layout import (
     Scratch,
     Tables,
 )
-from ruleforge.engine.fast.native import inlined, native, sources_stamp
+from ruleforge.engine.fast.native import inlined, kept, kernels_stamp
 from ruleforge.events.bodies.bounds import MAX_VALUES
 
 _TEXTS = len(TEXTS)
@@ -216,7 +216,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
                 doubts += 1
         return len(rows), count, doubts
 
-    return native(match_rows)
+    return kept(match_rows)
 
 
 def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
@@ -243,8 +243,8 @@ def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
             count = find_rules(tables, work, rows[index] + 1, pairs, count, unknowns)
         return len(rows), count
 
-    return native(match_texts)
+    return kept(match_texts)
 
 
-match_rows: Final = _make_match_rows(sources_stamp())
-match_texts: Final = _make_match_texts(sources_stamp())
+match_rows: Final = _make_match_rows(kernels_stamp())
+match_texts: Final = _make_match_texts(kernels_stamp())

@@ -15,7 +15,7 @@ from ruleforge.engine.fast.kernels import match_rows, match_texts
 from ruleforge.engine.fast.layout import TEXTS, ZONES_OF_TEXT, Bytes, Ints, Longs, Scratch, Tables
 from ruleforge.engine.fast.rows import Rows
 from ruleforge.engine.rarity import Rarity, background_rarity
-from ruleforge.engine.reference import Ask, compile_rule
+from ruleforge.engine.reference import Ask, SharedView, compile_rule
 from ruleforge.engine.zones import READERS, ZoneText
 from ruleforge.events.columns import UNRECORDED_BITS
 from ruleforge.events.places import HttpView
@@ -33,33 +33,45 @@ _UNRECORDED = tuple(
 
 
 class Work(NamedTuple):
-    """What the last batch cost."""
+    """What the last batch cost, beside `Matches.verified`."""
 
     rows: int
-    doubtful: int  # rows that the parsers had to fold
-    candidates: int  # pairs that the evaluator was asked about
+    doubtful: int  # of them, rows that the parsers had to fold
 
 
 class FastMatcher:
     """A set of rules that answers for whole batches, with exactly the answers of the reference evaluator."""
 
-    def __init__(self, rules: Sequence[Rule], *, rarity: Rarity | None = None) -> None:
-        """Compile `rules`; `rarity` says how often benign requests hold a literal."""
-        self._rules = tuple(rules)
-        self._asks: list[Ask | None] = [compile_rule(rule).ask for rule in self._rules]
-        self._rarity = rarity or background_rarity()
-        self._tables: dict[Gaps, Tables] = {}
+    def __init__(
+        self, rules: Sequence[Rule], *, rarity: Rarity | None = None, tables: Mapping[Gaps, Tables] | None = None
+    ) -> None:
+        """Compile `rules`.
+
+        Args:
+            rules: rules over `http.request` that ask about one request.
+            rarity: how often benign requests hold a literal; by default what the background table that ships says.
+            tables: what was compiled of these very rules before. Then no rule is looked at before it is needed.
+
+        Raises:
+            RuleError: RF330 a rule counts or orders events.
+        """
+        self.rules = rules
+        self._asks: list[Ask | None] = [None] * len(rules)
+        self._rarity = rarity
+        self._tables = dict(tables or {})
         self._few: dict[Gaps, int] = {}
-        self.work = Work(0, 0, 0)
+        self.work = Work(0, 0)
 
     def match(self, batch: pa.RecordBatch) -> Matches:
         """Return every (row, rule) of the batch that holds, and how often each rule could not be decided."""
         rows = Rows(batch)
-        found = _Found(len(self._rules))
-        self.work = Work(batch.num_rows, 0, 0)
+        found = _Found(len(self.rules))
+        self.work = Work(batch.num_rows, 0)
         for bits in np.unique(rows.bits):
             chosen = np.flatnonzero(rows.bits == bits).astype(np.int32)
-            gaps = Gaps(_UNRECORDED[bits], rows.recorded_headers)
+            unrecorded = _UNRECORDED[bits]
+            recorded = None if "headers" in unrecorded else rows.recorded_headers
+            gaps = Gaps(unrecorded - {"version"}, recorded)
             doubtful = self._match_rows(rows, chosen, gaps, int(bits), found)
             if len(doubtful):
                 self._match_doubtful(rows, doubtful, gaps, found)
@@ -69,7 +81,7 @@ class FastMatcher:
         """Match rows with the same gaps; return those that only the parsers can fold."""
         tables = self._plan(gaps)
         work, pointer = make_scratch(tables), np.zeros(2 * MAX_POINTER + 1_024, np.uint8)
-        pairs = np.empty((_PAIRS + len(self._rules), 3), np.int32)
+        pairs = np.empty((_PAIRS + len(self.rules), 3), np.int32)
         left: list[Ints] = []
         done = 0
         while done < len(chosen):
@@ -87,8 +99,7 @@ class FastMatcher:
         """Match rows with the texts that the evaluator's own readings make."""
         groups: dict[Gaps, list[tuple[int, HttpView]]] = {}
         for row in chosen.tolist():
-            view = HttpView(rows.request(row))
-            view.memo = {}
+            view = SharedView(rows.request(row))
             cut = frozenset(zone for zone, read in READERS.items() if not read(view).complete) - gaps.zones
             groups.setdefault(gaps._replace(bounded=cut), []).append((row, view))
         self.work = self.work._replace(doubtful=self.work.doubtful + len(chosen))
@@ -110,14 +121,14 @@ class FastMatcher:
     def _ask_all(self, group: list[tuple[int, HttpView]], found: "_Found") -> None:
         """Ask the evaluator about every rule."""
         for row, view in group:
-            found.take(row, ((rule, ask(view)) for rule, ask in enumerate(self._asks)))
+            found.take(row, ((rule, self._ask(rule)(view)) for rule in range(len(self._asks))))
             found.verified += len(self._asks)
 
     def _match_texts(self, rows: Rows, group: list[tuple[int, HttpView]], tables: Tables, found: "_Found") -> None:
         chosen = np.array([row for row, _ in group], np.int32)
         text, begin, end = _texts([view for _, view in group], tables)
         work = make_scratch(tables)._replace(text=text)
-        pairs = np.empty((_PAIRS + len(self._rules), 3), np.int32)
+        pairs = np.empty((_PAIRS + len(self.rules), 3), np.int32)
         done = 0
         while done < len(chosen):
             start = done
@@ -130,28 +141,29 @@ class FastMatcher:
         if tables is None:
             if len(self._tables) >= _MAX_PLANS:
                 self._tables.clear()
-            tables = self._tables[gaps] = make_tables(self._rules, gaps, self._rarity)
+            if self._rarity is None:
+                self._rarity = background_rarity()
+            tables = self._tables[gaps] = make_tables(self.rules, gaps, self._rarity)
         return tables
+
+    def _ask(self, rule: int) -> Ask:
+        """Return the evaluator of a rule, which is compiled when it is first needed."""
+        ask = self._asks[rule]
+        if ask is None:
+            ask = self._asks[rule] = compile_rule(self.rules[rule]).ask
+        return ask
 
     def _verify(self, pairs: Ints, rows: Rows, views: Mapping[int, HttpView], found: "_Found") -> None:
         """Ask the evaluator about every candidate."""
-        asks = self._asks
-        last, view = -1, None
         holds = pairs[:, 2] == 1
         found.rows += pairs[holds, 0].tolist()
         found.rules += pairs[holds, 1].tolist()
+        view: HttpView | None = None
+        last = -1
         for row, rule, _ in pairs[~holds].tolist():
-            if row != last:
-                last, view = row, views.get(row)
-                if view is None:
-                    view = HttpView(rows.request(row))
-                    view.memo = {}
-            answer = asks[rule](view)  # type: ignore[arg-type, misc]
-            if answer:
-                found.rows.append(row)
-                found.rules.append(rule)
-            elif answer is None:
-                found.unknowns[rule] += 1
+            if row != last or view is None:
+                last, view = row, views.get(row) or SharedView(rows.request(row))
+            found.take(row, ((rule, self._ask(rule)(view)),))
         found.verified += len(pairs) - int(holds.sum())
 
 
