@@ -21,7 +21,7 @@ def test_a_rule_without_a_literal_costs_every_request():
     assert cost_of(rule(Not(RARE))).found_by == ()
 
 
-@pytest.mark.parametrize("tree", [RARE, Not(RARE), Count(when=RARE, by=("source.address",), within_seconds=60, at_least=3)])
+@pytest.mark.parametrize("tree", [RARE, Not(RARE), Count(RARE, ("source.address",), 60, 3)])
 def test_nothing_is_said_of_a_cheap_rule_or_of_what_others_say(tree):
     assert cost_finding(rule(tree)) is None
 

@@ -151,8 +151,9 @@ GAPS = ((), ("body",), ("body", "headers"), ("headers",), ("target",))
 @pytest.mark.corpus
 def test_answers_on_recorded_traffic_are_those_of_the_compiled_set(corpus):
     """Rules are cut out of the very requests, so that thousands of pairs hold; gaps are put into every other one."""
-    import msgspec
     from itertools import islice
+
+    import msgspec
 
     from ruleforge.events.formats import read_requests
 

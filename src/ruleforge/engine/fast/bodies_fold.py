@@ -133,6 +133,9 @@ def fold_body(
         folded: per text, whether it is needed.
         pointer: room for a JSON pointer.
         at: where the text of the arguments ends.
+        body: the column of bodies.
+        begin: where this one begins.
+        end: where it ends.
         kind: what the request declares.
     """
     text = work.text

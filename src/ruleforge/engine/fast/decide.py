@@ -25,7 +25,7 @@ from ruleforge.engine.fast.native import native
 
 
 def _combined() -> tuple[Bytes, Bytes, Bytes]:
-    """Tabulate Kleene's logic over sets of possible answers, each a sum of FALSE, MAYBE, TRUE: least, most, opposite."""
+    """Tabulate Kleene's logic over sets of answers, each a sum of FALSE, MAYBE, TRUE: least, most, opposite."""
     least, most, opposite = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8), np.zeros(8, np.uint8)
     for one in range(8):
         members = [answer for answer in (FALSE, MAYBE, TRUE) if one & answer]

@@ -199,6 +199,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
             pairs: (n, 3): row, rule, and 1 where it holds or 0 where that must be asked; more than there are rules.
             unknowns: per rule: for how many rows it is unknown is added; see `try_rule`.
             doubtful: where the rows are written that only the parsers can fold.
+            version: the stamp of the kernels.
 
         Returns:
             How many of `rows` are done now, and how many pairs and doubtful rows were written.

@@ -11,8 +11,8 @@ Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 
 # Texts that rows are folded to, in this order; the halves of args are looked for in the whole.
-TEXTS = ("method", "target", "path.raw", "query.raw", "path", "args", "args.raw", "headers", "cookies", "body", "body.raw", "json", "xml",
-         "multipart")  # fmt: skip
+TEXTS = ("method", "target", "path.raw", "query.raw", "path", "args", "args.raw", "headers", "cookies", "body",
+         "body.raw", "json", "xml", "multipart")  # fmt: skip
 METHOD, TARGET, PATH_RAW, QUERY_RAW, PATH, ARGS, ARGS_RAW, HEADERS, COOKIES, BODY, BODY_RAW, JSON, XML, MULTIPART = (
     range(len(TEXTS))
 )
@@ -34,7 +34,7 @@ SKIP_IF_FALSE, SKIP_IF_TRUE = -4, -5  # as many steps as the next number says, w
 
 
 class Columns(NamedTuple):
-    """The columns of a batch that matching reads. `*_at[row]` is where a value begins, `*_at[row + 1]` where it ends."""
+    """The columns of a batch that matching reads. `*_at[row]` is where a value begins, `*_at[row + 1]` its end."""
 
     method_at: Ints
     method: Bytes

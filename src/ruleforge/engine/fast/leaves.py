@@ -215,6 +215,7 @@ class Numbers(Generic[_Item]):
 
 
 def number_of(clause: Clause, literals: "Numbers[tuple[int, bytes]]", clauses: "Numbers[tuple[int, ...]]") -> int:
+    """Return the number of a clause, and number its literals."""
     found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
     return clauses.of(tuple(found))
 

@@ -48,7 +48,9 @@ def kernels_stamp() -> int:
 @cache
 def sources_stamp() -> int:
     """Return a number that changes with any code that tables and texts are made by."""
-    return _stamp(path for folder in ("engine", "events", "rules") for path in sorted((_PACKAGE / folder).rglob("*.py")))
+    return _stamp(
+        path for folder in ("engine", "events", "rules") for path in sorted((_PACKAGE / folder).rglob("*.py"))
+    )
 
 
 def _stamp(files: Iterable[Path]) -> int:

@@ -153,7 +153,7 @@ def open_set(path: Path) -> FastMatcher:
 
 
 class WatchedSet:
-    """A compiled set at a path that is replaced while it is in use: batches in work end with the set they began with."""
+    """A compiled set at a path that is replaced while in use: batches in work end with the set they began with."""
 
     def __init__(self, path: Path) -> None:
         """Open the set at `path`, which may be a link to it.
