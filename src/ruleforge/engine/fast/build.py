@@ -124,7 +124,7 @@ def _grams(literals: Sequence[tuple[int, bytes]], searched: Sequence[int]) -> Ma
     buckets: list[list[tuple[int, int]]] = [[] for _ in range(max(256, size // 32))]
     for number in long:
         text, value = literals[number]
-        offset, gram = min(enumerate(_all_grams(value)), key=lambda item: (_weight(item[1], shared), item))
+        offset, gram = min(enumerate(_all_grams(value)), key=lambda item: (_gram_weight(item[1], shared), item))
         hashed = _hash(int.from_bytes(gram, "little"), text, size - 1)
         bits[hashed >> 3] |= 1 << (hashed & 7)
         buckets[hashed & len(buckets) - 1].append((number, offset))
@@ -141,7 +141,7 @@ def _all_grams(value: bytes) -> list[bytes]:
     return [value[at : at + GRAM] for at in range(len(value) - GRAM + 1)]
 
 
-def _weight(gram: bytes, shared: Counter[bytes]) -> float:
+def _gram_weight(gram: bytes, shared: Counter[bytes]) -> float:
     weight = float(np.prod(_BYTE_WEIGHT[list(gram)])) * (1 + shared[gram] / 8)
     return weight * 1_000 if gram in _COMMON_GRAMS else weight
 

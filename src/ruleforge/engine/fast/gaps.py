@@ -80,7 +80,8 @@ def _is_empty(field: str, gaps: Gaps) -> bool:
     return any(zone in _EMPTY.get(place, ()) for place in gaps.unrecorded)
 
 
-_EMPTY: Mapping[str, frozenset[str]] = _MISSING | {
+_EMPTY: Mapping[str, frozenset[str]] = {
+    **_MISSING,
     "body": BODY_ZONES,
     "target": _TARGET,
 }

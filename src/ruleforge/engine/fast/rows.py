@@ -1,14 +1,17 @@
 """The buffers of a batch, without copies: columns for the kernels, and requests for the evaluator."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ruleforge.engine.fast.layout import Bytes, Columns, Ints
 from ruleforge.events.columns import SCHEMA, UNRECORDED_BITS, recorded_headers
 from ruleforge.events.request import Request
 
+_Item = TypeVar("_Item", bound=np.generic)
 _UNRECORDED = tuple(
     frozenset(place for place, bit in UNRECORDED_BITS.items() if bits & bit)
     for bits in range(2 ** len(UNRECORDED_BITS))
@@ -85,7 +88,7 @@ def _binary(column: pa.BinaryArray) -> tuple[Ints, Bytes]:
     return _owned(at), _shared(bytes_)
 
 
-def _owned(array: Ints) -> Ints:
+def _owned(array: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
     """Return an array that kernels take: contiguous and not to be written."""
     array = np.ascontiguousarray(array)
     array.flags.writeable = False

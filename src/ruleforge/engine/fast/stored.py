@@ -11,7 +11,7 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -261,7 +261,7 @@ def _read_header(memory: mmap.mmap, path: Path) -> tuple[_Header, int]:
     return header, start + size + -(start + size) % _ALIGNED
 
 
-def _array(memory: mmap.mmap, start: int, placed: _Array) -> npt.NDArray[np.generic]:
+def _array(memory: mmap.mmap, start: int, placed: _Array) -> npt.NDArray[Any]:
     return np.frombuffer(memory, np.dtype(placed.kind), placed.length, start + placed.begin)
 
 
