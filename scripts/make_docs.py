@@ -18,12 +18,13 @@ import typer
 import ruleforge.cli
 from error_codes import Use, uses_below
 from ruleforge.events.formats import FORMATS
-from ruleforge.events.places import FIELDS
+from ruleforge.events.formats.event_logs import EVENT_FORMATS
+from ruleforge.events.kinds import EVENTS, HTTP
 from ruleforge.ingest.readers import READERS
 from ruleforge.records.forging import REFUSALS
 from ruleforge.rules.classes import CLASSES, load_class
 from ruleforge.rules.operators import OPERATORS, Example
-from ruleforge.rules.schema import rule_schema
+from ruleforge.rules.schema import rule_schema, whole_schema
 from ruleforge.rules.transforms import MAX_TRANSFORMS, TRANSFORMS
 from ruleforge.rules.values import VALUE_TYPES
 from ruleforge.validate.checks import CHECKS
@@ -55,10 +56,10 @@ SAID = {
 INTRODUCTIONS = {
     "fields": """# Fields
 
-The places a condition can read, of the events {events}. A *named* field has elements with names (arguments, headers …)
-and takes an optional `name`. The last column is the nearest field of the Elastic Common Schema. What the views of the
-path do to it is told in [the rule language](rule-language.md).
-
+The places a condition can read, for each kind of event; `event` in a rule says which kind it is about. A *single*
+field has one value at most, a *many* field several; a *named* field has elements with names (arguments, headers …) and
+takes an optional `name`. The last columns are the nearest names of the Elastic Common Schema and of the Open
+Cybersecurity Schema Framework. What the views of the path do to it is told in [the rule language](rule-language.md).
 """,
     "operators": """# Operators
 
@@ -75,6 +76,12 @@ a rule, and says why it could not.
     "formats": """# Formats of requests and logs
 
 The format of a file is found from its content; naming it is only needed where that fails.
+
+""",
+    "event_formats": """
+## Formats of other events
+
+Read by `events`; a line that cannot be read is counted, and the rest goes on.
 
 """,
     "advisory_formats": """# Formats of advisories
@@ -153,13 +160,19 @@ def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def fields_page() -> str:
-    rows = [
-        (code(name), field.kind, field.type, cell(field.meaning), code(field.ecs) if field.ecs else "")
-        for name, field in FIELDS.items()
-    ]
-    events = ", ".join(code(event) for event in dict.fromkeys(field.event for _, field in FIELDS.items()))
-    intro = INTRODUCTIONS["fields"].format(events=events)
-    return intro + table(("field", "kind", "type", "meaning", "ECS"), rows)
+    parts = [INTRODUCTIONS["fields"]]
+    for name, kind in EVENTS.items():
+        rows = [
+            (code(field.name), field.kind, field.type, cell(field.meaning), *map(optional, (field.ecs, field.ocsf)))
+            for field in kind.fields.values()
+        ]
+        heads = ("field", "kind", "type", "meaning", "ECS", "OCSF")
+        parts.append(f"\n## {name}\n\n{kind.meaning[:1].upper()}{kind.meaning[1:]}.\n\n" + table(heads, rows))
+    return "".join(parts)
+
+
+def optional(text: str) -> str:
+    return code(text) if text else ""
 
 
 def shown_value(value: object) -> str:
@@ -195,7 +208,15 @@ def operators_page() -> str:
 
 def formats_page() -> str:
     rows = [(code(name), cell(part.meaning)) for name, part in FORMATS.items()]
-    return INTRODUCTIONS["formats"] + table(("format", "what it is"), rows)
+    return INTRODUCTIONS["formats"] + table(("format", "what it is"), rows) + event_formats_part()
+
+
+def event_formats_part() -> str:
+    rows = [
+        (code(name), code(part.event) if part.event != "any" else "any", cell(part.meaning))
+        for name, part in EVENT_FORMATS.items()
+    ]
+    return INTRODUCTIONS["event_formats"] + table(("format", "events", "what it is"), rows)
 
 
 def advisory_formats_page() -> str:
@@ -384,7 +405,9 @@ def choices_of(option: Any) -> list[str]:
 
 
 def schema_page() -> str:
-    return INTRODUCTIONS["schema"] + table(("key", "must be there", "meaning"), schema_rows(rule_schema()))
+    schema = rule_schema(HTTP)
+    schema["properties"]["event"] = {"enum": list(EVENTS)}
+    return INTRODUCTIONS["schema"] + table(("key", "must be there", "meaning"), schema_rows(schema))
 
 
 def schema_rows(schema: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -412,7 +435,7 @@ def kind_of_schema(part: dict[str, Any]) -> str:
 
 
 def schema_file() -> str:
-    return json.dumps(rule_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(whole_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def index_page() -> str:
@@ -421,13 +444,13 @@ def index_page() -> str:
         "| page | what |\n|---|---|\n"
         "| [cli.md](cli.md) | every command and option, exit codes |\n"
         "| [rule-language.md](rule-language.md) | what a rule means |\n"
-        "| [fields.md](fields.md) | the places of a request a rule can read |\n"
+        "| [fields.md](fields.md) | the places of a request, and the fields of other events, that a rule can read |\n"
         "| [operators.md](operators.md) | the questions it can ask |\n"
         "| [transforms.md](transforms.md) | what it can do to a value first |\n"
         "| [payload-classes.md](payload-classes.md) | the kinds of attack it can name |\n"
         "| [checks.md](checks.md) | what a rule must pass, and the thresholds |\n"
         "| [advisory-formats.md](advisory-formats.md) | the templates, texts, scripts and recordings it can read |\n"
-        "| [formats.md](formats.md) | the requests and logs it can read |\n"
+        "| [formats.md](formats.md) | the requests, logs and other events it can read |\n"
         "| [schema.md](schema.md) | the document, as JSON Schema |\n"
         "| [errors.md](errors.md) | every code of an error, a proof or lint |\n"
         "| [refusals.md](refusals.md) | the reasons for making no rule |\n\n"

@@ -9,9 +9,12 @@ import pytest
 import typer
 
 import ruleforge.cli
+from ruleforge.app.detections import load_detections
 from ruleforge.engine.reference import compile_tree
+from ruleforge.events.formats.event_logs.own import event_of
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.pipeline.event_tests import ask_events, read_event_tests
 from ruleforge.rules.classes import CLASSES
 from ruleforge.rules.parse import parse_rule, parse_tree
 
@@ -63,3 +66,25 @@ def test_every_command_in_the_documentation_exists() -> None:
     asked = set(re.findall(r"(?:^|/bin/|`)ruleforge ([a-z]+)(?=[ `\n])", text, re.MULTILINE))
     assert asked >= {"demo", "forge", "scan", "show", "test", "explain"}
     assert asked - set(group.commands) == set()
+
+
+EVENTS_PAGE = (ROOT / "docs" / "howto" / "rules-for-other-events.md").read_text("utf-8")
+
+
+def test_rules_about_other_events_in_the_documentation_are_accepted_and_their_tests_pass(tmp_path: Path) -> None:
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", EVENTS_PAGE, re.DOTALL)]
+    rules = [parse_rule(block) for block in blocks if "schema" in block]
+    assert [rule.problems for rule in rules] == [(), ()]
+    file = tmp_path / "tests.yaml"
+    file.write_text(re.findall(r"```yaml\n(.*?)```", EVENTS_PAGE, re.DOTALL)[0], "utf-8")
+    counted = rules[1].require()
+    tests = list(read_event_tests(file, counted))
+    assert [(ask_events(counted, test.items), test.verdict) for test in tests] == [(True, "match"), (False, "no_match")]
+    (row,) = [block for block in blocks if "schema" not in block]
+    assert event_of(row, "page", "page").unrecorded == {"command"}
+
+
+def test_the_page_about_other_events_knows_how_many_rules_there_are() -> None:
+    stated = re.search(r"our own (\d+) rules run", EVENTS_PAGE)
+    assert stated
+    assert int(stated[1]) == len(load_detections().rules)

@@ -15,7 +15,7 @@ def request_of(data: dict[str, Any]) -> Request:
     """A request from plain data; Content-Length is added to a body."""
     body = data.get("body")
     raw = None if body is None else body.encode()
-    headers = [("Host", "shop.example.org"), *[tuple(pair) for pair in data.get("headers", ())]]
+    headers = [("Host", data.get("host", "shop.example.org")), *[tuple(pair) for pair in data.get("headers", ())]]
     if raw is not None:
         headers.append(("Content-Length", str(len(raw))))
     return Request(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruleforge.background.table import default_background
 from ruleforge.cases.anatomy import Part, classes_of, dissect
 from ruleforge.cases.near import near_miss_exemption, near_misses, neutralise
 from ruleforge.cases.ordinary import FILLINGS, kind_of, ordinary_file, ordinary_value, prose
@@ -296,3 +297,21 @@ def test_json_stays_json(make_anatomy: Any, make_advisory: Any) -> None:
         document = json.loads(one.request.body or b"")
         assert document["op"] == "get"
         assert len(document) == 2
+
+
+def test_where_links_must_not_lead_away_a_page_of_the_own_site_is_ordinary(
+    make_anatomy: Any, make_advisory: Any
+) -> None:
+    data = {"target": "/larder/out?next=https://elsewhere.example/jam", "cwes": ["CWE-601"]}
+    made = [
+        one
+        for one in near_misses(make_anatomy(data), make_advisory(data), "feedback", default_background())
+        if one.kind == "own_page"
+    ]
+    assert [one.request.target for one in made] == [b"/larder/out?next=https://shop.example.org/account/home"]
+    fetches = data | {"cwes": ["CWE-918"]}
+    assert not [
+        one
+        for one in near_misses(make_anatomy(fetches), make_advisory(fetches), "feedback", default_background())
+        if one.kind == "own_page"
+    ]

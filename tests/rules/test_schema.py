@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruleforge.events.kinds import EVENTS, HTTP, fields_of
 from ruleforge.rules.dump import dump_rule, dump_tree
+from ruleforge.rules.operators import OPERATORS
 from ruleforge.rules.parse import parse_rule
-from ruleforge.rules.schema import rule_schema, tree_schema
+from ruleforge.rules.schema import rule_schema, tree_schema, whole_schema
 from ruleforge.rules.tree import Rule
 
 VALIDATOR = jsonschema.Draft202012Validator(rule_schema())
@@ -159,3 +161,45 @@ BOTH_ACCEPT = [
 def test_parser_and_schema_both_accept(accepted: object) -> None:
     assert VALIDATOR.is_valid(accepted)
     assert parse_rule(accepted).problems == ()
+
+
+WHOLE = jsonschema.Draft202012Validator(whole_schema())
+ALL_FIELDS = sorted({field for event in EVENTS for field in fields_of(event)} | {"value", "nonsense"})
+VALUES = [None, "a", 4, ["a", "b"], ["192.0.2.0/24"], "xss"]
+conditions = st.fixed_dictionaries(
+    {"field": st.sampled_from(ALL_FIELDS), "op": st.sampled_from(OPERATORS.names())},
+    optional={"value": st.sampled_from(VALUES), "name": st.just("n"), "transforms": st.just(["lower"])},
+)
+roots = st.one_of(
+    conditions,
+    st.builds(lambda one, two: {"all": [one, {"not": two}]}, conditions, conditions),
+    st.builds(lambda one: {"some": "args", "where": one}, conditions),
+    st.builds(
+        lambda one, by, more: {"count": {"when": one, "by": [by], "within": "5m", "at_least": 2} | more},
+        conditions,
+        st.sampled_from(ALL_FIELDS),
+        st.just({}) | st.fixed_dictionaries({"distinct": st.sampled_from(ALL_FIELDS)}),
+    ),
+    st.builds(
+        lambda one, by: {"sequence": [one, one], "by": [by], "within": "5m"}, conditions, st.sampled_from(ALL_FIELDS)
+    ),
+)
+
+
+@given(st.sampled_from([*EVENTS, "smoke", 7, None]), roots)
+def test_the_schema_of_all_events_accepts_what_the_parser_accepts(event: Any, when: Any) -> None:
+    document = {"schema": 1, "id": "R", "when": when} | ({} if event is None else {"event": event})
+    codes = {problem.code for problem in parse_rule(document).problems if problem.severity == "error"}
+    if codes <= UNSAYABLE:
+        WHOLE.validate(document)
+    elif codes - UNSAYABLE:
+        assert not WHOLE.is_valid(document)
+
+
+@pytest.mark.parametrize("event", [name for name in EVENTS if name != HTTP])
+def test_each_event_accepts_every_field_of_its_own(event: str) -> None:
+    for field in fields_of(event):
+        document = {"schema": 1, "id": "R", "event": event, "when": {"field": field, "op": "present"}}
+        assert parse_rule(document).rule is not None
+        WHOLE.validate(document)
+        jsonschema.Draft202012Validator(rule_schema(event)).validate(document)

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 import ruleforge.validate
+from ruleforge.cases.evidence import case
 from ruleforge.engine.corpus import Row
 from ruleforge.engine.reference import compile_tree
 from ruleforge.pipeline.loop import check_rule
-from ruleforge.records.forging import CheckResult
+from ruleforge.records.forging import CheckResult, Trial
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Rule, conditions_of
 from ruleforge.validate import gates
-from ruleforge.validate.checks import CHECKS, Finding, hits_strangers, sibling_sources
+from ruleforge.validate.checks import CHECKS, Finding, family, hits_strangers, names_place, sibling_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Any]
@@ -169,6 +170,42 @@ def test_exploits_of_many_other_products_are_held_against_the_rule(
 ) -> None:
     rows = [(f"/{n}/press/show.php?file={orchard.up}", "exploit", f"B{n}", f"b/{n}") for n in range(8)]
     assert ask("other_products", orchard.tight, evidence_of(corpus=corpus_of(*rows))).result.passed is False
+
+
+ROOTED = AllOf((Condition("path.decoded", "contains", b"/..../..../"), Condition("path.raw", "is_class", b"traversal")))
+ROOT_ATTACK = "/..../..../..../etc/shadow"
+
+
+def test_a_way_of_attack_that_few_sources_share_is_the_rule_of_all_of_them(
+    orchard: SimpleNamespace, evidence_of: Make, corpus_of: Make
+) -> None:
+    rows = [(f"{ROOT_ATTACK}{n}", "exploit", f"CVE-2099-50{n:02}", f"b/{n}") for n in range(gates.FAMILY_SOURCES_MOST)]
+    rule = orchard.rule_of(ROOTED)
+    found = ask("other_products", rule, evidence_of(corpus=corpus_of(*rows)))
+    assert found.result.passed is None
+    assert family(Trial(rule_id=rule.id, results=(found.result,))) == tuple(sorted(row[2] for row in rows))
+    more = ask("other_products", rule, evidence_of(corpus=corpus_of(*rows, (ROOT_ATTACK, "exploit", "B", "b/b"))))
+    assert more.result.passed is False
+    probe = ask("other_products", rule, evidence_of(corpus=corpus_of((ROOT_ATTACK, "probe", "B", "b/b"))))
+    assert probe.result.passed is False
+    assert family(Trial(rule_id=rule.id, results=(probe.result,))) == ()
+
+
+def test_a_source_with_our_very_request_belongs_to_the_family(
+    orchard: SimpleNamespace, evidence_of: Make, corpus_of: Make
+) -> None:
+    own = (case(orchard.get(ROOT_ATTACK), "exploit"),)
+    rows = [(ROOT_ATTACK, "exploit", "CVE-2099-5001", "b/1"), (f"{ROOT_ATTACK}2", "exploit", "CVE-2099-5002", "b/2")]
+    rule = orchard.rule_of(ROOTED)
+    found = ask("other_products", rule, evidence_of(exploits=own, corpus=corpus_of(*rows)))
+    assert (found.result.passed, found.result.failed) == (None, 1)
+    assert family(Trial(rule_id=rule.id, results=(found.result,))) == ("CVE-2099-5001", "CVE-2099-5002")
+
+
+def test_a_file_that_every_product_has_is_no_place_of_this_one() -> None:
+    assert names_place(Condition("path", "path_suffix", b"/press/show.php"))
+    assert not names_place(Condition("path", "path_suffix", b"/index.php"))
+    assert not names_place(ROOTED)
 
 
 OWNERS = [

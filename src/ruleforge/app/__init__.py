@@ -4,6 +4,8 @@
 |---|---|
 | `forge.forge` | sources to validated rules or reasons for refusing |
 | `scan.scan` | recorded requests against a folder of rules |
+| `event_scan.scan_events` | logs of any kind against rules that may count and order events |
+| `detections.load_detections` | our own rules for other events and for counted requests |
 | `trials.run_tests` | the tests beside rules |
 | `lint.lint_rules` | what can be said against rules without traffic |
 | `explain.explain_request` | why a rule holds for a request, condition by condition |

@@ -11,9 +11,9 @@ from ruleforge.errors import InputError, UsageError
 from ruleforge.events.formats import read_requests
 from ruleforge.events.origin import seconds_of
 from ruleforge.pipeline.backtest import Backtesting, write_backtests
+from ruleforge.pipeline.event_tests import needs_events
 from ruleforge.records.backtest import Backtest
-from ruleforge.rules.tree import Count, Rule
-from ruleforge.rules.tree import Sequence as SequenceRule
+from ruleforge.rules.tree import Rule
 
 Progress = Callable[[str, int, int], None]
 _COMPACT = re.compile(r"[0-9]{1,8}|[0-9]{12}|[0-9]{14}")  # 20990131, with hours and minutes, with seconds
@@ -83,7 +83,7 @@ def backtest_forged(folders: Sequence[Path], logs: Sequence[Path], progress: Pro
         if isinstance(told, dict) and told.get("logs") == names:
             continue
         rules = load_rules(folder).rules if (folder / "rule.json").is_file() else ()
-        pairs += [(folder, rule) for rule in rules if not isinstance(rule.when, Count | SequenceRule)]
+        pairs += [(folder, rule) for rule in rules if not needs_events(rule)]
     if pairs:
         counting = Backtesting([rule for _, rule in pairs])
         _read(logs, counting, progress)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.errors import RuleError, UsageError
+from ruleforge.events.kinds import HTTP
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.parse import Parsed, load_rule
 from ruleforge.rules.tree import Count, Rule, Sequence
@@ -98,11 +99,19 @@ def read_evidence(folder: Path) -> dict[str, object]:
 
 
 def without_correlation(loaded: Loaded) -> Loaded:
-    """Move rules that count or order events to `broken`: a scan asks each request by itself."""
-    single = tuple(rule for rule in loaded.rules if not isinstance(rule.when, Count | Sequence))
-    others = tuple(
-        RuleError("the rule counts or orders events; a scan asks single requests", where=rule.id, code="RF330")
-        for rule in loaded.rules
-        if isinstance(rule.when, Count | Sequence)
-    )
-    return Loaded(single, loaded.broken + others, loaded.unvalidated)
+    """Move rules that one request cannot answer to `broken`: those that count or order, those about other events."""
+    why = {id(rule): problem for rule in loaded.rules if (problem := _not_single(rule)) is not None}
+    single = tuple(rule for rule in loaded.rules if id(rule) not in why)
+    return Loaded(single, loaded.broken + tuple(why.values()), loaded.unvalidated)
+
+
+def _not_single(rule: Rule) -> RuleError | None:
+    hint = "use 'ruleforge events'"
+    if isinstance(rule.when, Count | Sequence):
+        what = "the rule counts or orders events; a scan asks single requests"
+        return RuleError(what, where=rule.id, hint=hint, code="RF330")
+    if rule.event != HTTP:
+        return RuleError(
+            f"the rule is about {rule.event} and not about requests", where=rule.id, hint=hint, code="RF332"
+        )
+    return None

@@ -8,6 +8,7 @@ import msgspec
 
 from ruleforge.app.rules import is_validated, load_one, read_evidence, rule_files
 from ruleforge.errors import RuleForgeError
+from ruleforge.pipeline.event_tests import needs_events, read_event_tests
 from ruleforge.pipeline.rule_tests import read_tests
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
@@ -36,7 +37,7 @@ def show_rule(path: Path) -> Shown:
     """
     rule = load_one(path)
     file = next(rule_files(path))
-    tests, problem = _tests(file.parent / "tests.yaml")
+    tests, problem = _tests(file.parent / "tests.yaml", rule)
     return Shown(
         rule=rule,
         file=str(file),
@@ -49,10 +50,12 @@ def show_rule(path: Path) -> Shown:
     )
 
 
-def _tests(file: Path) -> tuple[dict[str, int], str]:
+def _tests(file: Path, rule: Rule) -> tuple[dict[str, int], str]:
     if not file.is_file():
         return {}, ""
     try:
+        if needs_events(rule):
+            return dict(Counter(test.verdict for test in read_event_tests(file, rule))), ""
         return dict(Counter(verdict for _, verdict, _ in read_tests(file))), ""
     except (RuleForgeError, OSError) as problem:
         return {}, str(problem)

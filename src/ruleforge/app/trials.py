@@ -10,6 +10,7 @@ from ruleforge.engine.reference import Ask, compile_rule
 from ruleforge.errors import RuleForgeError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.pipeline.event_tests import ask_events, needs_events, read_event_tests
 from ruleforge.pipeline.rule_tests import read_tests
 from ruleforge.rules.parse import load_rule
 
@@ -47,6 +48,10 @@ def run_tests(path: Path) -> Iterator[TestResult]:
             if not tests.is_file():
                 yield _whole(rule.id, file, "no_tests", "there is no tests.yaml beside the rule")
                 continue
+            if needs_events(rule):
+                for test in read_event_tests(tests, rule):
+                    yield _answered(rule.id, tests, test.name, test.verdict, ask_events(rule, test.items))
+                continue
             ask = compile_rule(rule).ask
             for name, verdict, request in read_tests(tests):
                 yield _result(rule.id, tests, name, verdict, ask, request)
@@ -61,7 +66,10 @@ def _whole(rule: str, file: Path, state: str, detail: str) -> TestResult:
 
 
 def _result(rule: str, file: Path, name: str, verdict: str, ask: Ask, request: Request) -> TestResult:
-    answer = ask(HttpView(request))
+    return _answered(rule, file, name, verdict, ask(HttpView(request)))
+
+
+def _answered(rule: str, file: Path, name: str, verdict: str, answer: bool | None) -> TestResult:
     good = (answer is True) == (not verdict.endswith("no_match"))
     state = _STATES[verdict.startswith("todo_"), good]
     return TestResult(rule=rule, file=str(file), name=name, verdict=verdict, answer=_WORDS[answer], state=state)

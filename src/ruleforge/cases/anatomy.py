@@ -7,11 +7,12 @@ from functools import lru_cache
 import msgspec
 
 from ruleforge.cases.weaknesses import expected_classes
-from ruleforge.events.decoding import percent_decode
+from ruleforge.events.decoding import base64_decode, percent_decode
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element
 from ruleforge.records.advisory import PocRequest
 from ruleforge.rules.classes import classes_of as known_classes
+from ruleforge.rules.patterns import compile_pattern
 
 __all__ = ["Anatomy", "Part", "Segment", "classes_of", "dissect", "expected_classes", "is_standin", "rank_classes"]
 
@@ -38,6 +39,20 @@ SPECIFICITY = (
 )  # fmt: skip
 
 
+_BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/_ -]{12,8192}={0,2}\Z")
+_BASE64_SHORT = re.compile(rb"[A-Za-z0-9+/]{2,8192}={0,2}\Z")
+HOST_LENGTH_MOST = 255  # RFC 1035, 2.3.4
+_NO_HOST = re.compile(rb"[\x00-\x20\"'(){}$<>;|&\\`%]")
+# What is typed first on a strange machine, and what fetches the rest; no product calls its own functions so.
+SHELL_COMMAND = (
+    rb"(?i)^\s*(?:/(?:usr/)?s?bin/)?(?:(?:id|whoami|uname|ifconfig|ipconfig|hostname|netstat|systeminfo|tasklist)(?:\s|\z)"
+    rb"|(?:cat|type|ls|dir|ps|ping|curl|wget|nslookup|dig|touch|echo|sleep|chmod|rm|nc|(?:ba|z|da)?sh|cmd(?:\.exe)?"
+    rb"|powershell(?:\.exe)?|certutil|telnetd|tftp|expr)(?:\s+\S|\$\{?IFS|<))"
+)
+# What a payload is in base64, where no class looks into it: these read it in their own way, or say little.
+_NOT_INNER = frozenset(("serialized_object", "jwt_none", "upload_name", "url_value", "mass_assignment", "url_trick"))
+
+
 class Segment(msgspec.Struct, frozen=True):
     """One segment of the path: as sent, decoded once, and what stands in it."""
 
@@ -58,6 +73,7 @@ class Part(msgspec.Struct, frozen=True):
     name_standin: bool = False
     filename: bytes | None = None
     filename_classes: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()  # payload classes of the text that stands in the value as base64
 
 
 class Anatomy(msgspec.Struct, frozen=True):
@@ -105,6 +121,27 @@ def is_standin(value: bytes, standins: tuple[bytes, ...]) -> bool:
         if mark and mark in rest:
             rest, touched = rest.replace(mark, b""), True
     return touched and len(re.findall(rb"[A-Za-z0-9]", rest[:4096])) < 3
+
+
+def inner_text(value: bytes) -> bytes:
+    """Return the printable text that `value` holds as base64 (a blank stands for `+`); b"" where it holds none."""
+    if not _BASE64_TEXT.match(value):
+        return b""
+    text = base64_decode(value.replace(b" ", b"+")) or b""
+    odd = len(re.sub(rb"[\t\r\n\x20-\x7e]", b"", text))
+    return text if 10 * odd <= len(text) else b""
+
+
+def inner_command(value: bytes) -> bytes:
+    """Return the shell command that `value` is in base64, however short; b"" where it is none."""
+    text = (base64_decode(value) or b"") if _BASE64_SHORT.match(value) else b""
+    return text if compile_pattern(SHELL_COMMAND).test(text) else b""
+
+
+def _inner(value: bytes) -> tuple[str, ...]:
+    text = inner_text(value)
+    found = tuple(name for name in classes_of(text) if name not in _NOT_INNER) if text else ()
+    return found or (("command_injection",) if inner_command(value) else ())
 
 
 def dissect(poc: PocRequest) -> Anatomy:
@@ -155,8 +192,17 @@ def _telling_headers(view: HttpView, standins: tuple[bytes, ...]) -> Iterator[Pa
         classes = classes_of(element.value)
         if element.name in URL_HEADERS:
             classes = tuple(c for c in classes if c not in NORMAL_IN_URL_HEADERS)
-        if element.name not in ORDINARY_HEADERS or (classes and element.name not in (b"host", b"cookie")):
+        odd_host = element.name == b"host" and odd_host_value(element.value)
+        if odd_host or element.name not in ORDINARY_HEADERS or (classes and element.name not in (b"host", b"cookie")):
             yield msgspec.structs.replace(_part("headers", element, standins), classes=classes)
+
+
+def odd_host_value(value: bytes) -> bytes:
+    """Return the first sign that no host name has, b"" where there is none; b"long" for more than 255 bytes."""
+    if len(value) > HOST_LENGTH_MOST:
+        return b"long"
+    found = _NO_HOST.search(value)
+    return found[0] if found else b""
 
 
 def _looks_unparsed(element: Element, view: HttpView) -> bool:
@@ -167,12 +213,15 @@ def _looks_unparsed(element: Element, view: HttpView) -> bool:
 
 
 def _part(place: str, element: Element, standins: tuple[bytes, ...]) -> Part:
+    # What names a right is an attack as the name of an argument; as a value it chooses one, as menus do.
+    classes = tuple(name for name in classes_of(element.value) if name != "mass_assignment")
+    inner = () if classes or place == "body" else _inner(element.value)
     return Part(
         place=place,
         name=element.name,
         value=element.value,
-        # What names a right is an attack as the name of an argument; as a value it chooses one, as menus do.
-        classes=tuple(name for name in classes_of(element.value) if name != "mass_assignment"),
+        classes=classes,
+        inner=inner,
         standin=is_standin(element.value, standins),
         name_standin=any(mark in element.name for mark in standins),
         filename=element.filename,

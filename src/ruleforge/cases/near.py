@@ -1,6 +1,7 @@
 """Requests that look like an exploit and are none: what a normal user could send to the same or another place."""
 
 import re
+from base64 import b64encode
 
 import msgspec
 
@@ -30,7 +31,16 @@ from ruleforge.cases.significance import (
     path_payload,
     steps_up,
 )
-from ruleforge.cases.telling import Tell, odd_name, public_page, signed_in, speaks_of_access, telling
+from ruleforge.cases.telling import (
+    Tell,
+    odd_name,
+    offsite_field,
+    public_page,
+    signed_in,
+    speaks_of_access,
+    speaks_of_redirect,
+    telling,
+)
 from ruleforge.errors import UsageError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -156,7 +166,7 @@ def _carriers(anatomy: Anatomy, advisory: Advisory | None) -> list[Part]:
 def _classes(part: Part) -> frozenset[str]:
     if is_namespace(part):
         return frozenset()
-    return frozenset(part.classes + part.filename_classes + name_classes(part))
+    return frozenset(part.classes + part.filename_classes + part.inner + name_classes(part))
 
 
 def _magic(anatomy: Anatomy) -> list[Part]:
@@ -218,7 +228,7 @@ def _replaced(request: Request, part: Part, filling: _Filling) -> Request | None
     elif part.filename is not None and part.classes:
         return with_value(request, part, b"Minutes of the meeting, Monday morning.\n")
     if changed is not None and (part.classes or (not part.filename_classes and not name_classes(part))):
-        value = filling.value(part)
+        value = b64encode(filling.value(part)) if part.inner else filling.value(part)
         changed, part = with_value(changed, part, value), msgspec.structs.replace(part, value=value)
     if changed is not None and name_classes(part):
         changed = with_name(changed, part, _NAMES[filling.family][filling.number])
@@ -279,7 +289,7 @@ def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, backgroun
     plain = _neutral(anatomy, advisory, _Filling(0, family)) if 0 < len(carriers) <= _most_parts(anatomy) else None
     if plain is None:
         return []
-    found = []
+    found = _own_pages(anatomy, advisory, plain, carriers)
     for part in carriers[:LEARNED_PARTS_MOST]:
         for shape in background.usual_shapes(last_step(part.name).encode()):
             if shape == "url" and "url_value" in part.classes and _leads_away(anatomy, advisory, part):
@@ -289,6 +299,21 @@ def _learned_values(anatomy: Anatomy, advisory: Advisory, family: str, backgroun
             if changed is not None:
                 why = f"parameters of this name hold such values ({shape}) in normal traffic"
                 found.append(NearMiss(changed, "learned_value", why))
+    return found
+
+
+def _own_pages(anatomy: Anatomy, advisory: Advisory, plain: Request, carriers: list[Part]) -> list[NearMiss]:
+    """Where the flaw is to lead to other sites: links to a page of the own one."""
+    host = header_value(plain, b"host")
+    if not host or not speaks_of_redirect(advisory):
+        return []
+    found = []
+    for part in carriers[:LEARNED_PARTS_MOST]:
+        if offsite_field(part, anatomy.poc.request):
+            link = b"https://" + host + b"/account/home"
+            changed = with_value(plain, msgspec.structs.replace(part, value=_value_in(plain, part)), link)
+            why = "a page of the own site is where such links lead"
+            found += [NearMiss(changed, "own_page", why)] if changed is not None else []
     return found
 
 

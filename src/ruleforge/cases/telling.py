@@ -9,13 +9,16 @@ import re
 
 import msgspec
 
-from ruleforge.cases.anatomy import Anatomy, Part, expected_classes
+from ruleforge.cases.anatomy import HOST_LENGTH_MOST, SHELL_COMMAND, Anatomy, Part, expected_classes, odd_host_value
 from ruleforge.cases.edit import header_value, target_of
 from ruleforge.cases.ordinary import kind_of, last_step
 from ruleforge.cases.significance import WEAK_CLASSES, is_namespace, name_classes, path_payload, plain_path
 from ruleforge.cases.trust import trust_headers
 from ruleforge.events.decoding import base64_decode, percent_decode
+from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory
+from ruleforge.rules.patterns import compile_pattern
 
 LONG_VALUE = 256  # bytes of one repeated character or short piece: an overflow, no text
 TRUST_BITS_LEAST = 9.0  # a header that servers trust and that gateways set less often than this tells an attack
@@ -99,6 +102,7 @@ _RARE_METHODS = frozenset((b"MOVE", b"COPY", b"TRACE", b"TRACK", b"DEBUG", b"CON
 _FILE_ENDING = re.compile(rb"\.[A-Za-z]{2,5}/?\Z")
 _SCHEME = re.compile(rb"\s{0,8}([A-Za-z][A-Za-z0-9+.-]{1,15}):")
 _WEB_SCHEMES = frozenset((b"http", b"https", b"ftp", b"ws", b"wss"))
+_RUNS = frozenset(("command_injection", "code_injection"))
 _RUN = re.compile(rb"(.{1,4}?)\1{63,}", re.DOTALL)
 
 
@@ -109,6 +113,7 @@ class Tell(msgspec.Struct, frozen=True):
     part: Part | None = None
     op: str = ""  # how a rule would ask for it: an operator on the part's value, "" where a payload class or name does
     value: bytes | int | None = None  # what the operator compares with
+    field: str = ""  # where a rule would ask, if not in the part's own place
 
 
 def speaks_of_secret(advisory: Advisory) -> bool:
@@ -133,6 +138,11 @@ def speaks_of_access(advisory: Advisory) -> bool:
     return bool(_ACCESS_WORDS.search(f"{advisory.title}. {advisory.description[:4_000]}"))
 
 
+def speaks_of_redirect(advisory: Advisory) -> bool:
+    """Whether the flaw sends visitors to another site: links to pages of its own are ordinary use."""
+    return "CWE-601" in advisory.cwes or "redirect" in advisory.tags
+
+
 def public_page(anatomy: Anatomy) -> bool:
     """Whether visitors without a log-in ask for the page in ordinary use: to log in, sign up, search or write."""
     return bool(_PUBLIC_PAGE.search(target_of(anatomy.poc.request).path[-300:]))
@@ -149,7 +159,7 @@ def signed_in(anatomy: Anatomy) -> bool:
 def telling(anatomy: Anatomy, advisory: Advisory) -> tuple[Tell, ...]:
     """Say what of the request no ordinary call of the product has; empty where there is nothing."""
     found = [_whole(_path(anatomy)), _whole(_method(anatomy)), _credentials(anatomy, advisory), _hop_by_hop(anatomy)]
-    found += [_value(part, advisory) or _header(part) for part in anatomy.parts]
+    found += [_value(part, anatomy, advisory) or _header(part) for part in anatomy.parts]
     return tuple(tell for tell in found if tell is not None)
 
 
@@ -226,6 +236,11 @@ def _header(part: Part) -> Tell | None:
     if part.place != "headers":
         return None
     shown = part.name.decode("latin-1")[:60]
+    if part.name == b"host":
+        sign = odd_host_value(part.value)
+        if sign == b"long":
+            return Tell("the host is longer than any name", part, "length_gt", HOST_LENGTH_MOST)
+        return Tell("the host holds what no name has", part, "contains", sign) if sign else None
     if _LOCAL.fullmatch(part.value):
         return Tell(f"the header {shown} claims the server's own address", part, "equals", part.value)
     trusted = trust_headers().get(part.name.lower())
@@ -234,13 +249,15 @@ def _header(part: Part) -> Tell | None:
     return None
 
 
-def _value(part: Part, advisory: Advisory) -> Tell | None:
+def _value(part: Part, anatomy: Anatomy, advisory: Advisory) -> Tell | None:
     shown = part.name.decode("latin-1")[:60] or part.place
     if is_namespace(part):
         return None
     strong = [name for name in (*part.classes, *name_classes(part), *part.filename_classes) if name not in WEAK_CLASSES]
     if strong:
         return Tell(f"{shown} carries a payload ({strong[0]})", part)
+    if part.inner:
+        return Tell(f"{shown} carries a payload in base64 ({part.inner[0]})", part)
     if "upload_name" in part.filename_classes or (
         "upload_name" in part.classes and {"upload_name", "code_injection"} & set(expected_classes(advisory))
     ):
@@ -248,7 +265,7 @@ def _value(part: Part, advisory: Advisory) -> Tell | None:
             return Tell(f"{shown} names a program file", part)
         return Tell(f"{shown} names a program file", part, "is_class", b"upload_name")
     if "url_value" in part.classes and part.place not in ("headers", "body"):
-        return _url(part, advisory, shown)
+        return _url(part, anatomy, advisory, shown)
     return _odd_text(part, shown) or _plain(part, advisory, shown)
 
 
@@ -264,6 +281,8 @@ def _odd_text(part: Part, shown: str) -> Tell | None:
 def _plain(part: Part, advisory: Advisory, shown: str) -> Tell | None:
     if part.place in ("headers", "body"):
         return None
+    if bare_command(part, advisory):
+        return Tell(f"{shown} is a command of a system shell", part, "regex", SHELL_COMMAND)
     if part.place not in ("cookies", "query_args") and _PRIVILEGE_NAME.fullmatch(last_step(part.name)) and (
         _PRIVILEGE_VALUE.fullmatch(part.value)
     ):  # fmt: skip
@@ -312,18 +331,32 @@ def _secret(part: Part) -> bool:
     )
 
 
-def _url(part: Part, advisory: Advisory, shown: str) -> Tell | None:
+def _url(part: Part, anatomy: Anatomy, advisory: Advisory, shown: str) -> Tell | None:
     scheme = _SCHEME.match(part.value)
     if scheme and scheme[1].lower() not in _WEB_SCHEMES:
         return Tell(f"{shown} is a URL of an unusual scheme", part, "starts_with", part.value[: scheme.end()])
     if _internal(part.value):
         return Tell(f"{shown} is an address inside the network", part)
-    if kind_of(part.name, b"") not in ("link", "address"):
+    if kind_of(part.name, b"") not in ("link", "address") and not speaks_of_redirect(advisory):
         return Tell(f"{shown} is a URL where none belongs", part, "is_class", b"url_value")
     # An open redirect takes a page of its own site in ordinary use; what fetches a URL takes any.
-    if "CWE-601" in advisory.cwes or "redirect" in advisory.tags:
-        return Tell(f"{shown} leads to another site", part)
+    if speaks_of_redirect(advisory):
+        return Tell(f"{shown} leads to another site", part, "present", field=offsite_field(part, anatomy.poc.request))
     return None
+
+
+def bare_command(part: Part, advisory: Advisory) -> bool:
+    """Whether the value is a command as one types it, where the flaw is to run one."""
+    runs = _RUNS.intersection(expected_classes(advisory))
+    return bool(runs) and compile_pattern(SHELL_COMMAND).test(part.value[:4_096])
+
+
+def offsite_field(part: Part, request: Request) -> str:
+    """The place that holds a part because it leads to another site; empty where none does."""
+    if part.place not in ("query_args", "form_args"):
+        return ""
+    found = HttpView(request).read("args.offsite", part.name).elements
+    return "args.offsite" if any(element.value == part.value for element in found) else ""
 
 
 def _internal(value: bytes) -> bool:

@@ -17,6 +17,7 @@ from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.data import data
+from ruleforge.cli.events import events
 from ruleforge.cli.forge import forge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
@@ -122,6 +123,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
+    events: "Logs of logins, processes, DNS, cloud calls and flows against rules.",
     test: "Run the tests that lie beside rules.",
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",

@@ -7,6 +7,7 @@ import msgspec
 from ruleforge.engine.cut import compile_certain
 from ruleforge.engine.reference import compile_cut_element, compile_holds, compile_name, compile_question, element_value
 from ruleforge.errors import RuleError
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.places import HttpView
 from ruleforge.events.reading import Element, Reading
 from ruleforge.events.request import Request
@@ -75,10 +76,12 @@ def explain(rule: Rule, request: Request) -> Explanation:
     """Explain what `rule` answers about `request`; no node is skipped, so it costs more than asking.
 
     Raises:
-        RuleError: RF330 the rule counts or orders events.
+        RuleError: RF330 the rule counts or orders events, RF332 it is about other events.
     """
     if isinstance(rule.when, Count | Sequence):
         raise RuleError("the rule counts or orders events; one request cannot answer it", code="RF330")
+    if rule.event != HTTP:
+        raise RuleError(f"the rule is about {rule.event}; a request cannot answer it", code="RF332")
     root = _Explainer(request, dict(rule.classes)).tree(rule.when)
     return Explanation(rule.id, request.id, root.answer, root)
 

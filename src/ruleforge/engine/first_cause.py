@@ -8,6 +8,7 @@ import msgspec
 from ruleforge.engine.explain import label
 from ruleforge.engine.reference import AskElement, compile_element, compile_name, compile_tree
 from ruleforge.errors import RuleError
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.places import FIELDS, HttpView
 from ruleforge.events.reading import Element
 from ruleforge.events.request import Request
@@ -46,10 +47,12 @@ def first_cause(rule: Rule, request: Request) -> Cause | None:
         None where the rule holds.
 
     Raises:
-        RuleError: RF330 the rule counts or orders events.
+        RuleError: RF330 the rule counts or orders events, RF332 it is about other events.
     """
     if isinstance(rule.when, Count | Sequence):
         raise RuleError("the rule counts or orders events; one request cannot answer it", code="RF330")
+    if rule.event != HTTP:
+        raise RuleError(f"the rule is about {rule.event}; a request cannot answer it", code="RF332")
     failures = _Walk(HttpView(request), dict(rule.classes)).failures(rule.when)
     if not failures:
         return None

@@ -10,17 +10,17 @@ import msgspec
 from ruleforge.engine.cut import compile_certain, keeps_every_value
 from ruleforge.errors import RuleError
 from ruleforge.events.places import HttpView
-from ruleforge.events.reading import NOTHING, Element, Reading
+from ruleforge.events.reading import NOTHING, Element, Reading, View
 from ruleforge.events.request import Request
 from ruleforge.rules.operators import OPERATORS, Operator
 from ruleforge.rules.patterns import compile_pattern
 from ruleforge.rules.transforms import Apply, compile_transforms
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root, Rule, Sequence, Some, Tree
 
-Ask: TypeAlias = Callable[[HttpView], bool | None]
+Ask: TypeAlias = Callable[[View], bool | None]
 AskElement: TypeAlias = Callable[[Element], bool]
 AskCut: TypeAlias = Callable[[Element], bool | None]
-Read: TypeAlias = Callable[[HttpView], Reading]
+Read: TypeAlias = Callable[[View], Reading]
 AskReading: TypeAlias = Callable[[Reading], bool | None]
 
 _Asked = TypeVar("_Asked")
@@ -55,10 +55,9 @@ def compile_rule(rule: Rule) -> CompiledRule:
     return CompiledRule(rule, compile_tree(rule.when, dict(rule.classes)))
 
 
-def evaluate(rule: Rule, request: Request | HttpView) -> bool | None:
-    """Ask one rule about one request. Compile once with `compile_rule` to ask about many."""
-    view = request if isinstance(request, HttpView) else HttpView(request)
-    return compile_rule(rule).ask(view)
+def evaluate(rule: Rule, request: Request | View) -> bool | None:
+    """Ask one rule about one event. Compile once with `compile_rule` to ask about many."""
+    return compile_rule(rule).ask(HttpView(request) if isinstance(request, Request) else request)
 
 
 def compile_tree(tree: Root, classes: Mapping[str, int]) -> Ask:
@@ -139,7 +138,7 @@ def compile_name(field: str, name: Name | None) -> Read:
         return lambda view: view.read(field, exact)
     keep = _name_filter(field, name)
 
-    def read(view: HttpView) -> Reading:
+    def read(view: View) -> Reading:
         reading = view.read(field)
         return Reading(tuple(element for element in reading.elements if keep(element.name)), reading.complete)
 
@@ -213,7 +212,7 @@ def _some_of(asks: tuple[AskElement, ...]) -> AskElement:
 def _some(place: str, name: bytes | None, ask: AskElement) -> Ask:
     """Ask about each element, or only about those of the one name that can satisfy."""
 
-    def ask_some(view: HttpView) -> bool | None:
+    def ask_some(view: View) -> bool | None:
         for element in view.read(place, name).elements:
             if ask(element):
                 return True
@@ -259,7 +258,7 @@ def _compile_shared(condition: Condition, version: int) -> Ask:
         return lambda view: about(read(view))
     key = object()
 
-    def ask_once(view: HttpView) -> bool | None:
+    def ask_once(view: View) -> bool | None:
         memo = view.memo
         if memo is None:
             return about(read(view))

@@ -11,6 +11,7 @@ from ruleforge.events.bodies import DecodedBody, ParsedBody, decode_body, parse_
 from ruleforge.events.bodies.bounds import MAX_BODY_BYTES, MAX_VALUES
 from ruleforge.events.bodies.form import parse_arguments, parse_raw_arguments
 from ruleforge.events.decoding import normalize_path, percent_decode
+from ruleforge.events.offsite import host_of_url, is_offsite, plain_host
 from ruleforge.events.reading import NOT_RECORDED, NOTHING, Element, Reading
 from ruleforge.events.request import Request
 
@@ -142,7 +143,7 @@ class Field(msgspec.Struct, frozen=True):
     read: Callable[[HttpView], Reading]
     ecs: str = ""  # nearest field of the Elastic Common Schema; empty where there is none
     type: Literal["text", "int", "address"] = "text"
-    event: str = "http.request"
+    ocsf: str = ""  # nearest attribute of the Open Cybersecurity Schema Framework
 
 
 FIELDS = Registry[Field]("field")
@@ -234,6 +235,20 @@ def _args_raw(view: HttpView) -> Reading:
     return _joined(view.read("query_args.raw"), view.read("form_args.raw"))
 
 
+def _args_offsite(view: HttpView) -> Reading:
+    """Whatever leads elsewhere; which site was asked, the Host header says (or an absolute target)."""
+    args = view.read("args")
+    links = [element for element in args.elements if host_of_url(element.value)]
+    if not links:
+        return NOTHING if args.complete else NOT_RECORDED
+    authority = _AUTHORITY.match(view.request.target)
+    if not authority and not knows_header(view.request, b"host"):
+        return NOT_RECORDED
+    named = [authority[0].partition(b"://")[2].rpartition(b"@")[2]] if authority else view.header_values(b"host")
+    own = [host for host in map(plain_host, named) if host]
+    return Reading(tuple(link for link in links if is_offsite(link.value, own)), args.complete)
+
+
 def _joined(first: Reading, second: Reading) -> Reading:
     if second.complete and not second.elements:
         return first
@@ -317,9 +332,24 @@ _FIELDS = (
         "method as sent; empty where the request line is broken",
         _method,
         ecs="http.request.method",
+        ocsf="http_request.http_method",
     ),
-    Field("version", "single", "protocol version as sent, such as HTTP/1.1", _version, ecs="http.version"),
-    Field("target.raw", "single", "request target as sent", _target, ecs="url.original"),
+    Field(
+        "version",
+        "single",
+        "protocol version as sent, such as HTTP/1.1",
+        _version,
+        ecs="http.version",
+        ocsf="http_request.version",
+    ),
+    Field(
+        "target.raw",
+        "single",
+        "request target as sent",
+        _target,
+        ecs="url.original",
+        ocsf="http_request.url.url_string",
+    ),
     Field("path.raw", "single", "target up to the first ?, less scheme and authority, as sent", _path_raw),
     Field("path.decoded", "single", "path.raw, percent-decoded once and nothing else", _path_decoded),
     Field(
@@ -328,14 +358,28 @@ _FIELDS = (
         "path.decoded as a server resolves it, from the root: \\ is /, ;… cut, // merged, dots resolved",
         _path,
         ecs="url.path",
+        ocsf="http_request.url.path",
     ),
-    Field("query.raw", "single", "target after the first ?, as sent; no value without a ?", _query, ecs="url.query"),
+    Field(
+        "query.raw",
+        "single",
+        "target after the first ?, as sent; no value without a ?",
+        _query,
+        ecs="url.query",
+        ocsf="http_request.url.query_string",
+    ),
     Field("query_args", "named", "arguments of the query, decoded once", _query_args),
     Field("query_args.raw", "named", "arguments of the query as sent", _query_args_raw),
     Field("form_args", "named", "arguments of a form in the body, decoded once", _form_args),
     Field("form_args.raw", "named", "arguments of a form in the body as sent", _form_args_raw),
     Field("args", "named", "query_args, then form_args", _args),
     Field("args.raw", "named", "query_args.raw, then form_args.raw", _args_raw),
+    Field(
+        "args.offsite",
+        "named",
+        "those of args that lead to another site: a URL or //host whose host is neither that of Host nor akin to it",
+        _args_offsite,
+    ),
     Field("json", "named", "scalars of a JSON body, named by RFC 6901 pointer", _from_body("json")),
     Field(
         "xml",
@@ -360,6 +404,7 @@ _FIELDS = (
         "status of the response where the log has it",
         _status,
         ecs="http.response.status_code",
+        ocsf="http_response.code",
         type="int",
     ),
     Field(
@@ -368,6 +413,7 @@ _FIELDS = (
         "address of the client, from a trusted hop",
         _source_address,
         ecs="source.ip",
+        ocsf="src_endpoint.ip",
         type="address",
     ),
 )

@@ -1,5 +1,7 @@
 """What reading one place of an event gives: the values found, and whether they are all there is."""
 
+from typing import Protocol
+
 import msgspec
 
 
@@ -26,3 +28,17 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
 NOT_RECORDED = Reading((), complete=False)
 NOTHING = Reading(())
+
+
+class View(Protocol):
+    """One event as rules read it, whatever its kind."""
+
+    memo: dict[object, bool | None] | None
+
+    def read(self, field: str, name: bytes | None = None) -> Reading:
+        """Read a place, or only its elements called `name`."""
+        ...
+
+    def knows(self, field: str) -> bool:
+        """Whether all values of a place are known."""
+        ...

@@ -13,6 +13,7 @@ from ruleforge.rules.implication import implies
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
 ENOUGH_BITS = 22.0  # an arm this surprising fires by chance on fewer than one request in four million
+STRONG_PAYLOAD_BITS = 14.0  # a payload class by itself: seen in fewer than one in 16,000 recorded requests
 ENOUGH_FREE_BITS = 18.0  # the same where there is no endpoint to add: the payload has to carry the rule
 KIND_ORDER = ("method", "endpoint", "selector", "header", "present", "literal", "payload", "anywhere", "session")
 
@@ -66,8 +67,17 @@ def _independent(facets: tuple[Facet, ...]) -> tuple[Facet, ...]:
 
 def enough_bits(arm: Arm, *, endpoint_free: bool) -> float:
     """How surprising the arm has to be: less where one telling condition carries a rule that has no endpoint."""
+    if any(_strong(facet) for facet in arm.facets):
+        return ENOUGH_FREE_BITS  # more conditions beside a payload that nobody sends by chance only narrow
     carried = any(facet.bits >= ENOUGH_FREE_BITS for facet in arm.facets)
     return ENOUGH_FREE_BITS if endpoint_free and carried else ENOUGH_BITS
+
+
+def _strong(facet: Facet) -> bool:
+    if facet.kind not in ("payload", "anywhere"):
+        return False
+    leads_away = isinstance(facet.tree, Condition) and facet.tree.field == "args.offsite"
+    return leads_away or facet.bits >= STRONG_PAYLOAD_BITS
 
 
 class Draft(msgspec.Struct, frozen=True):

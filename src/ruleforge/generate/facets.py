@@ -5,6 +5,7 @@ A rule is a choice among facets. None is built from a stand-in, a scanner's cana
 
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy
+from ruleforge.generate.encoded import encoded_facets
 from ruleforge.generate.endpoints import endpoint_facets
 from ruleforge.generate.facet import Facet
 from ruleforge.generate.forms import ask_both, reads_both
@@ -29,6 +30,7 @@ def facets_of(anatomy: Anatomy, advisory: Advisory, background: Background) -> t
         *(ask_other_ways(each, anatomy, advisory, background) for each in endpoint_facets(anatomy, background)),
         *path_payload_facets(anatomy, advisory),
         *payload_facets(anatomy, advisory, background),
+        *encoded_facets(anatomy, advisory, background),
         *telling_facets(anatomy, advisory, background),
         *selector_facets(anatomy, background),
         *literal_facets(anatomy, background),

@@ -37,9 +37,12 @@ def reads_both(anatomy: Anatomy, advisory: Advisory) -> bool:
 
 
 def ask_both(facet: Facet, anatomy: Anatomy) -> Facet:
-    """Ask the same of multipart parts, where the facet reads a form argument of the exploit."""
+    """Ask the same of the other kind of body, where the facet reads a field of the exploit's form."""
     sent = {part.name for part in anatomy.parts if part.place == "form_args"}
+    fields = {part.name for part in anatomy.parts if part.place == "multipart" and part.filename is None}
     tree = facet.tree
+    if isinstance(tree, Condition) and tree.field == "multipart" and tree.name and tree.name.text in fields:
+        return msgspec.structs.replace(facet, tree=_both(msgspec.structs.replace(tree, field="args")))
     if isinstance(tree, AnyOf):
         parts = tuple(_both(part) if _reads_form(part, sent) else part for part in tree.parts)
         flat = tuple(inner for part in parts for inner in (part.parts if isinstance(part, AnyOf) else (part,)))

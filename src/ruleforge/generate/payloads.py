@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from ruleforge.background.table import Background
-from ruleforge.cases.anatomy import Anatomy, Part, classes_of, expected_classes, rank_classes
+from ruleforge.cases.anatomy import SHELL_COMMAND, Anatomy, Part, classes_of, expected_classes, rank_classes
 from ruleforge.cases.significance import WEAK_CLASSES
+from ruleforge.cases.telling import bare_command, offsite_field, speaks_of_redirect
 from ruleforge.events.decoding import lower
 from ruleforge.events.places import HttpView
 from ruleforge.generate.facet import Facet, any_name, field_of, name_bits, named, shown
@@ -13,6 +14,8 @@ from ruleforge.generate.words import CLASS_BITS, FAMILIES, HEADER_CLASS_BITS, NA
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
+IS_COMMAND = "is a command"
+COMMAND_BITS = 9.0  # a bound: texts that begin with the name of a command and a blank are rare, but no payload
 CUT_ESCAPE = re.compile(rb"%(?:u[0-9a-fA-F]{0,3}|[0-9a-fA-F]?)\Z")  # an escape that a cut went through
 REPEATED = re.compile(rb"(.{3,12}?)\1+", re.DOTALL)  # on at most 60 bytes
 
@@ -56,6 +59,8 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
     named: dict[tuple[str, str], list[Part]] = {}
     for part in anatomy.payloads:
         for name in _pick(part.classes, expected):
+            if name == "url_value" and leads_away(part, anatomy, advisory):
+                continue  # asked for by where it leads: pages of its own site are URLs as well
             named.setdefault((field_of(part.place), name), []).append(part)
         for name in rank_classes(part.filename_classes, expected)[:1]:
             inner = AllOf((Condition("name", "equals", part.name), Condition("filename", "is_class", name.encode())))
@@ -64,6 +69,7 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
             yield Facet("anywhere", Some("multipart", Condition("filename", "is_class", name.encode())),
                         CLASS_BITS.get(name, 8.0), f"an uploaded file name is {name}")  # fmt: skip
     yield from _name_payload_facets(anatomy)
+    yield from _command_facets(anatomy, advisory, background)
     order = {
         name: place for place, name in enumerate(rank_classes(tuple(dict.fromkeys(n for _, n in named)), expected))
     }
@@ -72,6 +78,24 @@ def payload_facets(anatomy: Anatomy, advisory: Advisory, background: Background)
         # A remote file is another way to the same flaw only where the advisory says so, or what is read is run.
         remote = bool({"url_value", "code_injection"}.intersection(expected))
         yield from _class_facets(place, name, parts, background, remote=remote)
+
+
+def _command_facets(anatomy: Anatomy, advisory: Advisory, background: Background) -> Iterator[Facet]:
+    """Where a parameter takes a whole command, any command: the next attacker needs no separator either."""
+    for part in anatomy.parts:
+        if part.place not in ("headers", "body") and bare_command(part, advisory) and not part.name_standin:
+            place = field_of(part.place)
+            asks = (
+                *(named(place, part.name, "is_class", name.encode()) for name in FAMILIES[0]),
+                named(place, part.name, "regex", SHELL_COMMAND),
+            )
+            bits = COMMAND_BITS + name_bits(place, part.name, background) * 0.5
+            yield Facet("payload", AnyOf(asks), bits, f"{place} {shown(part.name)} {IS_COMMAND}")
+
+
+def leads_away(part: Part, anatomy: Anatomy, advisory: Advisory) -> bool:
+    """Whether the flaw is that this argument leads to another site, and a place of the request says so."""
+    return speaks_of_redirect(advisory) and bool(offsite_field(part, anatomy.poc.request))
 
 
 def _class_facets(place: str, name: str, parts: list[Part], background: Background, *, remote: bool) -> Iterator[Facet]:
@@ -117,18 +141,20 @@ def _asks(place: str, classes: tuple[str, ...]) -> Tree:
 def _name_payload_facets(anatomy: Anatomy) -> Iterator[Facet]:
     """Payloads that stand in the name of a parameter (Struts `method:`, class-loader chains are names too)."""
     for part in anatomy.parts:
-        if part.place not in ("query_args", "form_args"):
+        if part.place not in ("query_args", "form_args", "multipart", "json"):
             continue
+        place = field_of(part.place)
         for name in classes_of(part.name):
-            if name not in WEAK_CLASSES:
+            # The name of a JSON value is a pointer: slashes and keys that look like a path, a query or an operator.
+            if name not in WEAK_CLASSES and (place != "json" or name == "xss"):
                 # What a server reads out of a name it reads out of a value, too.
                 asks: Tree = AnyOf(tuple(Condition(half, "is_class", name.encode()) for half in ("name", "value")))
                 bits = min(NAME_CLASS_BITS, CLASS_BITS.get(name, NAME_CLASS_BITS))
-                label = f"name or value of some argument is {name}"
+                label = f"name or value of some {'argument' if place == 'args' else place + ' value'} is {name}"
                 if b"classLoader" in part.name:  # the property through which data binding is abused
                     asks = AllOf((Condition("name", "contains", b"classLoader"), asks))
                     bits, label = bits + 8.0, f"{label} and holds classLoader"
-                yield Facet("payload", Some("args", asks), bits, label)
+                yield Facet("payload", Some(place, asks), bits, label)
                 break
 
 

@@ -8,6 +8,7 @@ from ruleforge._registry import Registry
 from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.generate.draft import ENOUGH_FREE_BITS, Arm, enough_bits, place_of, without_implied
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.payloads import IS_COMMAND
 from ruleforge.generate.words import CLASS_BITS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Some, Tree
 
@@ -17,7 +18,7 @@ GENERATORS: Registry[Strategy] = Registry("generator")
 ENDPOINT_BITS = 12.0  # a path suffix this surprising is an endpoint by itself
 SURE_ENDPOINT_BITS = 14.0  # below this a parameter that selects the function belongs to the endpoint
 WEAK_BITS = 9.0  # a class that ordinary values satisfy this often says nothing without its parameter
-_WORD = re.compile(rb"/[A-Za-z]{1,9}(?:\.[A-Za-z]{2,5})?")
+_WORD = re.compile(rb"/(?:[A-Za-z]{1,9}|[A-Za-z]{1,5}\.[A-Za-z]{2,5})")
 ANYWHERE_PLACES = ("args", "headers", "cookies", "path.raw", "json", "body")
 
 
@@ -92,7 +93,8 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
     if not place or (place.bits < ENDPOINT_BITS and not selectors):
         return None
     payload = strong[0]
-    if _asks_for(payloads[0].tree, b"url_value"):  # a remote address is an attack in this parameter only
+    # A remote address is an attack in this parameter only, and so is a bare command.
+    if _asks_for(payloads[0].tree, b"url_value") or payloads[0].label.endswith(IS_COMMAND):
         payload = Facet(
             "payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}"
         )

@@ -1,5 +1,6 @@
 """Forge one advisory: gather evidence, run the loop, and say how it ended."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -19,7 +20,9 @@ from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Needed, Outcome
 from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
+from ruleforge.validate.checks import family
 
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
 
 SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpoint
@@ -73,11 +76,26 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     loop = run_loop(material, evidence, judging)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
+    loop = _named_after_all(loop)
+    assert loop.best is not None
     outcome = msgspec.structs.replace(
         _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
     )
     needed = conditions_needed(loop.best, material, evidence, judging)
     return Forged(outcome, advisory, loop.best, evidence, loop, conditions=needed)
+
+
+def _named_after_all(loop: LoopResult) -> LoopResult:
+    """Let a rule that detects the way of several vulnerabilities carry the names of all of them."""
+    best = loop.best
+    others = tuple(name for name in family(best.trial) if _CVE.fullmatch(name)) if best else ()
+    if best is None or not others:
+        return loop
+    rule = best.candidate.rule
+    title = f"{rule.title[:150]} (and {len(others)} more that are attacked in this very way)"
+    named = msgspec.structs.replace(rule, cves=tuple(dict.fromkeys((*rule.cves, *others))), title=title)
+    candidate = msgspec.structs.replace(best.candidate, rule=named)
+    return msgspec.structs.replace(loop, best=msgspec.structs.replace(best, candidate=candidate))
 
 
 def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:

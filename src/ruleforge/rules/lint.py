@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ruleforge.events.places import FIELDS
+from ruleforge.events.kinds import HTTP, EventField, fields_of
 from ruleforge.rules.proofs import CODES as PROOF_CODES
 from ruleforge.rules.proofs import Finding, asks_nothing, prove, roots
-from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Rule, Some, Tree
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Not, Root, Rule, Some, Tree
 
 SHORT_LITERAL = 3  # bytes; anything shorter stands in most bodies and header lines
 
@@ -24,6 +24,7 @@ CODES: Mapping[str, str] = {
     "RF639": "a header value with a line break",
     "RF640": "a method in lower case",
     "RF641": "a condition that every value satisfies",
+    "RF642": "a count that can never be reached, or that counts nothing",
 }
 
 # Last segments that thousands of products have: by themselves they name no product.
@@ -60,11 +61,36 @@ _RUN = re.compile(rb"[A-Za-z0-9_/<= -]{3,}")
 def lint(rule: Rule) -> tuple[Finding, ...]:
     """Return everything there is to say against a rule, proofs first; nothing here looks at traffic."""
     findings = list(prove(rule))
+    findings += _of_count(rule.when)
     for path, tree in roots(rule.when):
         for at, condition, place in conditions(tree, path):
-            findings += _of_condition(at, condition, place)
-        findings += _of_tree(path, tree)
+            findings += _of_condition(at, condition, place) if rule.event == HTTP else _of_event(at, condition, rule)
+        # What ordinary events look like is known of requests only; and what is counted or ordered may be ordinary.
+        if rule.event == HTTP and tree is rule.when:
+            findings += _of_tree(path, tree)
     return tuple(findings)
+
+
+def _of_count(root: Root) -> Iterator[Finding]:
+    if not isinstance(root, Count):
+        return
+    if root.distinct in root.by and root.at_least > 1:
+        what = f"events that share {root.distinct} have one value of it"
+        yield Finding("RF642", "when.count.distinct", what, "count another field, or take it out of by")
+    elif root.at_least == 1:
+        hint = "ask for 2 or more, or write the tree without count"
+        yield _warn("RF642", "when.count.at_least", "every event that satisfies the tree is a count of one", hint)
+
+
+def _of_event(path: str, condition: Condition, rule: Rule) -> Iterator[Finding]:
+    """What can be said of a condition on an event that is no request: only what its field is."""
+    field: EventField | None = fields_of(rule.event).get(condition.field)
+    if asks_nothing(condition):
+        yield _warn("RF641", path, "every value satisfies this", "use present, or say what to look for")
+    if field is not None and condition.op in _INT_OPS and field.type == "address":
+        yield _warn("RF634", path, f"{field.name} is an address, no integer", "use cidr")
+    if field is not None and condition.op == "cidr" and field.type != "address":
+        yield _warn("RF635", path, f"{field.name} rarely holds an address", "use source.address")
 
 
 def conditions(tree: Tree, path: str, place: str | None = None) -> Iterator[tuple[str, Condition, str | None]]:
@@ -117,7 +143,7 @@ def _types(path: str, condition: Condition, field: str) -> Iterator[Finding]:
     if condition.op != "cidr":
         return
     header = field == "headers" and condition.name is not None and _ADDRESS_HEADER.search(condition.name.text)
-    if field in FIELDS and field not in _ADDRESS_FIELDS and not header:
+    if field in fields_of(HTTP) and field not in _ADDRESS_FIELDS and not header:
         yield _warn("RF635", path, f"{field} rarely holds an address", "use source.address")
 
 
@@ -157,10 +183,11 @@ def _is_generic(condition: Condition) -> bool:
     if condition.field not in _PATHS:
         return False
     found = literals(condition)
-    return bool(found) and any(_is_generic_path(text) for text in found)
+    return bool(found) and any(is_generic_path(text) for text in found)
 
 
-def _is_generic_path(text: bytes) -> bool:
+def is_generic_path(text: bytes) -> bool:
+    """Say whether a path is at most one segment, and one that thousands of products have."""
     segments = [segment for segment in text.lower().split(b"/") if segment]
     return len(segments) <= 1 and all(segment in GENERIC_SEGMENTS for segment in segments)
 

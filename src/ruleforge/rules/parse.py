@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ruleforge.errors import RuleError
-from ruleforge.events.places import FIELDS
+from ruleforge.events.kinds import EVENTS, HTTP, fields_of
 from ruleforge.rules import document as doc
 from ruleforge.rules.classes import CLASSES
 from ruleforge.rules.operators import OPERATORS
@@ -146,7 +146,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.event = "http.request"
+        self.event = HTTP
         self.used: dict[str, str] = {}  # payload class → the first place that uses it
         self.nodes = 0
 
@@ -194,11 +194,10 @@ class _Reader:
 
     def read_event(self, data: dict[str, object]) -> None:
         event = data.get("event", self.event)
-        events = sorted({field.event for _, field in FIELDS.items()})
         if not isinstance(event, str):
             self.problem("RF305", "event", f"expected a text, found {kind_of(event)}")
-        elif event not in events:
-            self.problem("RF307", "event", f"unknown event {event[:80]!r}", _near(event, events))
+        elif event not in EVENTS:
+            self.problem("RF307", "event", f"unknown event {event[:80]!r}", _near(event, EVENTS))
         else:
             self.event = event
 
@@ -334,10 +333,9 @@ class _Reader:
         if not isinstance(data, str):
             self.problem("RF305", path, f"expected the name of a field, found {kind_of(data)}")
             return None
-        field = FIELDS.get(data)
-        if field is not None and field.event == self.event:
+        known = fields_of(self.event)
+        if data in known:
             return data
-        known = tuple(name for name, field in FIELDS.items() if field.event == self.event)
         hint = "this field exists only inside some" if data in doc.ELEMENT_FIELDS else _near(data, known)
         self.problem("RF307", path, f"unknown field {data[:80]!r}", hint)
         return None
@@ -406,7 +404,7 @@ class _Reader:
             return None
         if not isinstance(place, str):
             self.problem("RF305", f"{path}.some", f"expected a place, found {kind_of(place)}")
-        elif place not in doc.SOME_PLACES or self.event != "http.request":
+        elif place not in doc.SOME_PLACES or self.event != HTTP:
             hint = _near(place, doc.SOME_PLACES)
             self.problem("RF316", f"{path}.some", f"{place[:80]!r} has no elements to choose from", hint)
         if "where" not in data:
@@ -444,7 +442,7 @@ class _Reader:
         return data
 
     def name(self, data: object, path: str, field: str | None, inside: str | None) -> Name | None:
-        if inside is not None or (field is not None and FIELDS[field].kind != "named"):
+        if inside is not None or (field is not None and fields_of(self.event)[field].kind != "named"):
             self.problem("RF317", path, f"{field or 'this field'} has no names", "remove name")
         how = next((key for key in ("lower", "regex") if isinstance(data, dict) and key in data), "exact")
         if isinstance(data, dict) and how != "exact":

@@ -7,7 +7,7 @@ tree that nothing is known about.
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from ruleforge.events.places import FIELDS
+from ruleforge.events.kinds import HTTP, EventField, fields_of
 from ruleforge.rules.implication import can_be_asked, contradicts, implies
 from ruleforge.rules.parse import Problem
 from ruleforge.rules.shapes import DROPPING, is_impossible, name_is_impossible, shape_of
@@ -29,10 +29,11 @@ CODES: Mapping[str, str] = {
 
 
 class _Context:
-    """What the proofs need beside the tree: class versions, and the `some` they are in."""
+    """What the proofs need beside the tree: class versions, the `some` they are in, the fields of the event."""
 
-    def __init__(self, classes: Mapping[str, int], place: str | None = None) -> None:
+    def __init__(self, classes: Mapping[str, int], place: str | None = None, event: str = HTTP) -> None:
         self.classes, self.place = classes, place
+        self.fields: Mapping[str, EventField] = fields_of(event)
 
     def inside(self, place: str) -> "_Context":
         return _Context(self.classes, place)
@@ -41,7 +42,7 @@ class _Context:
         """Say whether the condition reads at most one value."""
         if self.place is not None:
             return True
-        field = FIELDS.get(condition.field)
+        field = self.fields.get(condition.field)
         return field is not None and field.kind == "single"
 
     def is_there(self, condition: Condition) -> bool:
@@ -56,8 +57,10 @@ class _Context:
 def prove(rule: Rule) -> tuple[Finding, ...]:
     """Return what can be proved against a rule: `error` for dead or empty parts, `warning` for redundant ones."""
     findings: list[Finding] = []
-    context = _Context(dict(rule.classes))
+    context = _Context(dict(rule.classes), event=rule.event)
     for path, tree in roots(rule.when):
+        if isinstance(rule.when, Count) and _never_fails(tree, context):
+            continue  # to count every event is a question, too
         findings += _walk(tree, path, context)
         if _never_holds(tree, context):
             findings.append(_finding("RF603", path, "the rule can never hold", "see the conditions named beside"))

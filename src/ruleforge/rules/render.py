@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from ruleforge.events.kinds import EVENTS
 from ruleforge.rules.classes import CLASSES, latest_version, load_class
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Root, Rule, Sequence, Some, Tree, Value
 
@@ -32,6 +33,7 @@ NAMED_WORDS = {
     "form_args.raw": "undecoded form argument",
     "args": "argument",
     "args.raw": "undecoded argument",
+    "args.offsite": "argument that leads to another site",
     "json": "JSON value",
     "xml": "XML value",
     "multipart": "multipart part",
@@ -101,7 +103,7 @@ class _Said(NamedTuple):
 
 def render_sentence(what: Rule | Root) -> str:
     """Say in one sentence when the rule fires, at most 2,000 characters, safe to show in a terminal or a log."""
-    text = _say(what.when if isinstance(what, Rule) else what).text
+    text = _say(what).text if not isinstance(what, Rule) else _say(what.when, EVENTS[what.event].noun).text
     sentence = text[:1].upper() + text[1:]
     return sentence + "." if len(sentence) < MAX_SENTENCE else sentence[: MAX_SENTENCE - 1] + "…"
 
@@ -140,7 +142,7 @@ def _shown(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
-def _say(tree: Root) -> _Said:
+def _say(tree: Root, noun: str = "request") -> _Said:
     match tree:
         case Condition():
             return _Said(render_condition(tree))
@@ -153,11 +155,18 @@ def _say(tree: Root) -> _Said:
         case Some(place, where):
             return _Said(f"for some {NAMED_WORDS.get(place, place)}, {_say(where).text}", joined=True)
         case Count(when, by, seconds, at_least, distinct):
-            what = f"{at_least} requests" if distinct is None else f"requests with {at_least} different {distinct}"
-            return _Said(f"at least {what} share {_words(by)} within {seconds} seconds, where {_say(when).text}")
+            what = f"at least {at_least} {_plural(noun)}"
+            if distinct is not None:
+                what = f"{_plural(noun)} with at least {at_least} different {distinct}"
+            return _Said(f"{what} share {_words(by)} within {seconds} seconds, where {_say(when).text}")
         case Sequence(steps, by, seconds):
             then = ", then ".join(_say(step).inside() for step in steps)
-            return _Said(f"requests that share {_words(by)} follow each other within {seconds} seconds: {then}")
+            text = f"{_plural(noun)} that share {_words(by)} follow each other within {seconds} seconds: {then}"
+            return _Said(text)
+
+
+def _plural(noun: str) -> str:
+    return noun[:-1] + "ies" if noun.endswith("ry") else noun + "s"
 
 
 def _list(parts: tuple[Tree, ...], word: str) -> _Said:

@@ -7,7 +7,7 @@ path literal, and that `classes` lists exactly the payload classes the tree uses
 
 from typing import Any
 
-from ruleforge.events.places import FIELDS
+from ruleforge.events.kinds import EVENTS, HTTP, fields_of
 from ruleforge.rules import document as doc
 from ruleforge.rules.classes import CLASSES
 from ruleforge.rules.operators import OPERATORS
@@ -17,7 +17,7 @@ from ruleforge.rules.values import LITERAL_SCHEMA, VALUE_TYPES
 Schema = dict[str, Any]
 
 
-def rule_schema(event: str = "http.request") -> Schema:
+def rule_schema(event: str = HTTP) -> Schema:
     """Compose the schema of a whole rule document about one kind of event."""
     properties: dict[str, Schema] = {
         "schema": {"const": doc.SCHEMA_VERSION},
@@ -37,7 +37,36 @@ def rule_schema(event: str = "http.request") -> Schema:
     }
 
 
-def tree_schema(event: str = "http.request") -> Schema:
+def whole_schema() -> Schema:
+    """Compose the schema of rule documents about any kind of event: `event` says which part holds."""
+    kinds = [name for name in EVENTS if name != HTTP]
+    # Without `event` a document is about requests, so that their condition does not require the key.
+    named = [(name, {"properties": {"event": {"const": name}}, "required": ["event"]}) for name in kinds]
+    named.append((HTTP, {"properties": {"event": {"const": HTTP}}}))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "RuleForge rule",
+        "type": "object",
+        "properties": {"event": {"enum": list(EVENTS)}},
+        "allOf": [{"if": when, "then": {"$ref": f"#/$defs/{name}"}} for name, when in named],
+        "$defs": {name: _moved(rule_schema(name), f"#/$defs/{name}/$defs/") for name in EVENTS},
+    }
+
+
+def _moved(schema: Any, place: str) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return a schema whose definitions lie elsewhere."""
+    if isinstance(schema, list):
+        return [_moved(part, place) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: part.replace("#/$defs/", place) if key == "$ref" and isinstance(part, str) else _moved(part, place)
+        for key, part in schema.items()
+        if key != "$schema"
+    }
+
+
+def tree_schema(event: str = HTTP) -> Schema:
     """Compose the schema of `when` by itself."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,16 +86,14 @@ def _list(items: Schema, least: int = 0, most: int = doc.MAX_ITEMS) -> Schema:
 
 
 def _definitions(event: str) -> dict[str, Schema]:
-    fields = [(name, field.kind) for name, field in FIELDS.items() if field.event == event]
+    fields = [(name, field.kind) for name, field in fields_of(event).items()]
     named = [name for name, kind in fields if kind == "named"]
     single = [name for name, kind in fields if kind != "named"]
     tree: Schema = {"$ref": "#/$defs/tree"}
     some = _object({"some": {"enum": list(doc.SOME_PLACES)}, "where": {"$ref": "#/$defs/element"}}, "some", "where")
     return {
         "root": {"anyOf": [tree, _count(event), _sequence(event)]},
-        "tree": {
-            "anyOf": [*_combinations(tree), *([some] if event == "http.request" else []), *_conditions(named, single)]
-        },
+        "tree": {"anyOf": [*_combinations(tree), *([some] if event == HTTP else []), *_conditions(named, single)]},
         "element": {"anyOf": [*_combinations({"$ref": "#/$defs/element"}), *_conditions([], list(doc.ELEMENT_FIELDS))]},
         "literal": LITERAL_SCHEMA,
         "name": _name(),
@@ -109,7 +136,7 @@ def _name() -> Schema:
 
 
 def _fields(event: str) -> Schema:
-    return {"enum": [name for name, field in FIELDS.items() if field.event == event]}
+    return {"enum": list(fields_of(event))}
 
 
 def _count(event: str) -> Schema:

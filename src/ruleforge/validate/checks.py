@@ -9,7 +9,8 @@ import msgspec
 from ruleforge._registry import Registry
 from ruleforge.cases.evidence import Case, Evidence, case, identity
 from ruleforge.engine.corpus import Row
-from ruleforge.records.forging import CheckResult
+from ruleforge.records.forging import CheckResult, Trial
+from ruleforge.rules.lint import is_generic_path
 from ruleforge.rules.proofs import prove
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Root, Rule, Tree, conditions_of
 from ruleforge.validate import gates
@@ -24,6 +25,8 @@ class Finding(msgspec.Struct, frozen=True):
     feedback: tuple[str, ...] = ()
 
 
+TOLD_SHARED = "cannot be told from the exploits of "
+TOLD_FAMILY = "attacks in the very way of "
 _WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
 Ask: TypeAlias = Callable[[Case], bool]
@@ -122,15 +125,19 @@ def hits_strangers(row: Row, evidence: Evidence, own: set[tuple[bytes, bytes, by
     return identity(row.request) not in own
 
 
+def _attacks_alike(row: Row, evidence: Evidence) -> bool:
+    return row.kind == "exploit" and hits_strangers(row, evidence, set())
+
+
 def names_place(tree: Root) -> bool:
-    """Whether some condition names a place of the product: words in the path, not the way it is written."""
+    """Whether some condition names a place of the product: words in the path that are not every product's."""
     match tree:
         case AllOf(parts) | AnyOf(parts):
             return any(names_place(part) for part in parts)
         case Condition(field=field, op=op, value=value):
-            return (
-                field.startswith("path") and op != "is_class" and isinstance(value, bytes) and bool(_WORD.search(value))
-            )
+            if not field.startswith("path") or op == "is_class" or not isinstance(value, bytes):
+                return False
+            return bool(_WORD.search(value)) and not is_generic_path(value)
     return False
 
 
@@ -162,15 +169,26 @@ def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     )
     owners = sorted({row.owner for row in strangers})
     passed: bool | None = len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST
-    shared = len(owners) <= gates.SHARED_SOURCES_MOST and all(row.kind == "exploit" for row in strangers)
-    shared = shared and names_place(tree)  # without an endpoint it is a detector of the class, not of this flaw
     detail = ", ".join(owners[:10])
-    if not passed and shared:
-        passed, detail = None, f"cannot be told from the exploits of {detail}"
+    # Without an endpoint it detects a kind of attack, not this flaw alone: then it is the rule of all of them.
+    most, told = (
+        (gates.SHARED_SOURCES_MOST, TOLD_SHARED) if names_place(tree) else (gates.FAMILY_SOURCES_MOST, TOLD_FAMILY)
+    )
+    if not passed and len(owners) <= most and all(row.kind == "exploit" for row in strangers):
+        passed, detail = None, told + ", ".join(owners)
+        if told == TOLD_FAMILY:  # those whose request is ours byte for byte belong to it as well
+            alike = corpus.hits(tree, evidence.classes, limit=200, skip=lambda row: not _attacks_alike(row, evidence))
+            detail = told + ", ".join(sorted({corpus.row(number).owner for number in alike}))
     result = CheckResult(
         check="other_products", passed=passed, tried=len(corpus), failed=len(hit), detail=detail, examples=_ids(hit)
     )
     return Finding(result, hit=hit, feedback=tuple(f"fires on {owner}, another product" for owner in owners[:5]))
+
+
+def family(trial: Trial) -> tuple[str, ...]:
+    """Name the other sources that attack in the very way a rule detects, where it names no place that tells them."""
+    told = next((r.detail for r in trial.results if r.check == "other_products" and r.passed is None), "")
+    return tuple(told.removeprefix(TOLD_FAMILY).split(", ")) if told.startswith(TOLD_FAMILY) else ()
 
 
 @CHECKS.add("benign_traffic")

@@ -7,6 +7,9 @@ OTHER_PRODUCTS_HIT_MOST = 0  # requests of other products' sources a rule may fi
 # A rule that no condition can tell apart from this many other sources' exploits (never their other steps) is shipped
 # with the fact in its evidence: refusing it would leave all of them undetected.
 SHARED_SOURCES_MOST = 3  # other sources with the same request shape that a rule may fire on
+# A rule that names no place detects a kind of attack. Where this many other sources at most attack in that very way, it
+# is kept as the rule of all of them and carries all their names (docs/decisions/0004-sharing-a-request-shape.md).
+FAMILY_SOURCES_MOST = 12
 BENIGN_HIT_MOST = 0  # requests of normal traffic a rule may fire on
 SURPRISE_LEAST_BITS = 18.0  # a rule less surprising than this in normal traffic is not shipped
 # The sensor gate; docs/decisions/0008-sensor-gate.md derives how its bounds follow from the size of a log.

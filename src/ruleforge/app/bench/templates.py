@@ -55,7 +55,8 @@ def replay_row(ground: Ground) -> Row:
     """Every rule against the exploit requests of its own source."""
     tally = Tally()
     for template in ground.templates:
-        own = ground.rules_for([template.advisory.id])
+        name = f"RF-{template.advisory.id}-"  # a rule that names several vulnerabilities is the own one of the first
+        own = {rule for rule in ground.rules_for([template.advisory.id]) if ground.rules[rule].id.startswith(name)}
         for poc in template.exploits() if own else ():
             hit = not own.isdisjoint(ground.compiled.answers(poc.request).hits)
             tally.add(hit, [("class", _class_of(template))])
