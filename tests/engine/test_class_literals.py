@@ -21,7 +21,8 @@ def text_of(value):
 
 def escaped(letter, how):
     point = ord(letter)
-    ways = {"units": f"\\u{point:04x}", "many": f"\\uuu{point:04X}", "byte": f"\\x{point:02X}", "braces": f"\\u{{{point:x}}}",
+    ways = {"units": f"\\u{point:04x}",
+            "many": f"\\uuu{point:04X}", "byte": f"\\x{point:02X}", "braces": f"\\u{{{point:x}}}",
             "octal": f"\\{point:o}", "decimal": f"&#{point};", "zeros": f"&#00{point}", "hex": f"&#X{point:X};",
             "wide": f"%u{point:04x}", "both": f"&#92;u{point:04x}"}  # fmt: skip
     return ways.get(how, letter)
