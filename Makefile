@@ -35,9 +35,8 @@ type: $(VENV)/.dev ## mypy --strict
 imports: $(VENV)/.dev ## the layers of docs/explanation/architecture.md
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## speed and memory, one named number with a unit a line; RULES=folder: the rules to scan with
-	@$(BIN)/python bench/bench_forge.py
-	@$(BIN)/python bench/bench_scan.py $(RULES)
+bench: $(VENV)/.dev ## speed and memory beside other engines, into bench/results.json; RULES=folder: the rules to measure with
+	@$(BIN)/python bench/run.py $(RULES)
 
 docs: $(VENV)/.dev ## write docs/reference from the registries and --help
 	@$(BIN)/python scripts/make_docs.py

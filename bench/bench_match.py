@@ -127,7 +127,7 @@ def wrong_rows(rules: Sequence[Rule], matcher: BatchMatcher, batches: list[pa.Re
         answers = [ask(view) for view in views]
         wrong += sum((answer is True) != ((row, rule) in told) for row, answer in enumerate(answers))
         wrong += sum(answer is None for answer in answers) != matches.unknowns[rule]
-    return wrong
+    return int(wrong)
 
 
 def strata_of(files: Sequence[Path], most: int) -> dict[str, list[pa.RecordBatch]]:

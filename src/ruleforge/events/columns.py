@@ -3,6 +3,8 @@
 Nothing is normalised here: a batch holds what `Request` holds, byte for byte, and both directions are exact.
 """
 
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -37,6 +39,8 @@ _UNRECORDED = tuple(
     for bits in range(2 ** len(UNRECORDED_BITS))
 )
 
+_BITS = {places: bits for bits, places in enumerate(_UNRECORDED)}
+
 
 def to_batch(requests: Sequence[Request]) -> pa.RecordBatch:
     """Return `requests` as one batch of SCHEMA.
@@ -55,12 +59,21 @@ def to_batch(requests: Sequence[Request]) -> pa.RecordBatch:
         "method": [request.method for request in requests],
         "target": [request.target for request in requests],
         "version": [request.version for request in requests],
-        "headers": [[{"name": name, "value": value} for name, value in request.headers] for request in requests],
         "body": [request.body for request in requests],
-        "unrecorded": [sum(UNRECORDED_BITS[place] for place in request.unrecorded) for request in requests],
+        "unrecorded": [_BITS[request.unrecorded] for request in requests],
     }
-    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    arrays = [
+        _headers(requests) if field.name == "headers" else pa.array(columns[field.name], field.type) for field in SCHEMA
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=with_recorded_headers(SCHEMA, recorded))
+
+
+def _headers(requests: Sequence[Request]) -> pa.Array:
+    headers = [header for request in requests for header in request.headers]
+    offsets = [0, *itertools.accumulate(len(request.headers) for request in requests)]
+    parts = [pa.array([header[part] for header in headers], pa.binary()) for part in (0, 1)]
+    pairs = pa.StructArray.from_arrays(parts, fields=list(HEADERS_TYPE.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs, type=HEADERS_TYPE)
 
 
 def to_batches(requests: Iterable[Request], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
@@ -99,8 +112,15 @@ def to_requests(batch: pa.RecordBatch) -> Iterator[Request]:
     return (request_at(batch, row) for row in range(batch.num_rows))
 
 
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ACCESS_LOG = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9:]{8}) ([+-][0-9]{2})([0-9]{2})")
+
+
 def instant(time: str) -> datetime | None:
-    """Read an RFC 3339 time; None where it is something else or has no offset."""
+    """Read an RFC 3339 time or one of an access log, `10/Oct/2099:13:55:36 -0700`; None where it is something else."""
+    if (found := _ACCESS_LOG.fullmatch(time)) is not None and found[2] in MONTHS:
+        month = MONTHS.index(found[2]) + 1
+        time = f"{found[3]}-{month:02}-{found[1]}T{found[4]}{found[5]}:{found[6]}"
     try:
         read = datetime.fromisoformat(time)
         return read.astimezone(UTC) if read.tzinfo else None

@@ -2,20 +2,22 @@ r"""Access logs of Apache and nginx: the common and the combined format, with `\
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, Line, read_lines
+from ruleforge.events.formats.escapes import unescape_text
 from ruleforge.events.formats.raw_http import parse_request_line
 from ruleforge.events.request import Header, Request
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _QUOTED = rb'"((?:[^"\\]++|\\.)*)"'
 _PREFIX = rb"([^\[]*+)\[([^\]]*+)\] "
 _LINE = re.compile(_PREFIX + _QUOTED + rb" ([0-9]{3}|-) ([0-9]+|-)(?: " + _QUOTED + rb" " + _QUOTED + rb")?", re.DOTALL)
 # Old servers did not escape quotes: then the request runs to the last quote before a status.
 _UNESCAPED = re.compile(_PREFIX + rb'"(.*)" ([0-9]{3}|-) ([0-9]+|-)(?: "([^"]*+)" "([^"]*+)")?', re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\bnrtvf]))")
-_LETTERS = {b'"': b'"', b"\\": b"\\", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f"}
 _ADDRESS = re.compile(rb"[0-9a-fA-F:.]{2,45}")
 _COMMON = frozenset({"body", "headers"})
 _COMBINED = frozenset({"body"})
@@ -32,6 +34,14 @@ def read_combined(stream: BinaryIO, name: str, most: int = MAX_TOTAL_BYTES) -> I
         yield _read(line, name) if isinstance(line, Line) else line
 
 
+def combined_batches(stream: BinaryIO, name: str, most: int, rows: int) -> "Iterator[pa.RecordBatch | InputError]":
+    """Read what `read_combined` reads, as batches and many lines at once."""
+    from ruleforge.events.formats.access_columns import slice_access
+    from ruleforge.events.formats.slices import read_sliced
+
+    return read_sliced(stream, name, most, rows, slicer=slice_access, read_line=_read)
+
+
 def is_access_line(text: bytes) -> bool:
     """Whether a line has the shape of a common or combined log."""
     return bool(_LINE.match(text) or _UNESCAPED.match(text))
@@ -43,7 +53,7 @@ def _read(line: Line, name: str) -> Request | InputError:
     if found is None:
         hint = 'expected: address - user [time] "request" status size'
         return InputError("not a line of an access log", where=where, hint=hint, code="RF224")
-    first = parse_request_line(_unescape(found[3]))
+    first = parse_request_line(unescape_text(found[3]))
     is_combined = found[7] is not None
     return Request(
         method=first.method,
@@ -63,7 +73,7 @@ def _read(line: Line, name: str) -> Request | InputError:
 def _headers(referer: bytes, agent: bytes) -> tuple[Header, ...]:
     """A lone `-` stands for a header that was not sent."""
     pairs = ((b"Referer", referer), (b"User-Agent", agent))
-    return tuple([(name, _unescape(value).strip()) for name, value in pairs if value != b"-"])
+    return tuple([(name, unescape_text(value).strip()) for name, value in pairs if value != b"-"])
 
 
 def _address(prefix: bytes) -> bytes:
@@ -72,11 +82,3 @@ def _address(prefix: bytes) -> bytes:
     if len(columns) > 3 and _ADDRESS.fullmatch(columns[1]):
         return columns[1]
     return columns[0] if columns and columns[0] != b"-" else b""
-
-
-def _unescape(text: bytes) -> bytes:
-    return _ESCAPE.sub(_letter, text) if b"\\" in text else text
-
-
-def _letter(found: re.Match[bytes]) -> bytes:
-    return bytes((int(found[1], 16),)) if found[1] else _LETTERS[found[2]]

@@ -1,0 +1,36 @@
+r"""How logs write bytes that they do not print: `\x22`, `\"`, `\u0022`, and back to the bytes."""
+
+import re
+from collections.abc import Callable
+
+_TEXT = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\bnrtvf]))")
+_JSON = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bnrtf]))")
+_LETTERS = {
+    b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f"
+}  # fmt: skip
+
+
+def unescape_text(text: bytes) -> bytes:
+    r"""Take back `\xHH`, `\"`, `\\` and C's letters, as Apache, nginx and Zeek write them."""
+    return _TEXT.sub(_text_letter, text) if b"\\" in text else text
+
+
+def unescape_json(text: bytes) -> bytes:
+    r"""Take back what JSON escapes; `\u00e9` becomes UTF-8."""
+    return _JSON.sub(_json_letter, text) if b"\\" in text else text
+
+
+def _text_letter(found: re.Match[bytes]) -> bytes:
+    return bytes((int(found[1], 16),)) if found[1] else _LETTERS[found[2]]
+
+
+def _json_letter(found: re.Match[bytes]) -> bytes:
+    return chr(int(found[1], 16)).encode("utf-8", "surrogatepass") if found[1] else _LETTERS[found[2]]
+
+
+UNESCAPE: dict[str, Callable[[bytes], bytes]] = {
+    "default": unescape_text,  # nginx
+    "apache": unescape_text,
+    "json": unescape_json,
+    "none": bytes,
+}
