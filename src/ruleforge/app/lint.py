@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.app.rules import rule_files
+from ruleforge.engine.cost import cost_finding
 from ruleforge.rules.lint import lint
 from ruleforge.rules.parse import Problem, load_rule
+from ruleforge.rules.tree import Rule
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,21 @@ def lint_rules(paths: Sequence[Path], report: LintReport) -> Iterator[Remark]:
     for path in paths:
         for file in rule_files(path):
             parsed = load_rule(file, source=str(file))
-            problems = (*parsed.problems, *(lint(parsed.rule) if parsed.rule is not None else ()))
+            problems = (*parsed.problems, *(_said_of(parsed.rule) if parsed.rule is not None else ()))
             report.rules += 1
             for problem in dict.fromkeys(problems):
                 report.errors += problem.severity == "error"
                 report.warnings += problem.severity != "error"
                 report.by_code[problem.code] = report.by_code.get(problem.code, 0) + 1
                 yield _remark(problem, file, parsed.rule.id if parsed.rule else "")
+
+
+def _said_of(rule: Rule) -> Iterator[Problem]:
+    """Yield what can be said against a rule that loads: its meaning first, then what it costs."""
+    yield from lint(rule)
+    costly = cost_finding(rule)
+    if costly is not None:
+        yield costly
 
 
 def _remark(problem: Problem, file: Path, rule: str) -> Remark:

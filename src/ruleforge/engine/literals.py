@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import NamedTuple, TypeAlias
 
+from ruleforge.engine.class_literals import class_clauses
 from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import DECODE_ROUNDS, FIELD_ZONE, NAME_EDGE, VALUE_EDGE, ZONES
-from ruleforge.rules.classes import load_class
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some, Tree, Value
 
 
@@ -182,8 +182,8 @@ def _of_element(condition: Condition, zone: str, rules: _Rules) -> tuple[_Draft,
 def _of_values(condition: Condition, zone: str, classes: Mapping[str, int]) -> tuple[_Draft, ...]:
     edged = ZONES[zone].edged
     if condition.op == "is_class":
-        literals = _of_class(condition, classes)
-        return (frozenset(_Alternative(zone, text) for text in literals),) if literals else ()
+        clauses = _of_class(condition, classes)
+        return tuple(frozenset(_Alternative(zone, text) for text in clause) for clause in clauses)
     return tuple(
         frozenset(
             _Alternative(
@@ -243,38 +243,16 @@ def _pieces(condition: Condition, *, edged: bool = True) -> tuple[frozenset[_Pie
     if rounds > DECODE_ROUNDS:
         return ()
     clauses = [_reduced(clause, splits, edges) for clause in _of_operator(condition.op, condition.value)]
-    # An empty piece between edges says something only where the text has edges.
+    # An empty piece says something only between two edges, where the text has edges.
     return tuple(
-        clause for clause in clauses if all(piece.text or (edged and (piece.left or piece.right)) for piece in clause)
+        clause for clause in clauses if all(piece.text or (edged and piece.left and piece.right) for piece in clause)
     )
 
 
-def _of_class(condition: Condition, classes: Mapping[str, int]) -> frozenset[bytes]:
-    """Return literals of which one is in the text where a value is a payload; empty where that cannot be said.
-
-    A class looks for its triggers in decoded forms. The percent-decoded ones are in the text; `+` changes only
-    triggers with a space; the other decodings need a byte that is then in the text itself. Base64 needs none.
-    """
+def _of_class(condition: Condition, classes: Mapping[str, int]) -> tuple[frozenset[bytes], ...]:
+    """Return the clauses of a value that is a payload; none where that cannot be said."""
     name = condition.value.decode("utf-8", "replace") if isinstance(condition.value, bytes) else ""
-    if name not in classes or condition.transforms:
-        return frozenset()
-    data = load_class(name, classes[name]).data
-    if not data.triggers or not set(data.forms) <= _CLASS_FORMS.keys():
-        return frozenset()
-    literals = {_longest_part(trigger.encode().lower(), set(b" ")) for trigger in data.triggers}
-    literals.update(sign for form in data.forms for sign in _CLASS_FORMS[form])
-    return frozenset() if b"" in literals else frozenset(literals)
-
-
-# Forms of payload classes, with what a text must hold for the form to differ from its percent-decoded forms.
-_CLASS_FORMS: Mapping[str, tuple[bytes, ...]] = {
-    "identity": (),
-    "percent": (),
-    "plus": (),
-    "percent_u": (b"%u",),
-    "entities": (b"&",),
-    "unicode_escape": (b"\\",),
-}
+    return class_clauses(name, classes[name]) if name in classes and not condition.transforms else ()
 
 
 class _Effect(NamedTuple):

@@ -16,7 +16,7 @@ Rarity: TypeAlias = Callable[[str, bytes], float]  # share of benign requests wh
 
 _SHARE_PER_BYTE = 0.45  # a literal of one more byte stands in so many of the texts, when nothing is known of it
 # Literals that stand in most requests, or in whole families of them, although they are long.
-_COMMON = frozenset(
+COMMON_WORDS = frozenset(
     b"accept accept-encoding accept-language action admin ajax api application assets authorization connection content "
     b"content-length content-type cookie css data delete description email file files form-data get gzip home host "
     b"http https html id image images index index.html index.php javascript json keep-alive lang login message mozilla "
@@ -38,7 +38,7 @@ _MARKED_UP = 4  # times as often there, in headers and bodies
 def default_rarity(zone: str, text: bytes) -> float:
     """Guess how often benign requests hold a literal: the longer the rarer, common words of the web apart."""
     words = [word for word in text.translate(_BREAKS).split(b" ") if word]
-    surprising = len(text) - sum(len(word) for word in words if word in _COMMON)
+    surprising = len(text) - sum(len(word) for word in words if word in COMMON_WORDS)
     share = min(_SHARE_PER_BYTE ** max(surprising - 1, 0), _rarest_byte(zone, text))
     return min(1.0, _ZONE_SHARE.get(zone, 1.0) * share)
 

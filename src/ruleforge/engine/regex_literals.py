@@ -4,6 +4,7 @@ A pattern is read as concatenation, alternation and repetition of small sets of 
 gives `union` and (`all` or `select`). Everything is folded to lower case, so flags make no difference.
 """
 
+import re
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -16,9 +17,11 @@ Strings = frozenset[bytes]
 _MAX_STRINGS = 32  # alternatives of one run of literals
 _MAX_RUN = 128  # bytes of one literal
 _MAX_CLASS = 4  # members of a character class that is still spelled out
+_MOST_COPIES = 8  # of something repeated without a bound
 _MAX_DEPTH = 40  # nested groups
 _CONTROLS = {b"a": b"\a", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _ZERO_WIDTH = b"AzbB"
+_FLAGS = re.compile(rb"\(\?[a-zA-OQ-Z-]")  # (?i) and (?i:, not (?P<name>
 _KINDS = b"dDwWsSC"
 
 
@@ -107,6 +110,8 @@ def _repeated(node: _Node, least: int, most: int | None) -> _Node:
         return _UNKNOWN
     if least == most and node.exact is not None:
         return _in_turn([node] * least) if least <= _MAX_RUN else _Node(None, node.required())
+    if node.exact is not None:  # as often as it must be there
+        return _Node(None, _in_turn([node] * min(least, _MOST_COPIES)).required())
     return _Node(None, node.required())
 
 
@@ -116,7 +121,7 @@ class _Reader:
     def __init__(self, regex: bytes) -> None:
         self._regex, self._at = regex, 0
         # Under (?i) RE2 folds Latin-1 letters too, which our folding does not.
-        self._ascii_only = b"(?" in regex
+        self._ascii_only = _FLAGS.search(regex) is not None
 
     def read(self) -> _Node:
         node = self._alternatives(0)

@@ -37,6 +37,9 @@ class Zone(msgspec.Struct, frozen=True):
 ZONES: Mapping[str, Zone] = {
     "method": Zone(("method",), ("method",)),
     "target": Zone(("target.raw", "path.raw", "query.raw"), ("target.raw", "path.raw", "query.raw"), edged=False),
+    # Parts of the target by themselves: what stands beside them is not in their way.
+    "path.raw": Zone(("path.raw",), ()),
+    "query.raw": Zone(("query.raw",), ()),
     "path": Zone(("path.decoded", "path"), ("path.decoded", "path")),
     "args": Zone(("args",), ("args", "query_args", "form_args"), named=True),
     "args.raw": Zone(("args.raw",), ("args.raw", "query_args.raw", "form_args.raw"), named=True),

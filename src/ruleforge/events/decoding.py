@@ -15,7 +15,7 @@ _ESCAPE = re.compile(
     rb"|\\(?P<css>0[0-9a-fA-F]{3,5})[ \t\n\r\f]?|\\(?P<octal>[0-3]?[0-7]{1,2})"
 )
 # Every entity that stands for an ASCII character, and the space that does not break.
-_ENTITIES = {
+ENTITIES = {
     b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'", b"nbsp": "\xa0".encode(),
     b"LT": b"<", b"GT": b">", b"AMP": b"&", b"QUOT": b'"', b"Tab": b"\t", b"NewLine": b"\n", b"excl": b"!",
     b"num": b"#", b"dollar": b"$", b"percnt": b"%", b"lpar": b"(", b"rpar": b")", b"ast": b"*", b"midast": b"*",
@@ -24,7 +24,7 @@ _ENTITIES = {
     b"Hat": b"^", b"lowbar": b"_", b"UnderBar": b"_", b"grave": b"`", b"DiacriticalGrave": b"`", b"lcub": b"{",
     b"lbrace": b"{", b"verbar": b"|", b"vert": b"|", b"VerticalLine": b"|", b"rcub": b"}", b"rbrace": b"}",
 }  # fmt: skip
-_BARE_ENTITIES = frozenset({b"lt", b"gt", b"amp", b"quot", b"nbsp", b"LT", b"GT", b"AMP", b"QUOT"})  # `;` optional
+BARE_ENTITIES = frozenset({b"lt", b"gt", b"amp", b"quot", b"nbsp", b"LT", b"GT", b"AMP", b"QUOT"})  # `;` optional
 _ENTITY = re.compile(rb"&(?:#[xX](?P<hex>[0-9a-fA-F]++)|#(?P<decimal>[0-9]++)|(?P<name>[A-Za-z]{2,16}+))(?P<end>;?)")
 _LONGEST_POINT = 7  # decimal digits of U+10FFFF
 
@@ -150,8 +150,8 @@ def _utf16(units: list[bytes]) -> bytes:
 def _entity(found: re.Match[bytes]) -> bytes:
     name, digits, base = found["name"], found["decimal"] or found["hex"], 10 if found["decimal"] else 16
     if name is not None:
-        known = found["end"] or name in _BARE_ENTITIES
-        return _ENTITIES.get(name, found[0]) if known else found[0]
+        known = found["end"] or name in BARE_ENTITIES
+        return ENTITIES.get(name, found[0]) if known else found[0]
     digits = digits.lstrip(b"0")
     if not digits or len(digits) > _LONGEST_POINT:
         return found[0]
