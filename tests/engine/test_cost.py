@@ -29,6 +29,6 @@ def test_nothing_is_said_of_a_cheap_rule_or_of_what_others_say(tree):
 def test_a_costly_rule_is_told_by_what_it_is_found():
     finding = cost_finding(rule(Condition("args", "is_class", b"xss")))
     assert finding is not None
-    assert (finding.code, finding.severity) == ("RF642", "warning")
+    assert (finding.code, finding.severity) == ("RF643", "warning")
     assert "in args" in finding.message
     assert "of 1,000 ordinary requests" in finding.message

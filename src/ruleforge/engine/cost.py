@@ -9,7 +9,7 @@ from ruleforge.engine.zones import NAME_EDGE, OWN_ZONE, VALUE_EDGE
 from ruleforge.rules.proofs import Finding
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Not, Rule, Some
 
-CODES = {"RF642": "costly: ordinary requests have what the rule is found by"}
+CODES = {"RF643": "costly: ordinary requests have what the rule is found by"}
 LIMIT_PER_1000 = 1.0  # 0.1 %: rules above it took most of the time when thousands were measured together
 _SHOWN = 3  # literals named in a message
 
@@ -45,7 +45,7 @@ def cost_finding(rule: Rule) -> Finding | None:
     common = ", ".join(f"{_shown(text)} in {zone}" for zone, text in cost.found_by[:_SHOWN])
     more = f" and {len(cost.found_by) - _SHOWN} more" if len(cost.found_by) > _SHOWN else ""
     return Finding(
-        "RF642",
+        "RF643",
         "when",
         f"about {cost.per_1000:.3g} of 1,000 ordinary requests must be looked at: they have {common}{more}",
         "require a rarer text too: more of the path, a parameter's name with its value; a payload class alone is found "

@@ -75,7 +75,7 @@ def test_what_is_no_compiled_set_is_refused(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError) as caught:
         open_set(path)
-    assert caught.value.code == "RF280"
+    assert caught.value.code == "RF290"
 
 
 def test_a_set_is_swapped_between_batches_and_kept_where_the_next_one_is_broken(tmp_path):

@@ -105,7 +105,7 @@ class StoredRules(Sequence[Rule]):
     def _parse(self, index: int) -> Rule:
         rule = parse_rule(json.loads(self._texts[self._at[index] : self._at[index + 1]].tobytes())).rule
         if rule is None:
-            raise InputError("a rule of the compiled set does not load", where=f"rule {index}", code="RF280")
+            raise InputError("a rule of the compiled set does not load", where=f"rule {index}", code="RF290")
         return rule
 
 
@@ -135,20 +135,20 @@ def open_set(path: Path) -> FastMatcher:
     """Map a compiled set; nothing of it is read before it is needed.
 
     Raises:
-        InputError: RF280 it is no compiled set, is damaged, or was made by another version.
+        InputError: RF290 it is no compiled set, is damaged, or was made by another version.
     """
     try:
         with path.open("rb") as file:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError) as error:
-        raise InputError(f"not a compiled set: {error}", where=str(path), code="RF280") from None
+        raise InputError(f"not a compiled set: {error}", where=str(path), code="RF290") from None
     header, start = _read_header(memory, path)
     try:
         tables = {_gaps(group): Tables(**{one.name: _array(memory, start, one) for one in group.arrays})
                   for group in header.groups}  # fmt: skip
         rules = StoredRules(*(_array(memory, start, one) for one in header.rules))
     except (TypeError, ValueError) as error:
-        raise InputError(f"a damaged compiled set: {error}", where=str(path), code="RF280") from None
+        raise InputError(f"a damaged compiled set: {error}", where=str(path), code="RF290") from None
     return FastMatcher(rules, tables=tables)
 
 
@@ -159,7 +159,7 @@ class WatchedSet:
         """Open the set at `path`, which may be a link to it.
 
         Raises:
-            InputError: RF280 there is none.
+            InputError: RF290 there is none.
         """
         self._path = path
         self._seen = _identity(path)
@@ -250,14 +250,14 @@ def _read_header(memory: mmap.mmap, path: Path) -> tuple[_Header, int]:
     start = len(_MAGIC) + 8
     size = int.from_bytes(memory[len(_MAGIC) : start], "little")
     if memory[: len(_MAGIC)] != _MAGIC or size > min(_MAX_HEADER, len(memory)):
-        raise InputError("not a compiled set", where=str(path), code="RF280")
+        raise InputError("not a compiled set", where=str(path), code="RF290")
     try:
         header = msgspec.json.decode(memory[start : start + size], type=_Header)
     except msgspec.MsgspecError as error:
-        raise InputError(f"a damaged compiled set: {error}", where=str(path), code="RF280") from None
+        raise InputError(f"a damaged compiled set: {error}", where=str(path), code="RF290") from None
     if (header.format, header.engine, header.classes) != (FORMAT, sources_stamp(), classes_digest()):
         hint = "compile the rules again"
-        raise InputError("made by another version of the program", where=str(path), hint=hint, code="RF280")
+        raise InputError("made by another version of the program", where=str(path), hint=hint, code="RF290")
     return header, start + size + -(start + size) % _ALIGNED
 
 
