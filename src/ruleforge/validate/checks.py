@@ -129,7 +129,7 @@ def _shared_most(tree: Tree) -> tuple[int, str]:
     """Say with how many other sources a rule may share its shape, and how that is told.
 
     Without an endpoint it detects a kind of attack, not this flaw alone: then it is the rule of all of them. That is
-    sound where the path is written as none is, and, for few, where a file that every product has is asked for; a payload
+    sound where the path is written as none is and, for few, where a file is asked for that every product has; a payload
     in some argument of any page is an attack on anything.
     """
     if names_place(tree):
