@@ -14,6 +14,7 @@ from ruleforge.app.scanning.exclusions import (
     Exclusion,
     is_expired,
     make_exclusion,
+    parse_exclusions,
     read_exclusions,
 )
 from ruleforge.app.scanning.sinks import write_whole
@@ -49,11 +50,7 @@ def add_exclusion(path: Path, row: dict[str, str]) -> Exclusion:
 
 
 def _yaml_with(old: str, made: Exclusion) -> str:
-    head = (
-        old
-        if old.strip()
-        else "# Hits that this site knows to be harmless. See 'ruleforge exclude --help'.\nexclusions:\n"
-    )
+    head = old if old.strip() else _HEAD
     head = head if head.endswith("\n") else head + "\n"
     if head.rstrip().endswith("exclusions: []"):
         head = head.rstrip().removesuffix(" []") + "\n"
@@ -81,14 +78,10 @@ def _pairs(made: Exclusion) -> list[tuple[str, str]]:
 
 
 def _check_reads_back(path: Path, text: str, expected: tuple[Exclusion, ...]) -> None:
-    part = path.with_name(f"{path.stem}.check{path.suffix}")
     try:
-        part.write_text(text, "utf-8")
-        found: tuple[Exclusion, ...] = read_exclusions(part)
+        found = parse_exclusions(text.encode(), path)
     except InputError:
         found = ()
-    finally:
-        part.unlink(missing_ok=True)
     if found != expected:
         hint = "add it by hand, at the end of the list `exclusions`"
         raise InputError(

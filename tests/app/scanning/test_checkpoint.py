@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ruleforge.app.reports.rows import as_ndjson
@@ -225,3 +226,15 @@ def test_ctrl_c_tells_what_was_found_and_the_same_call_goes_on(put_rule: Put, lo
     again.communicate()
     assert again.returncode == 1
     assert "30 hits of 1 rule on 30 requests: 1 rule over 90 requests." in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize(("name", "value"), [("marks", []), ("heads", ["x", "y"]), ("heads", ["-1:" + "0" * 64] * 2)])
+def test_a_checkpoint_whose_files_do_not_agree_is_refused(
+    put_rule: Put, logs: list[Path], tmp_path: Path, name: str, value: list[str]
+) -> None:
+    rules = put_rule().parent
+    go(rules, logs, tmp_path)
+    saved = msgspec.msgpack.decode((tmp_path / "state").read_bytes())
+    (tmp_path / "state").write_bytes(msgspec.msgpack.encode(saved | {name: value}))
+    with pytest.raises(InputError, match="RF287"):
+        go(rules, logs, tmp_path)

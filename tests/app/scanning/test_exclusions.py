@@ -168,3 +168,12 @@ def test_the_list_says_what_has_expired_ends_soon_and_is_unknown(tmp_path: Path,
     ]
     with pytest.raises(UsageError, match="RF146"):
         list_exclusions(tmp_path / "none.yaml", TODAY)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".toml"])
+def test_adding_an_exclusion_touches_no_other_file(tmp_path: Path, suffix: str) -> None:
+    other = tmp_path / f"site.check{suffix}"
+    other.write_text("mine")
+    add_exclusion(tmp_path / f"site{suffix}", GOOD | {"path": "/app"})
+    assert other.read_text() == "mine"
+    assert {each.name for each in tmp_path.iterdir()} == {f"site{suffix}", other.name}

@@ -146,3 +146,17 @@ def test_lines_are_the_same_however_they_are_cut(tmp_path_factory: pytest.TempPa
     tail.close()
     assert seen == b"".join(pieces).rpartition(b"\n")[0] + b"\n" * (b"\n" in b"".join(pieces))
     assert all(numbers)
+
+
+def test_a_line_that_is_too_long_is_counted_and_the_next_one_is_read(
+    put_rule: Put, tmp_path: Path, attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MAX_LINE_BYTES", 200)
+    log = tmp_path / "live.jsonl"
+    log.write_bytes(b"")
+    prepared = prepare(put_rule().parent, ScanOptions(), live=True)
+    feed = Feed(append(log, b"x" * 300), append(log, b"x" * 300), append(log, b"x\n" + row(attack)))
+    alerts = list(follow_files(prepared, [log], Digest(), watch=feed))
+    assert [alert.first.request for alert in alerts] == ["live.jsonl:2"]
+    assert prepared.report.unreadable == 1
+    assert ["RF221" in problem for problem in prepared.report.problems] == [True]

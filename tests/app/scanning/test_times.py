@@ -63,3 +63,10 @@ def test_every_row_is_inside_or_counted(seconds: list[int], since: int, until: i
     kept = [at for at in seconds if since <= at < until]
     assert masked.batch.num_rows == len(kept)
     assert masked.outside + masked.batch.num_rows == len(seconds)
+
+
+@pytest.mark.parametrize("far", ["999999w", "30000d"])
+def test_a_time_before_1970_is_the_beginning_of_all_times(far: str) -> None:
+    assert window(far, "", NOW).since in (0, NOW.timestamp() - 30_000 * 86_400)
+    with pytest.raises(UsageError, match="RF140"):
+        window("1d", far, NOW)

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -228,3 +229,20 @@ def test_a_view_of_an_event_can_be_observed_without_a_set() -> None:
     view = EventView(common.parse_event("1 fail 192.0.2.1", 0))
     assert plan.observe(view, [0], time_us=1, id="x").hits[0].key == (b"192.0.2.1",)
     assert plan.observe(view, [], time_us=1, id="x").hits == ()
+
+
+@pytest.mark.parametrize("change", ["kind", "key", "steps"])
+def test_a_state_that_no_rule_could_have_made_is_refused(change: str) -> None:
+    rules = [common.make_rule(sequence(FAIL, FAIL, GOOD), "r")]
+    correlator = Correlator(rules, lateness_seconds=0)
+    correlator.feed(observations(rules, ["1 fail 192.0.2.1 a x1", "2 fail 192.0.2.1 a x1", "3 fail 192.0.2.1 a x1"]))
+    data = msgspec.msgpack.decode(correlator.state())
+    kept = data["keys"][0]
+    if change == "kind":
+        kept["state"]["window"] = {"type": "count", "events": [], "total": 0}
+    elif change == "key":
+        kept["key"] = []
+    else:
+        kept["state"]["window"]["chains"] = kept["state"]["window"]["chains"][:1]
+    with pytest.raises(UsageError, match="RF135"):
+        Correlator(rules, lateness_seconds=0).restore(msgspec.msgpack.encode(data))

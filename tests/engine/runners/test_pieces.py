@@ -97,3 +97,13 @@ def test_a_log_that_was_replaced_is_refused(tmp_path, change):
     change(log)
     with pytest.raises(UsageError, match="RF162"):
         check_unchanged(before)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_a_compressed_log_is_one_piece_whatever_its_name(tmp_path, codec):
+    path = tmp_path / "access.log.zst"
+    with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), codec) as stream:
+        stream.write(b"".join(b'{"target":"/%d"}\n' % number for number in range(5_000)))
+    assert [(piece.kind, piece.start, piece.stop) for piece in cut([pin(path)], 100)] == [
+        ("whole", 0, path.stat().st_size)
+    ]

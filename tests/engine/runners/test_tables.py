@@ -49,3 +49,10 @@ def test_a_missing_body_stays_missing():
 def test_tables_of_something_else_are_refused(batch, code):
     with pytest.raises(InputError, match=code):
         conform(batch, "x")
+
+
+def test_a_table_that_is_not_valid_is_refused_before_anything_follows_it():
+    offsets = pa.array([0, 1], pa.int32()).buffers()[1]
+    wrong = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xff")])
+    with pytest.raises(InputError, match="RF260"):
+        conform(replaced("id", wrong), "x")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ruleforge.errors import InputError, UsageError
 SCHEMA = 1
 HEAD_BYTES = 4_096  # of each file, to tell it from another one of that name
 MAX_BYTES = 1 << 30
+_HEAD = re.compile(r"(?:[0-9]{1,9}:[0-9a-f]{64})?")
 
 
 class Saved(msgspec.Struct, kw_only=True):
@@ -73,6 +75,8 @@ def load(path: Path) -> Saved | None:
             saved = msgspec.msgpack.decode(file.read(MAX_BYTES), type=Saved)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"not a checkpoint of a scan: {error}", where=str(path), hint=hint, code="RF287") from None
+    if len(saved.marks) != len(saved.heads) or not all(map(_HEAD.fullmatch, saved.heads)):
+        raise InputError("not a checkpoint of a scan: its files do not agree", where=str(path), hint=hint, code="RF287")
     if saved.schema != SCHEMA or saved.version != __version__:
         what = f"a checkpoint of version {saved.version}, this is {__version__}"
         raise InputError(what, where=str(path), hint=hint, code="RF287")

@@ -126,7 +126,19 @@ def read_exclusions(path: Path) -> tuple[Exclusion, ...]:
         OSError: it cannot be opened.
     """
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+        return parse_exclusions(file.read(MAX_BYTES + 1), path)
+
+
+def parse_exclusions(data: bytes, path: Path) -> tuple[Exclusion, ...]:
+    """Read the text of a file of exclusions.
+
+    Args:
+        data: the text; of a file that is too large, more than 1 MiB of it.
+        path: its name, which says whether it is TOML; nothing is read from there.
+
+    Raises:
+        InputError: as `read_exclusions`.
+    """
     if len(data) > MAX_BYTES:
         hint = "split the file"
         raise InputError(f"more than {MAX_BYTES} bytes of exclusions", where=str(path), hint=hint, code="RF280")

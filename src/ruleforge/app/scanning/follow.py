@@ -92,8 +92,8 @@ class Tail:
         whole, end, half = (self._half + new).rpartition(b"\n") if new else (b"", b"", self._half)
         self._half = half
         if len(self._half) > MAX_LINE_BYTES:
+            self.too_long += not self._skipping
             self._half, self._skipping = b"", True
-            self.too_long += 1
         if not end:
             return None
         data, before = whole + end, self._lines
@@ -104,6 +104,11 @@ class Tail:
             self._keep_head(data)
         self._lines = before + data.count(b"\n")
         return Chunk(self.path, data, before) if data else None
+
+    def take_too_long(self) -> int:
+        """Return how many lines were too long since the last call."""
+        count, self.too_long = self.too_long, 0
+        return count
 
     def _keep_head(self, data: bytes) -> None:
         if self._lines == len(self.head):
@@ -172,6 +177,9 @@ def follow(
         quiet = True
         for tail in opened:
             chunk = tail.read()
+            for _ in range(tail.take_too_long()):
+                what = f"line of more than {MAX_LINE_BYTES} bytes"
+                _note(InputError(what, where=str(tail.path), code="RF221"), report)
             if chunk is not None:
                 quiet = False
                 yield from _ask(chunk, tail, formats, asker, report, digest)

@@ -66,7 +66,7 @@ def _bound(text: str, now: datetime) -> float | None:
     if not text:
         return None
     if found := _RELATIVE.fullmatch(text):
-        return now.astimezone(UTC).timestamp() - int(found[1]) * _SECONDS[found[2]]
+        return max(now.astimezone(UTC).timestamp() - int(found[1]) * _SECONDS[found[2]], 0.0)
     hint = "2099-01-31, 2099-01-31T13:00:00Z, or 7d, 12h, 30m before now"
     moment = None if _COMPACT.fullmatch(text) else seconds_of(text)
     if moment is None:

@@ -7,7 +7,7 @@ by the number at the end of their ids. So the order in which they arrive does no
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -232,12 +232,25 @@ class Correlator:
             raise UsageError(f"a state of version {saved.version}", hint="begin anew without it", code="RF135")
         now = {_identity(rule): number for number, rule in enumerate(self.plan.rules)}
         then = [now.get(name) for name in saved.rules]
+        if not all(self._fits(one, now[one.rule]) for one in saved.keys if one.rule in now):
+            what = "not a state of correlation: a key does not fit its rule"
+            raise UsageError(what, hint="begin anew without it", code="RF135")
         self._newest_us, self._floor_us, self.tally = saved.newest_us, saved.floor_us, saved.tally
         self.tally.forgotten_rules += then.count(None)
         self._keys = OrderedDict(((now[one.rule], one.key), one.state) for one in saved.keys if one.rule in now)
         self._held = sum(len(state.window) for state in self._keys.values())
         self._waiting = [kept for one in saved.waiting if (kept := _renumbered(one, then))]
         heapq.heapify(self._waiting)
+
+    def _fits(self, kept: _Kept, rule: int) -> bool:
+        """Whether a saved key is one that this rule could have made."""
+        root, window = self._roots[rule], kept.state.window
+        if type(window) is not type(new_window(root)) or len(kept.key) != len(root.by):
+            return False
+        return not isinstance(window, SequenceWindow) or len(window.chains) in (
+            0,
+            len(cast("SequenceTree", root).steps),
+        )
 
 
 def _root(rule: Rule, most: int) -> Count | SequenceTree:

@@ -6,6 +6,7 @@ the alert already. Then it begins anew.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -70,8 +71,9 @@ class DistinctWindow(msgspec.Struct, tag="distinct"):
     def add(self, seen: Seen, hit: RuleHit, rule: Count) -> Fired | None:
         """Count the values of an event; what makes an alert is forgotten."""
         oldest = seen.time_us - rule.within_seconds * _SECOND_US
-        while self.last and self.last[first := next(iter(self.last))].time_us < oldest:
-            del self.last[first]
+        gone = list(takewhile(lambda value: self.last[value].time_us < oldest, self.last))
+        for value in gone:  # not one after the other from the front: each look at the first passes all that are gone
+            del self.last[value]
         for value in hit.distinct:
             self.last.pop(value, None)
             self.last[value] = seen

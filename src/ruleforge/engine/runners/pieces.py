@@ -10,10 +10,11 @@ import msgspec
 
 from ruleforge.errors import RuleForgeError, UsageError
 from ruleforge.events.formats import detect_format
+from ruleforge.events.formats.bounded import COMPRESSED
 
 PIECE_BYTES = 32 << 20  # long beside the cost of handing a piece over, short beside a run
 LINE_FORMATS = frozenset({"combined", "jsonl"})  # each line can be read without those before it
-PARQUET_MAGIC, ARROW_MAGIC, GZIP_MAGIC = b"PAR1", b"ARROW1", b"\x1f\x8b"
+PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
 _HEAD_BYTES = 64 << 10
 _STEP_BYTES = 1 << 20
 
@@ -110,7 +111,7 @@ def _kind(path: Path) -> tuple[Literal["lines", "whole", "parquet", "arrow"], st
         return "parquet", ""
     if head.startswith(ARROW_MAGIC):
         return "arrow", ""
-    if head.startswith(GZIP_MAGIC):
+    if head.startswith(COMPRESSED):
         return "whole", ""
     name = detect_format(path, head)
     return ("lines" if name in LINE_FORMATS else "whole"), name

@@ -16,13 +16,15 @@ def conform(batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
     Other engines have no unsigned numbers, name the items of lists differently, or leave columns out of order.
 
     Raises:
-        InputError: a column is missing, or cannot be cast (RF260); `unrecorded` has bits that mean nothing (RF261).
+        InputError: a column is missing, is not valid (offsets beyond its data, text that is no UTF-8) or cannot be cast
+            (RF260); `unrecorded` has bits that mean nothing (RF261).
     """
     missing = [name for name in SCHEMA.names if name not in batch.schema.names]
     if missing:
         hint = "write requests with the schema in docs/reference/formats.md"
         raise InputError(f"no column {missing[0]!r} in the table", where=where, hint=hint, code="RF260")
     try:
+        batch.validate(full=True)  # offsets of a file are not to be trusted: who follows them reads beside the file
         columns = {field.name: batch.column(field.name).cast(field.type) for field in SCHEMA}
     except pa.ArrowException as problem:
         raise InputError(f"a column has another type: {problem}"[:300], where=where, code="RF260") from problem

@@ -246,13 +246,11 @@ def batches_of(piece: Piece, naming: "Naming | None" = None) -> Iterator["pa.Rec
 
 
 def _parquet(piece: Piece) -> Iterator["pa.RecordBatch"]:
-    import pyarrow.parquet as pq
-
     from ruleforge.engine.runners.tables import conform
+    from ruleforge.events.formats.tables import parquet_batches
 
-    with pq.ParquetFile(piece.file) as table:
-        for batch in table.iter_batches(BATCH_ROWS, row_groups=range(piece.start, piece.stop), use_threads=False):
-            yield conform(batch.replace_schema_metadata(table.schema_arrow.metadata), piece.file)
+    for batch in parquet_batches(piece.file, BATCH_ROWS, range(piece.start, piece.stop), use_threads=False):
+        yield conform(batch, piece.file)
 
 
 def _arrow(piece: Piece) -> Iterator["pa.RecordBatch"]:

@@ -17,6 +17,7 @@ MAX_TOTAL_BYTES = 16 << 30  # after decompression; a day of a busy site's log
 DAMAGED = (OSError, EOFError, zlib.error)  # what reading a damaged compressed file raises
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+COMPRESSED = (_GZIP_MAGIC, _ZSTD_MAGIC)  # how files begin that cannot be read from the middle
 _REMOTE = re.compile(r"(s3|gs|gcs):/{1,2}(?!/)(.+)", re.DOTALL)
 _REMOTE_BLOCK = 1 << 20
 _PIECE = 1 << 16  # bytes decompressed at once

@@ -115,8 +115,9 @@ def lines_of(block: Block) -> Lines:
     starts = np.concatenate(([PAD], ends[:-1] + 1))
     numbers = np.arange(block.number, block.number + len(ends))
     if b"\r" in block.text:
-        while (returns := (data[ends - 1] == 13) & (ends > starts)).any():
-            ends = ends - returns
+        ends = ends - ((data[ends - 1] == 13) & (ends > starts))
+        for row in np.flatnonzero((data[ends - 1] == 13) & (ends > starts)):  # several: not all lines anew for each
+            ends[row] = starts[row] + len(text[starts[row] : ends[row]].rstrip(b"\r"))
     filled = ends > starts
     if not filled.all():
         numbers, starts, ends = numbers[filled], starts[filled], ends[filled]

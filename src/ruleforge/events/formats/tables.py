@@ -13,9 +13,12 @@ from ruleforge.events.request import Request
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import parquet
 
 MAX_TABLE_BYTES = 4 << 30  # of a file that has to be held in memory because it came as a stream
-MAX_GROUP_BYTES = 2 << 30  # of one row group or batch, decoded
+MAX_GROUP_BYTES = 2 << 30  # of one row group, as it says of itself
+MAX_GROUP_VALUES = 64 << 20  # of one column of a row group: of headers there are many in a row
+MAX_BATCH_BYTES = 128 << 20  # texts of a batch of more than one row
 _ARROW_FILE, _ARROW_STREAM, _PARQUET = b"ARROW1\0\0", b"\xff\xff\xff\xff", b"PAR1"
 _ROWS = 8_192
 
@@ -91,14 +94,75 @@ def _seekable(stream: BinaryIO, most: int) -> BinaryIO | None:
 
 
 def _parquet(source: BinaryIO, rows: int) -> "Iterator[pa.RecordBatch]":
+    return parquet_batches(source, rows)
+
+
+def parquet_batches(
+    source: BinaryIO | str, rows: int, groups: range | None = None, *, use_threads: bool = True
+) -> "Iterator[pa.RecordBatch]":
+    """Read row groups of a Parquet file within bounds, whatever it says of itself.
+
+    A few bytes can say "this long text again" a million times. So long as texts stand in a dictionary they are not
+    copied out, and a batch gets as many rows as fit in 128 MiB.
+
+    Args:
+        source: a seekable stream, or the name of a file.
+        rows: of a batch at most.
+        groups: which row groups; None: all.
+        use_threads: see pyarrow.
+
+    Raises:
+        pyarrow.ArrowInvalid: a row group is too large, or has too many values; or the file is damaged.
+    """
     from pyarrow import parquet
 
-    file = parquet.ParquetFile(source)
-    for number in range(file.metadata.num_row_groups):
-        size = file.metadata.row_group(number).total_byte_size
-        if not 0 <= size <= MAX_GROUP_BYTES:
-            raise ValueError(f"a row group of {size} bytes")
-    yield from file.iter_batches(batch_size=rows)
+    with parquet.ParquetFile(source) as file:
+        chosen = range(file.metadata.num_row_groups) if groups is None else groups
+        for number in chosen:
+            _check_group(file.metadata.row_group(number))
+        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+        metadata = file.schema_arrow.metadata
+    with parquet.ParquetFile(source, read_dictionary=texts) as file:
+        for batch in file.iter_batches(batch_size=rows, row_groups=chosen, use_threads=use_threads):
+            yield from _copied_out(batch.replace_schema_metadata(metadata))
+
+
+def _check_group(group: "parquet.RowGroupMetaData") -> None:
+    import pyarrow as pa
+
+    if not 0 <= group.total_byte_size <= MAX_GROUP_BYTES:
+        raise pa.ArrowInvalid(f"a row group of {group.total_byte_size} bytes")
+    most = max((group.column(number).num_values for number in range(group.num_columns)), default=0)
+    if most > MAX_GROUP_VALUES:
+        raise pa.ArrowInvalid(f"a row group of {most} values")
+
+
+def _is_text(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def _copied_out(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
+    """Put texts in place of positions in dictionaries, in as many batches as that takes."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            lengths = pc.binary_length(column.dictionary).take(column.indices).fill_null(0)
+            sizes += lengths.to_numpy(zero_copy_only=False)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < batch.num_rows:
+        before = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, before + MAX_BATCH_BYTES, "right")), start + 1)
+        part = batch.slice(start, stop - start)
+        columns = [one.dictionary_decode() if isinstance(one, pa.DictionaryArray) else one for one in part.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=part.schema.names).replace_schema_metadata(part.schema.metadata)
+        start = stop
 
 
 def _arrow(source: BinaryIO, rows: int) -> "Iterator[pa.RecordBatch]":  # noqa: ARG001 - one signature for both

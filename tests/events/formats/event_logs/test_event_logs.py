@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ruleforge.errors import InputError
 from ruleforge.events.event import MAX_VALUE_BYTES, Event, EventView
-from ruleforge.events.formats.event_logs import EVENT_FORMATS, detect_event_format, read_events
+from ruleforge.events.formats.event_logs import EVENT_FORMATS, auditd, detect_event_format, read_events
 from ruleforge.events.formats.event_logs.times import moment_us
 from ruleforge.events.kinds import EVENTS
 
@@ -210,3 +210,13 @@ def test_a_repeated_header_changes_the_columns_of_flows() -> None:
     events, errors = read("vpc_flow", b"srcaddr dstport\n192.0.2.1 22\ndstport srcaddr\n23 192.0.2.1\n")
     assert [shown(event, "destination.port") for event in events] == ["22", "23"]
     assert errors == []
+
+
+def test_arguments_of_one_audit_event_are_bounded_and_the_rest_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditd, "MAX_ARGS_BYTES", 100)
+    head = b"type=EXECVE msg=audit(4076956800.000:7): "
+    lines = [head + b"a%d=" % number + b"x" * 60 for number in range(50)]
+    (event,), errors = read("auditd", b"\n".join([*lines, head.replace(b"EXECVE", b"EOE")]))
+    assert not errors
+    assert len(event.values["process.args"]) == 2
+    assert "process.args" in event.unrecorded

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from msgspec import structs
+
 from ruleforge.errors import InputError
 from ruleforge.events.event import Event, Given, make_event
 from ruleforge.events.formats.bounded import read_lines
@@ -13,6 +15,7 @@ from ruleforge.events.formats.event_logs.processes import MAX_ARGS, with_names
 
 MAX_RECORD_BYTES = 64 << 10  # the kernel's own bound is about 8 KiB
 MAX_OPEN = 1_000  # events whose lines are still coming
+MAX_ARGS_BYTES = 512 << 10  # of the arguments of one event, so that open events cannot fill memory
 _RECORD = re.compile(rb"(?:node=(\S{1,255}) )?type=([A-Z_0-9]{1,40}) msg=audit\((\d{1,12})\.(\d{3}):(\d{1,20})\): ?")
 _PAIR = re.compile(rb"([A-Za-z0-9_\[\]-]{1,40})=(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\x1d]*+))")
 _HEX = re.compile(rb"(?:[0-9A-F]{2})++")
@@ -29,6 +32,7 @@ class _Open:
         self.line, self.time_us, self.node = line, time_us, node
         self.call: dict[bytes, bytes] = {}
         self.args: dict[tuple[int, int], bytes] = {}
+        self.args_bytes = 0  # of all that came, also those that a later one replaced
         self.folder = b""
 
 
@@ -68,8 +72,9 @@ def _take(one: _Open, kind: bytes, text: bytes) -> None:
     elif kind == b"EXECVE":
         for key, quoted, single, plain in _PAIR.findall(text):
             part = _PART.fullmatch(key)
-            if part is not None and len(one.args) <= MAX_ARGS:
-                one.args[int(part[1]), int(part[2] or 0)] = _text(quoted or single, plain)
+            if part is not None and len(one.args) <= MAX_ARGS and one.args_bytes < MAX_ARGS_BYTES:
+                value = one.args[int(part[1]), int(part[2] or 0)] = _text(quoted or single, plain)
+                one.args_bytes += len(value)
     elif kind == b"CWD":
         for key, quoted, single, plain in _PAIR.findall(text):
             if key == b"cwd":
@@ -104,7 +109,7 @@ def _finish(one: _Open, name: str) -> Iterator[Event]:
         "outcome": {b"yes": "success", b"no": "failure"}.get(call.get(b"success", b"")),
         "host": one.node or None,
     }
-    yield make_event(
+    event = make_event(
         "process",
         with_names(given),
         time_us=one.time_us,
@@ -112,3 +117,5 @@ def _finish(one: _Open, name: str) -> Iterator[Event]:
         source=name,
         recorded=frozenset({"process.args", "process.command_line"}) if args else frozenset(),
     )
+    is_cut = one.args_bytes >= MAX_ARGS_BYTES  # there may have been more
+    yield structs.replace(event, unrecorded=event.unrecorded | {"process.args"}) if is_cut else event
