@@ -1,6 +1,7 @@
 """Rules asked about batches: only requests with a hit become objects, everything else stays in columns."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ruleforge.app.scanning.outcomes import outcome_of
 from ruleforge.app.scanning.specificity import Specificity
 from ruleforge.app.scanning.times import Window, inside
 from ruleforge.app.spans import matched_spans
-from ruleforge.engine.batches import BatchMatcher, make_batch_matcher
+from ruleforge.engine.adaptive import AdaptiveMatcher
+from ruleforge.engine.batches import BatchMatcher, Engine, make_batch_matcher
 from ruleforge.engine.explain import explain
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
 from ruleforge.events.formats import request_to_text
@@ -32,15 +34,31 @@ MAX_NAME = 300  # of a host, an address, a user agent
 _ORDINAL = re.compile(r"(.{1,4000}):(\d{1,18})", re.DOTALL)
 
 
-def make_matcher(rules: Sequence[Rule], *, live: bool = False) -> BatchMatcher:  # noqa: ARG001 - see `live`
+BYTES_PER_ROW = 200  # of a log, to guess how many requests files hold
+PACKED = 10  # times as long is a log when it is unpacked
+_PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+
+def make_matcher(
+    rules: Sequence[Rule],
+    *,
+    live: bool = False,  # noqa: ARG001 - see below
+    engine: Engine = "auto",
+) -> BatchMatcher:
     """Return what matches batches: the one place where a scan gets its engine.
 
     Args:
         rules: rules that ask about single requests.
         live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
             count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
+        engine: see `make_batch_matcher`, whose errors are raised.
     """
-    return make_batch_matcher(rules)
+    return make_batch_matcher(rules, engine=engine, note=_note)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"ruleforge: {text}\n")
+    sys.stderr.flush()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -60,11 +78,23 @@ class Asker:
     """A set of rules with everything that decides which hits count."""
 
     def __init__(
-        self, rules: Sequence[Rule], window: Window, exclusions: Exclusions | None = None, *, live: bool = False
+        self,
+        rules: Sequence[Rule],
+        window: Window,
+        exclusions: Exclusions | None = None,
+        *,
+        live: bool = False,
+        engine: Engine = "auto",
     ) -> None:
         self.rules, self.window, self.exclusions = tuple(rules), window, exclusions
-        self._matcher = make_matcher(self.rules, live=live)
+        self._matcher = make_matcher(self.rules, live=live, engine=engine)
         self._specificity = Specificity(self.rules)
+
+    def expect(self, files: Sequence[tuple[Path, int]]) -> None:
+        """Say which files will be read, with their sizes in bytes, so that the engine fits the work."""
+        if isinstance(self._matcher, AdaptiveMatcher):
+            size = sum(size * (PACKED if path.suffix in _PACKED_SUFFIXES else 1) for path, size in files)
+            self._matcher.expect(size // BYTES_PER_ROW)
 
     def ask(self, batch: pa.RecordBatch, file: Path, *, lines_before: int = 0) -> Answer:
         """Ask every rule about a batch.

@@ -72,6 +72,8 @@ class Run:
         sources = [Source(file, stdin, self.form) for file in self.files]
         sizes = [source.size for source in sources]
         total, before = sum(sizes) if STDIN not in self.files else 0, 0
+        if total:
+            self.asker.expect([(file, size) for file, size in zip(self.files, sizes, strict=True)])
         for number, source in enumerate(sources):
             mark = self.marks[number]
             if not (mark.done and mark.size == sizes[number] and source.path != STDIN):
