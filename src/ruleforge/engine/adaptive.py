@@ -23,6 +23,7 @@ TABLES_S_PER_RULE = 1.2e-3  # to make the tables for one kind of gaps: 13 s for 
 LOAD_S = 1.0  # to import numba (0.6 s) and load kernels that were compiled before (0.34 s)
 KERNELS_S = 125.0  # to compile them: 125 s for the rows that kernels fold
 SLICE_ROWS = 512  # between two looks at whether the kernels are ready
+BYTES_PER_ROW = 200  # of a log, to guess how many requests files hold
 NOTE = "compiling kernels once on this machine, about two minutes; meanwhile requests are matched one by one"
 
 
@@ -65,8 +66,8 @@ class AdaptiveMatcher:
         return self._fast is not None
 
     def expect(self, rows: int) -> None:
-        """Say how many rows will come, in all; without it as many are expected as were seen."""
-        self._expected = rows
+        """Say how many more rows will come; where nobody says, or more came, as many are expected as were seen."""
+        self._expected = self._rows + rows
 
     def match(self, batch: pa.RecordBatch) -> Matches:
         """Return every (row, rule) of the batch that holds, and how often each rule could not be decided."""
@@ -109,7 +110,8 @@ class AdaptiveMatcher:
 
     def _left_s(self, here: int) -> float:
         """Estimate the seconds that what is left takes row by row."""
-        rows = max(here, self._rows if self._expected is None else self._expected - self._rows)
+        is_told = self._expected is not None and self._expected >= self._rows
+        rows = max(here, (self._expected or 0) - self._rows if is_told else self._rows)
         each = self._spent / self._rows if self._rows >= SLICE_ROWS else PORTABLE_S_PER_ROW
         return rows * each + (PORTABLE_S_PER_RULE * len(self._rules) if self._portable is None else 0.0)
 

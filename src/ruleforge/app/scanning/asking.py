@@ -18,7 +18,7 @@ from ruleforge.app.scanning.outcomes import outcome_of
 from ruleforge.app.scanning.specificity import Specificity
 from ruleforge.app.scanning.times import Window, inside
 from ruleforge.app.spans import matched_spans
-from ruleforge.engine.adaptive import AdaptiveMatcher
+from ruleforge.engine.adaptive import BYTES_PER_ROW, AdaptiveMatcher
 from ruleforge.engine.batches import BatchMatcher, Engine, make_batch_matcher
 from ruleforge.engine.explain import explain
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
@@ -34,7 +34,6 @@ MAX_NAME = 300  # of a host, an address, a user agent
 _ORDINAL = re.compile(r"(.{1,4000}):(\d{1,18})", re.DOTALL)
 
 
-BYTES_PER_ROW = 200  # of a log, to guess how many requests files hold
 PACKED = 10  # times as long is a log when it is unpacked
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
