@@ -133,8 +133,8 @@ class AdaptiveMatcher:
         if code is None:
             return None
         self._compiling = None
-        if code or not self._are_kept():
-            self._give_up(f"exit code {code}" if code else "they were not kept")
+        if code:
+            self._give_up(f"exit code {code}")
             return None
         return self._begin_fast()
 
