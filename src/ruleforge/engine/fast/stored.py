@@ -38,6 +38,7 @@ SUFFIX = ".rfset"
 _MAGIC = b"ruleforge compiled set\n"
 _ALIGNED = 64
 _MAX_HEADER = 16 << 20
+_CHUNK = 1 << 20  # bytes
 # What sources mostly do not tell: nothing, bodies, both (common log), all but two headers (combined log).
 USUAL_GAPS = (
     Gaps(),
@@ -171,9 +172,12 @@ def read_set(path: Path) -> tuple[dict[Gaps, Tables], StoredRules]:
     try:
         with path.open("rb") as file:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            header, start = _read_header(memory, path)
+            file.seek(start)
+            if _sum_of(iter(lambda: file.read(_CHUNK), b"")) != header.sum:
+                raise InputError("a damaged compiled set", where=str(path), code="RF290")
     except (OSError, ValueError) as error:
         raise InputError(f"not a compiled set: {error}", where=str(path), code="RF290") from None
-    header, start = _read_header(memory, path)
     try:
         tables = {_gaps(group): Tables(**{one.name: _array(memory, start, one) for one in group.arrays})
                   for group in header.groups}  # fmt: skip
@@ -253,9 +257,7 @@ def _parts(texts: Sequence[bytes], digest: str, groups: Mapping[Gaps, Tables]) -
         )
         for gaps, tables in groups.items()
     )
-    total = 0
-    for part in laid.parts:
-        total = zlib.crc32(part, total)
+    total = _sum_of(laid.parts)
     header = msgspec.json.encode(_Header(FORMAT, sources_stamp(), classes_digest(), digest, listed, rules, total))
     head = _MAGIC + len(header).to_bytes(8, "little") + header
     yield head + bytes(-len(head) % _ALIGNED)
@@ -292,10 +294,15 @@ def _read_header(memory: mmap.mmap, path: Path) -> tuple[_Header, int]:
         hint = "compile the rules again"
         raise InputError("made by another version of the program", where=str(path), hint=hint, code="RF290")
     begin = start + size + -(start + size) % _ALIGNED
-    with memoryview(memory) as view, view[begin:] as arrays:
-        if zlib.crc32(arrays) != header.sum:
-            raise InputError("a damaged compiled set", where=str(path), code="RF290")
     return header, begin
+
+
+def _sum_of(parts: Iterable[bytes]) -> int:
+    """Return the CRC-32 of all parts; of a file they are read, not mapped, so that no page counts that is not used."""
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return total
 
 
 def _array(memory: mmap.mmap, start: int, placed: _Array) -> npt.NDArray[Any]:
