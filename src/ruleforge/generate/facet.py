@@ -7,7 +7,6 @@ import msgspec
 from ruleforge.background.table import Background
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Some, Tree
 
-
 # Variables of the dynamic loader: who can set one can set the others, and each runs code.
 _LOADER = re.compile(rb"LD_[A-Z_]{2,40}")
 
