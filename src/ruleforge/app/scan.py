@@ -247,8 +247,16 @@ class _Scan:
             prepared.correlator.restore(saved.correlation)
             report.resumed, report.interrupted = True, False
         digest, marks = (saved.digest, saved.marks) if saved else (Digest(), [Mark() for _ in files])
-        more = {"others": prepared.others, "correlator": prepared.correlator}
-        self.run = Run(asker, files, report, digest=digest, marks=marks, form=prepared.form, **more)
+        self.run = Run(
+            asker,
+            files,
+            report,
+            digest=digest,
+            marks=marks,
+            form=prepared.form,
+            others=prepared.others,
+            correlator=prepared.correlator,
+        )
         self.kept: list[ScanHit] = []
         self.spool = self._spool(saved.output_bytes if saved else 0)
 
@@ -379,8 +387,15 @@ def follow_files(
 
 def _followed(opened: Sequence[Tail], prepared: Prepared, digest: Digest, watch: Callable[[], bool]) -> Iterator[Alert]:
     try:
-        more = {"others": prepared.others, "correlator": prepared.correlator}
-        run = Run(prepared.asker, [], prepared.report, digest=digest, form=prepared.form, **more)
+        run = Run(
+            prepared.asker,
+            [],
+            prepared.report,
+            digest=digest,
+            form=prepared.form,
+            others=prepared.others,
+            correlator=prepared.correlator,
+        )
         yield from follow(opened, run, wait=watch)
     finally:
         for tail in opened:

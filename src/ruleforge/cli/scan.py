@@ -13,6 +13,7 @@ import typer
 
 from ruleforge.cli import terminal as term
 from ruleforge.cli.interrupts import deferred, disarm
+from ruleforge.cli.scan_shared import MANY, Runner, Shared, scan_shared
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ OF_HITS = frozenset({Format.json, Format.sarif, Format.parquet})
 
 def scan(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Requests or access logs, plain or gzip; - is standard input.")
+        list[Path],
+        typer.Argument(metavar="FILE", help="Requests, access logs or logs of other events; - is standard input."),
     ],
-    rules: Annotated[Path, typer.Option(help="Folder of rules, or one rule.json.", show_default=False)],
+    rules: Annotated[Path, typer.Option(help="Folder of rules, one rule.json, or builtin.", show_default=False)],
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Run rules without evidence that they passed validation, too.")
     ] = False,
@@ -74,11 +76,28 @@ def scan(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
     ] = False,
+    runner: Annotated[
+        Runner | None,
+        typer.Option(help="Share the files out: to processes here, or on Spark.", rich_help_panel=MANY),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes at a time; with it, --out is needed.", rich_help_panel=MANY),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the hits and the report of the run.", rich_help_panel=MANY)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder.", rich_help_panel=MANY)
+    ] = False,
 ) -> None:
     """Run every validated rule of a folder over recorded requests.
 
     Exit code 0: no hit. 1: hits. 2: a rule failed to load or a file could not be read; the others were still used.
-    130: interrupted; what was found so far is told.
+    3: a part of a run with --out was lost; --resume tries it again. 130: interrupted; what was found is told.
+
+    Each file is read by the format its first bytes show. Logs of logins, processes, DNS, cloud calls and flows are
+    asked by rules about these; rules that count or order events give alerts. 'builtin' stands for our own rules.
 
     \b
     ruleforge scan --rules rules access.log
@@ -87,10 +106,22 @@ def scan(
     ruleforge scan --rules rules logs/*.gz --format html --output report.html
     ruleforge scan --rules rules logs/*.gz --format ndjson --output hits.ndjson --checkpoint scan.state
     ruleforge scan --rules rules --follow access.log
+    ruleforge scan --rules builtin /var/log/auth.log*
+    ruleforge scan --rules rules --jobs 8 --out run logs/
     """
     from ruleforge.app.scan import ScanOptions, prepare
     from ruleforge.app.scanning.choosing import Choice
 
+    if runner is not None or jobs is not None or out is not None or resume:
+        alone = {
+            "--since": since, "--until": until, "--drop-undated": drop_undated, "--min-severity": min_severity,
+            "--cve": cve, "--rule": rule, "--exclusions": exclusions, "--log-format": log_format,
+            "--output": output, "--checkpoint": checkpoint, "--follow": follow, "--from-start": from_start,
+        }  # fmt: skip
+        wanted = Shared(runner or Runner.local, jobs, out, resume, unvalidated, [k for k, v in alone.items() if v])
+        scan_shared(rules, files, wanted, format.value)
+    if from_start and not follow:
+        raise UsageError("--from-start goes with --follow", hint="files are read from their start anyway", code="RF150")
     _check_call(format, output, checkpoint, follow)
     choice = Choice(min_severity=min_severity.lower(), cves=tuple(cve or ()), rules=tuple(rule or ()))
     options = ScanOptions(
@@ -188,7 +219,7 @@ def _finish(done: "Finished", format: Format, output: Path | None, *, keep: bool
 
 def exit_code(report: "ScanReport") -> int:
     """2: something could not be used. 1: hits. 0: none."""
-    return 2 if report.broken or report.unreadable_files else 1 if report.hits else 0
+    return 2 if report.broken or report.unreadable_files else 1 if report.hits or report.alerts else 0
 
 
 def _headline(digest: "Digest", report: "ScanReport") -> str:
