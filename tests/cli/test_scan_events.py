@@ -39,7 +39,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def requests(put_requests: Callable[..., Path]) -> Path:
     rows = [
-        {"target": "/fruit/press.php", "src_ip": "192.0.2.7", "time": f"2099-01-01T00:00:{at:02}Z"} for at in range(4)
+        {"target": "/fruit/press.php", "src_ip": "192.0.2.7", "ts": f"2099-01-01T00:00:{at:02}Z"} for at in range(4)
     ]
     return put_requests(*rows)
 

@@ -15,6 +15,7 @@ from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
 from ruleforge.app.visible import visible
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import seconds_of, written
 
 MAX_ROWS = 1_000  # of one table
@@ -97,6 +98,11 @@ def _top(digest: Digest, report: ScanReport, started: str) -> str:
 
 def _limits(report: ScanReport) -> list[str]:
     lines = [f"{report.rules:,} rules; {report.hits:,} hits in all."]
+    if report.events:
+        asked = ", ".join(f"{count:,} {text(kind)}" for kind, count in report.events.items())
+        lines.append(f"Events that are no requests: {asked}; counts and sequences reached: {report.alerts:,}.")
+    elif report.alerts:
+        lines.append(f"Counts and sequences reached: {report.alerts:,}.")
     if report.since or report.until:
         span = " ".join(f"{word} {time}" for word, time in (("since", report.since), ("before", report.until)) if time)
         dropped = "left out" if report.undated_dropped else "asked about all the same"
@@ -113,7 +119,7 @@ def _limits(report: ScanReport) -> list[str]:
 
 
 def _sections(digest: Digest, report: ScanReport) -> Iterable[str]:
-    if not report.hits:
+    if not report.hits and not report.alerts:
         yield '<section class="dim"><h2>No hit</h2><p>No request had the shape that these rules know.</p></section>'
     else:
         yield _histogram(digest)
@@ -247,9 +253,11 @@ def _alert_row(alert: Alert) -> list[Cell]:
     hit = alert.first
     moment = seconds_of(hit.at) if hit.at else None
     when = Cell(text(hit.at.replace("T", " ").rstrip("Z")) or text(hit.time, 40), moment or _LATER, "t")
-    named = Cell(f"{text(', '.join(hit.cves))}<br><span class='dim'>{text(hit.rule)}</span>")
-    status = "not recorded" if hit.status is None else str(hit.status)
-    answer = Cell(f'<span class="o-{hit.outcome}">{status}<br>{WORDS[hit.outcome]}</span>', float(hit.status or 0))
+    whole = "dim t" if len(hit.rule) <= 40 else "dim"
+    named = Cell(f"{text(', '.join(hit.cves))}<br><span class='{whole}'>{text(hit.rule)}</span>")
+    status = "" if hit.status is None else f"{hit.status}<br>"
+    said = f"{status}{WORDS[hit.outcome]}" if hit.event == HTTP else ""  # other events have no answer
+    answer = Cell(f'<span class="o-{hit.outcome}">{said}</span>', float(hit.status or 0))
     also = Cell("<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others)))
     return [when, _severity(hit.severity), _id(hit.source_address), named, _request(hit), answer, also]
 
