@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from ruleforge.app.scan import ScanOptions, follow_files, prepare
 from ruleforge.app.scanning import asking
+from ruleforge.app.scanning.digest import Digest
 from ruleforge.engine.batches import RowByRow
 from ruleforge.engine.compiled import CompiledSet
 
@@ -114,3 +116,24 @@ def test_what_attackers_write_in_other_logs_cannot_act_on_the_terminal(run: Run,
 def test_a_log_of_logins_may_come_through_a_pipe(run: Run, log: Path) -> None:
     result = run("scan", "--rules", "builtin", "-", stdin=log.read_bytes())
     assert "over 12 auth_log events" in result.stdout
+
+
+def test_a_log_of_logins_that_grows_gives_alerts_while_it_is_followed(log: Path) -> None:
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:4]))
+    rests = [lines[4:9], lines[9:]]
+
+    def wait() -> bool:
+        if not rests:
+            return False
+        with log.open("a") as file:
+            file.writelines(rests.pop(0))
+        return True
+
+    prepared = prepare(Path("builtin"), ScanOptions(), live=True)
+    alerts = list(follow_files(prepared, [log], Digest(), from_start=True, watch=wait))
+    assert [(alert.first.rule, alert.first.request) for alert in alerts] == [
+        ("RF-AUTH-BRUTE-FORCE", "auth.log:10"),
+        ("RF-AUTH-FRUITLESS-CONNECTIONS", "auth.log:10"),
+    ]
+    assert prepared.report.events == {"auth_log": 12}

@@ -13,7 +13,7 @@ import typer
 
 from ruleforge.cli import terminal as term
 from ruleforge.cli.interrupts import deferred, disarm
-from ruleforge.cli.scan_shared import MANY, Runner, Shared, scan_shared
+from ruleforge.cli.scan_shared import Runner, Shared, scan_shared
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,18 +78,16 @@ def scan(
     ] = False,
     runner: Annotated[
         Runner | None,
-        typer.Option(help="Share the files out: to processes here, or on Spark.", rich_help_panel=MANY),
+        typer.Option(help="With --out: who does the pieces, local processes or Spark."),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes at a time; with it, --out is needed.", rich_help_panel=MANY),
+        typer.Option(min=1, help="With --out: processes at a time; one for each core if not said."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the hits and the report of the run.", rich_help_panel=MANY)
+        Path | None, typer.Option(help="Share the files out to many processes; hits and report go to this folder.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in that folder.", rich_help_panel=MANY)
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="With --out: go on with the run in that folder.")] = False,
 ) -> None:
     """Run every validated rule of a folder over recorded requests.
 

@@ -13,7 +13,6 @@ from ruleforge.errors import UsageError
 if TYPE_CHECKING:
     from ruleforge.app.scan_runs import RunReport
 
-MANY = "Many files on many cores"
 SHOWN = 10  # of CVEs, sources, rules, problems
 HITS_SHOWN = 20
 TARGET_SHOWN = 120  # characters
