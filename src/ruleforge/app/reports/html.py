@@ -10,7 +10,7 @@ import msgspec
 
 from ruleforge import __version__
 from ruleforge.app.reports.marking import marked_runs
-from ruleforge.app.scanning.digest import ALERTS_KEPT, Digest, Tally, rank_of
+from ruleforge.app.scanning.digest import ALERTS_KEPT, NO_CVE, Digest, Tally, rank_of
 from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
@@ -81,7 +81,7 @@ def _top(digest: Digest, report: ScanReport, started: str) -> str:
     cards = (
         (report.requests, "requests asked about"),
         (report.requests_hit, "requests with hits"),
-        (len(digest.cves), "CVEs"),
+        (len(digest.cves.keys() - {NO_CVE}), "CVEs"),
         (sources, "source addresses"),
         (digest.episodes.count, "episodes"),
         (report.by_outcome.get(MAY_HAVE_SUCCEEDED, 0), f"may have succeeded, of {answered:,} with a status"),
@@ -162,6 +162,8 @@ def _histogram(digest: Digest) -> str:
 
 
 def _outcomes(report: ScanReport) -> str:
+    if not report.by_outcome:  # nothing but other events, which have no answer
+        return ""
     counts = ", ".join(f"{WORDS[name]}: {report.by_outcome[name]:,}" for name in OUTCOMES if name in report.by_outcome)
     return (
         f"<section><h2>What the answers say</h2><p>{counts}.</p><p class='dim'>By the status alone, which proves "
@@ -178,7 +180,7 @@ def _cves(digest: Digest) -> str:
             *_counts(tally),
             _number(len(tally.names)),
             *_seen(tally),
-            _plain(tally.title),
+            _plain("" if name == NO_CVE else tally.title),
         ]
         for name, tally in digest.by_cve()
     ]
@@ -227,7 +229,7 @@ def _rules(digest: Digest) -> str:
         [
             _severity(tally.severity),
             _plain(", ".join(tally.sample.cves)),
-            _plain(rule),
+            _id(rule),
             _number(tally.hits),
             _name_list(tally.names),
             Cell("".join(_request(hit).html for hit in tally.samples)),
@@ -239,7 +241,7 @@ def _rules(digest: Digest) -> str:
 
 def _alerts(digest: Digest) -> str:
     rows = [_alert_row(alert) for alert in digest.alerts]
-    said = "One row per request, by its most specific rule."
+    said = "One row per request (or count that was reached), by its most specific rule."
     if digest.alerts_seen > len(digest.alerts):
         said += (
             f" {len(digest.alerts):,} of {digest.alerts_seen:,} are shown (at most 100 of a rule, {ALERTS_KEPT:,} "
@@ -258,7 +260,8 @@ def _alert_row(alert: Alert) -> list[Cell]:
     status = "" if hit.status is None else f"{hit.status}<br>"
     said = f"{status}{WORDS[hit.outcome]}" if hit.event == HTTP else ""  # other events have no answer
     answer = Cell(f'<span class="o-{hit.outcome}">{said}</span>', float(hit.status or 0))
-    also = Cell("<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others)))
+    others = "<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others))
+    also = Cell(others, None, "t" if all(len(rule) <= 40 for rule in hit.others[:_NAMES_SHOWN]) else "")
     return [when, _severity(hit.severity), _id(hit.source_address), named, _request(hit), answer, also]
 
 
