@@ -8,10 +8,7 @@ import pytest
 from click.testing import Result
 
 from ruleforge.app.scan import ScanOptions, follow_files, prepare
-from ruleforge.app.scanning import asking
 from ruleforge.app.scanning.digest import Digest
-from ruleforge.engine.batches import RowByRow
-from ruleforge.engine.compiled import CompiledSet
 
 Run = Callable[..., Result]
 LOGIN = "2099-03-04T05:06:{:02}Z gate sshd[{}]: Failed password for root from 192.0.2.10 port 4{:03} ssh2\n"
@@ -23,12 +20,6 @@ COUNT = {
         "at_least": 3,
     }
 }
-
-
-@pytest.fixture(autouse=True)
-def portable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small inputs: the kernels of the fast engine would take longer to compile than the whole test."""
-    monkeypatch.setattr(asking, "make_batch_matcher", lambda rules: RowByRow(CompiledSet(rules)))
 
 
 @pytest.fixture
