@@ -174,7 +174,7 @@ def follow(
             chunk = tail.read()
             for _ in range(tail.take_too_long()):
                 what = f"line of more than {MAX_LINE_BYTES} bytes"
-                _note(InputError(what, where=str(tail.path), code="RF221"), report)
+                _note(InputError(what, where=str(tail.path), code="RF221"), run.report)
             if chunk is not None:
                 quiet = False
                 yield from _ask(chunk, tail, formats, run)
