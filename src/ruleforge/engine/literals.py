@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ruleforge.engine.class_literals import class_clauses
 from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import DECODE_ROUNDS, FIELD_ZONE, NAME_EDGE, VALUE_EDGE, ZONES
+from ruleforge.events.offsite import LINK_SIGNS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some, Tree, Value
 
 
@@ -151,7 +152,7 @@ def _of_condition(condition: Condition, rules: _Rules) -> tuple[_Draft, ...]:
     zone = rules.zones.get(condition.field)
     if zone is None:
         return ()
-    values = _of_values(condition, zone, rules.classes)
+    values = _of_values(condition, zone, rules.classes) + _of_field(condition, zone)
     if condition.name is None or not ZONES[zone].named or not _needs_element(condition):
         return values
     names = _of_name(condition.field, condition.name, zone)
@@ -197,6 +198,13 @@ def _of_values(condition: Condition, zone: str, classes: Mapping[str, int]) -> t
         )
         for clause in _pieces(condition, edged=edged)
     )
+
+
+def _of_field(condition: Condition, zone: str) -> tuple[_Draft, ...]:
+    """Return what any value of the field has, whatever is asked about it."""
+    if condition.field != "args.offsite" or not _needs_element(condition):
+        return ()
+    return (frozenset(_Alternative(zone, sign) for sign in LINK_SIGNS),)
 
 
 def _needs_element(condition: Condition) -> bool:

@@ -55,7 +55,7 @@ def test_hits_and_unknowns_are_those_of_the_reference(drawn, data):
 
 
 def test_traps_were_found():
-    assert len(TRAPS) >= 40
+    assert len(TRAPS) >= 54
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap["trap"])

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
-from ruleforge.engine.fast.gaps import Gaps, cannot_be_false, refutable
+from ruleforge.engine.fast.gaps import PLACE_ZONE, Gaps, cannot_be_false, refutable
 from ruleforge.engine.fast.layout import TEXTS, Ints, Tables
 from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
-from ruleforge.engine.zones import OWN_ZONE
 from ruleforge.rules.tree import Rule, Tree
 
 _QUICK = 8  # literals of a clause that is looked for before the tree is decided
@@ -84,7 +83,7 @@ def _clauses(rule: Rule, gaps: Gaps, rarity: Rarity) -> tuple[_Priced, bool]:
     tree: Tree = rule.when  # type: ignore[assignment]  # the others were refused
     unknown = bool(gaps.zones) and cannot_be_false(tree, gaps)
     asked = tree if unknown or not gaps.zones else refutable(tree, gaps)
-    clauses = requirements(asked, dict(rule.classes), OWN_ZONE)
+    clauses = requirements(asked, dict(rule.classes), PLACE_ZONE)
     priced = sorted(((clause_share(clause, rarity), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
 
