@@ -201,6 +201,7 @@ class Numbers(Generic[_Item]):
     """Numbers things in the order they are first seen."""
 
     def __init__(self) -> None:
+        self.of_clause: dict[Clause, int] = {}  # those of classes are large, and in many rules
         self.items: list[_Item] = []
         self._numbers: dict[_Item, int] = {}
 
@@ -215,8 +216,11 @@ class Numbers(Generic[_Item]):
 
 def number_of(clause: Clause, literals: "Numbers[tuple[int, bytes]]", clauses: "Numbers[tuple[int, ...]]") -> int:
     """Return the number of a clause, and number its literals."""
-    found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
-    return clauses.of(tuple(found))
+    number = clauses.of_clause.get(clause)
+    if number is None:
+        found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
+        number = clauses.of_clause[clause] = clauses.of(tuple(found))
+    return number
 
 
 def rows_of(items: Sequence[Iterable[int]], kind: type = np.int32) -> tuple[Ints, npt.NDArray[np.generic]]:

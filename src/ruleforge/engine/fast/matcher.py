@@ -205,6 +205,7 @@ def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
         begin=np.zeros(texts, np.int64),
         end=np.zeros(texts, np.int64),
         wild=np.zeros(texts, np.uint8),
+        element_bytes=np.zeros(256, np.uint8),
         literal_seen=np.zeros(len(tables.literal_text), np.int32),
         rule_seen=np.zeros(len(tables.unless_found), np.int32),
         clause_seen=np.zeros(len(tables.clause_at) - 1, np.int32),
