@@ -15,6 +15,9 @@ from ruleforge.generate.facet import Facet, shown
 from ruleforge.generate.words import CANARIES, IGNORE_CASE, ROOTS, SENSITIVE_PATH, STATIC_FOLDERS, is_generic
 from ruleforge.rules.tree import Condition
 
+EXTENSION_FOLDERS = frozenset(b"plugins mu-plugins themes components modules extensions addons".split())
+_DEPTH_MOST = 6  # of a suffix that begins at the name of an extension
+
 
 def varies(segment: bytes, standins: tuple[bytes, ...]) -> bool:
     """Whether a path segment is random, numeric or otherwise no name."""
@@ -42,7 +45,7 @@ def endpoint_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]
     while tail and fixed[tail - 1]:
         tail -= 1
     run = _below_root(segments[tail:])
-    for depth in range(len(run), 0, -1):
+    for depth in range(len(run), _least_depth(run) - 1, -1):
         yield _suffix(run[-depth:], background)
     if run[:1] and run[0].lower() in ROOTS and len(run) > 1:
         text = b"/" + run[0]
@@ -59,6 +62,14 @@ def endpoint_facets(anatomy: Anatomy, background: Background) -> Iterator[Facet]
             text = b"/" + b"/".join(inner)
             yield Facet("endpoint", _fold(Condition("path", "path_segments", text), text), _bits(inner, background),
                         f"path contains {text.decode('latin-1')}", len(inner))  # fmt: skip
+
+
+def _least_depth(run: list[bytes]) -> int:
+    """Segments a suffix has at least: where a folder holds extensions, the name of the extension is the product's."""
+    for index, segment in enumerate(run[:-2]):
+        if segment.lower() in EXTENSION_FOLDERS:
+            return min(len(run) - index - 1, _DEPTH_MOST)
+    return 1
 
 
 def _below_root(segments: list[bytes]) -> list[bytes]:

@@ -7,6 +7,9 @@ import msgspec
 from ruleforge.background.table import Background
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Some, Tree
 
+# Variables of the dynamic loader: who can set one can set the others, and each runs code.
+_LOADER = re.compile(rb"LD_[A-Z_]{2,40}")
+
 
 class Facet(msgspec.Struct, frozen=True):
     """One condition a rule could use."""
@@ -53,6 +56,8 @@ def _name(place: str, name: bytes) -> Name:
         return _json_name(name)
     if place == "xml":
         return _xml_name(name)
+    if place == "args" and _LOADER.fullmatch(name):
+        return Name(rb"\A" + _LOADER.pattern + rb"\z", "regex")
     if place != "headers" and re.search(rb"\[\d+\]", name):
         pattern = re.sub(rb"\\\[\d+\\\]", rb"\\[[^\\]]*\\]", re.escape(name))
         return Name(rb"\A" + pattern + rb"\z", "regex")

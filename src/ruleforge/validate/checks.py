@@ -125,6 +125,21 @@ def hits_strangers(row: Row, evidence: Evidence, own: set[tuple[bytes, bytes, by
     return identity(row.request) not in own
 
 
+def _shared_most(tree: Tree) -> tuple[int, str]:
+    """Say with how many other sources a rule may share its shape, and how that is told.
+
+    Without an endpoint it detects a kind of attack, not this flaw alone: then it is the rule of all of them. That is
+    sound where the path is written as none is and, for few, where a file is asked for that every product has; a payload
+    in some argument of any page is an attack on anything.
+    """
+    if names_place(tree):
+        return gates.SHARED_SOURCES_MOST, TOLD_SHARED
+    read = {condition.field for condition in conditions_of(tree)}
+    if read & {"path.raw", "path.decoded"}:
+        return gates.FAMILY_SOURCES_MOST, TOLD_FAMILY
+    return gates.SHARED_SOURCES_MOST if "path" in read else 0, TOLD_FAMILY
+
+
 def _attacks_alike(row: Row, evidence: Evidence) -> bool:
     return row.kind == "exploit" and hits_strangers(row, evidence, set())
 
@@ -170,10 +185,7 @@ def other_products(rule: Rule, ask: Ask, evidence: Evidence) -> Finding:
     owners = sorted({row.owner for row in strangers})
     passed: bool | None = len(hit) <= gates.OTHER_PRODUCTS_HIT_MOST
     detail = ", ".join(owners[:10])
-    # Without an endpoint it detects a kind of attack, not this flaw alone: then it is the rule of all of them.
-    most, told = (
-        (gates.SHARED_SOURCES_MOST, TOLD_SHARED) if names_place(tree) else (gates.FAMILY_SOURCES_MOST, TOLD_FAMILY)
-    )
+    most, told = _shared_most(tree)
     if not passed and len(owners) <= most and all(row.kind == "exploit" for row in strangers):
         passed, detail = None, told + ", ".join(owners)
         if told == TOLD_FAMILY:  # those whose request is ours byte for byte belong to it as well
