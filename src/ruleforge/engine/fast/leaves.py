@@ -197,6 +197,18 @@ def _name_within(tree: Some) -> Name | None:
     return None
 
 
+def only_header(rule: Rule) -> bytes | None:
+    """Return the header, in lower case, whose values alone decide a rule where all headers are known; else None."""
+    tree = rule.when
+    if isinstance(tree, Some) and tree.place == "headers":
+        name = _name_within(tree)
+    elif isinstance(tree, Condition) and tree.field == "headers":
+        name = tree.name
+    else:
+        return None
+    return name.text.lower() if name is not None and name.how != "regex" else None
+
+
 class Numbers(Generic[_Item]):
     """Numbers things in the order they are first seen."""
 
