@@ -1,5 +1,6 @@
 """Our engine and readers as the benchmarks call them: the fastest that this version has."""
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from ruleforge.rules.tree import Rule
 def batch_matcher(rules: Sequence[Rule]) -> BatchMatcher:
     """Return the fastest matcher there is; one request after the other where there is no other."""
     make = getattr(batches, "make_batch_matcher", None)
-    matcher: BatchMatcher = make(rules) if make else RowByRow(CompiledSet(rules))
+    if make is None:
+        return RowByRow(CompiledSet(rules))
+    engine = "auto" if importlib.util.find_spec("numba") is None else "fast"
+    matcher: BatchMatcher = make(rules, engine=engine)
     return matcher
 
 

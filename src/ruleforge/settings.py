@@ -86,6 +86,13 @@ def user_data_folder() -> Path:
     return Path(platformdirs.user_data_dir("ruleforge", appauthor=False))
 
 
+def user_cache_folder() -> Path:
+    """Where what can be made again is kept on this platform."""
+    import platformdirs  # only when it is asked for
+
+    return Path(platformdirs.user_cache_dir("ruleforge", appauthor=False))
+
+
 def project_file(folder: Path) -> Path | None:
     """Find the nearest `ruleforge.toml`, or `pyproject.toml` with a table for us, in `folder` or above it."""
     folder = folder.resolve()

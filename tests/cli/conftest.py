@@ -9,7 +9,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from ruleforge.app.scanning import asking
 from ruleforge.cli import cli
+from ruleforge.engine.batches import RowByRow
+from ruleforge.engine.compiled import CompiledSet
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.parse import load_rule
 
@@ -138,3 +141,9 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def portable_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask row by row: inputs are small, and kernels of the fast engine take longer to compile than the tests."""
+    monkeypatch.setattr(asking, "make_batch_matcher", lambda rules, **_: RowByRow(CompiledSet(rules)), raising=False)

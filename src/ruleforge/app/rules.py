@@ -106,7 +106,7 @@ def without_correlation(loaded: Loaded) -> Loaded:
 
 
 def _not_single(rule: Rule) -> RuleError | None:
-    hint = "use 'ruleforge events'"
+    hint = "'ruleforge scan' asks it, on one process"
     if isinstance(rule.when, Count | Sequence):
         what = "the rule counts or orders events; a scan asks single requests"
         return RuleError(what, where=rule.id, hint=hint, code="RF330")

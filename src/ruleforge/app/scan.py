@@ -9,11 +9,13 @@ from typing import BinaryIO
 
 import msgspec
 
-from ruleforge.app.rules import Loaded, load_rules, without_correlation
+from ruleforge.app.event_scan import event_rules
+from ruleforge.app.rules import Loaded
 from ruleforge.app.scanning import checkpoint as checkpoints
 from ruleforge.app.scanning.asking import Asker, summary
 from ruleforge.app.scanning.choosing import Choice, choose
 from ruleforge.app.scanning.digest import Digest
+from ruleforge.app.scanning.event_asking import EventAsker
 from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
 from ruleforge.app.scanning.follow import Tail, follow, tails
 from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
@@ -21,9 +23,12 @@ from ruleforge.app.scanning.reading import STDIN
 from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
 from ruleforge.app.scanning.sinks import LineFile, encode_hit, read_hits
 from ruleforge.app.scanning.times import window
+from ruleforge.engine.batches import Engine
+from ruleforge.engine.correlation import Correlator, is_correlation
 from ruleforge.errors import InputError, UsageError
 from ruleforge.events.formats import FORMATS, Format, detect_format, format_from_string
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, buffered, unpacked
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import written
 from ruleforge.events.request import Request
 from ruleforge.rules.canonical import content_hash
@@ -48,6 +53,7 @@ __all__ = [
 Progress = Callable[[str, int, int], None]
 Guard = Callable[[], AbstractContextManager[object]]
 CHECKPOINT_SECONDS = 10.0
+LIVE_LATENESS_SECONDS = 5.0  # several files may be written a little out of order; when all are quiet nothing waits
 
 
 class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +66,15 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     exclusions: Path | None = None
     unvalidated: bool = False
     log_format: str = ""  # a key of FORMATS, or a format as a server's configuration writes it; empty: found out
+    engine: Engine = "auto"  # what matches requests; all give the same answers
 
 
 class Prepared(msgspec.Struct, frozen=True):
     """Rules and options made ready."""
 
     asker: Asker
+    others: EventAsker
+    correlator: Correlator
     report: ScanReport
     key: str  # names rules and options, not files
     started: str  # RFC 3339
@@ -98,8 +107,8 @@ def prepare(
         InputError: the exclusions cannot be read (RF280 to RF286).
     """
     options, now = options or ScanOptions(), now or datetime.now(UTC)
-    given = rules if isinstance(rules, Loaded) else load_rules(rules, unvalidated=options.unvalidated)
-    loaded = without_correlation(given)
+    given = event_rules(rules, unvalidated=options.unvalidated)
+    loaded = given
     if not loaded.rules and not loaded.broken:
         raise _no_rules(rules, loaded)
     chosen = choose(loaded, options.choice)
@@ -118,8 +127,13 @@ def prepare(
     parts = [f"{rule.id} {rule.revision} {content_hash(rule)}" for rule in chosen.rules]
     parts += [str(options), *(entry.said() for entry in exclusions.entries)] if exclusions else [str(options)]
     started = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    asker = Asker(chosen.rules, asked, exclusions, live=live)
-    return Prepared(asker, report, checkpoints.key_of(parts), started, _form(options.log_format))
+    lateness = LIVE_LATENESS_SECONDS if live else None  # files need not be in order: there alerts come at the end
+    correlator = Correlator([rule for rule in chosen.rules if is_correlation(rule)], lateness_seconds=lateness)
+    single = [rule for rule in chosen.rules if not is_correlation(rule)]
+    requests = [rule for rule in single if rule.event == HTTP]
+    asker = Asker(requests, asked, exclusions, live=live, engine=options.engine, plan=correlator.plan)
+    others = EventAsker([rule for rule in single if rule.event != HTTP], asked, correlator.plan)
+    return Prepared(asker, others, correlator, report, checkpoints.key_of(parts), started, _form(options.log_format))
 
 
 def _form(text: str) -> Format | None:
@@ -172,10 +186,12 @@ def scan(
     def watch(standing: Standing) -> None:
         progress(standing.file, standing.requests, 0)
 
-    run = Run(prepared.asker, files, report)
+    run = Run(prepared.asker, files, report, others=prepared.others, correlator=prepared.correlator)
     for step in run.steps(stdin, watch):
         for alert in run.commit(step):
             yield from alert.hits
+    for alert in run.close():
+        yield from alert.hits
     settle(report)
 
 
@@ -229,9 +245,20 @@ class _Scan:
         asker, report = prepared.asker, prepared.report
         if saved:
             asker.window, report = saved.window, saved.report
+            prepared.others.window = saved.window
+            prepared.correlator.restore(saved.correlation)
             report.resumed, report.interrupted = True, False
         digest, marks = (saved.digest, saved.marks) if saved else (Digest(), [Mark() for _ in files])
-        self.run = Run(asker, files, report, digest=digest, marks=marks, form=prepared.form)
+        self.run = Run(
+            asker,
+            files,
+            report,
+            digest=digest,
+            marks=marks,
+            form=prepared.form,
+            others=prepared.others,
+            correlator=prepared.correlator,
+        )
         self.kept: list[ScanHit] = []
         self.spool = self._spool(saved.output_bytes if saved else 0)
 
@@ -274,6 +301,8 @@ class _Scan:
         except KeyboardInterrupt:
             report.interrupted = True
         with guard():
+            if not (report.interrupted and self.delivery.checkpoint):  # else they wait for the rest
+                self._deliver(self.run.close())
             settle(report)
             self._save()
         return Finished(report, self.run.digest, self.started, self._hits)
@@ -310,6 +339,7 @@ class _Scan:
             output_bytes=written_bytes,
             report=self.run.report,
             digest=self.run.digest,
+            correlation=self.run.correlator.state(),
         )
         checkpoints.save(self.delivery.checkpoint, saved)
 
@@ -359,7 +389,16 @@ def follow_files(
 
 def _followed(opened: Sequence[Tail], prepared: Prepared, digest: Digest, watch: Callable[[], bool]) -> Iterator[Alert]:
     try:
-        yield from follow(opened, prepared.asker, prepared.report, digest, wait=watch, form=prepared.form)
+        run = Run(
+            prepared.asker,
+            [],
+            prepared.report,
+            digest=digest,
+            form=prepared.form,
+            others=prepared.others,
+            correlator=prepared.correlator,
+        )
+        yield from follow(opened, run, wait=watch)
     finally:
         for tail in opened:
             tail.close()

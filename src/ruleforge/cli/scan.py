@@ -13,6 +13,7 @@ import typer
 
 from ruleforge.cli import terminal as term
 from ruleforge.cli.interrupts import deferred, disarm
+from ruleforge.cli.scan_shared import Runner, Shared, scan_shared
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,11 +43,20 @@ LINES = frozenset({Format.ndjson, Format.ecs, Format.ocsf})
 OF_HITS = frozenset({Format.json, Format.sarif, Format.parquet})
 
 
+class Engine(StrEnum):
+    """What matches requests with rules; all give the same answers."""
+
+    auto = "auto"
+    fast = "fast"
+    portable = "portable"
+
+
 def scan(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Requests or access logs, plain or gzip; - is standard input.")
+        list[Path],
+        typer.Argument(metavar="FILE", help="Requests, access logs or logs of other events; - is standard input."),
     ],
-    rules: Annotated[Path, typer.Option(help="Folder of rules, or one rule.json.", show_default=False)],
+    rules: Annotated[Path, typer.Option(help="Folder of rules, one rule.json, or builtin.", show_default=False)],
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Run rules without evidence that they passed validation, too.")
     ] = False,
@@ -70,15 +80,33 @@ def scan(
         Path | None, typer.Option(help="File that remembers how far it is; the same call goes on from there.")
     ] = None,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Time between two checkpoints.")] = 10.0,
+    engine: Annotated[
+        Engine, typer.Option(help="What matches: compiled kernels (extra 'fast'), the portable set, or what pays.")
+    ] = Engine.auto,
     follow: Annotated[bool, typer.Option("--follow", help="Watch growing files until Ctrl-C.")] = False,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
     ] = False,
+    runner: Annotated[
+        Runner | None,
+        typer.Option(help="With --out: who does the pieces, local processes or Spark."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --out: processes at a time; one for each core if not said."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Share the files out to many processes; hits and report go to this folder.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --out: go on with the run in that folder.")] = False,
 ) -> None:
     """Run every validated rule of a folder over recorded requests.
 
     Exit code 0: no hit. 1: hits. 2: a rule failed to load or a file could not be read; the others were still used.
-    130: interrupted; what was found so far is told.
+    3: a part of a run with --out was lost; --resume tries it again. 130: interrupted; what was found is told.
+
+    Each file is read by the format its first bytes show. Logs of logins, processes, DNS, cloud calls and flows are
+    asked by rules about these; rules that count or order events give alerts. 'builtin' stands for our own rules.
 
     \b
     ruleforge scan --rules rules access.log
@@ -87,10 +115,22 @@ def scan(
     ruleforge scan --rules rules logs/*.gz --format html --output report.html
     ruleforge scan --rules rules logs/*.gz --format ndjson --output hits.ndjson --checkpoint scan.state
     ruleforge scan --rules rules --follow access.log
+    ruleforge scan --rules builtin /var/log/auth.log*
+    ruleforge scan --rules rules --jobs 8 --out run logs/
     """
     from ruleforge.app.scan import ScanOptions, prepare
     from ruleforge.app.scanning.choosing import Choice
 
+    if runner is not None or jobs is not None or out is not None or resume:
+        alone = {
+            "--since": since, "--until": until, "--drop-undated": drop_undated, "--min-severity": min_severity,
+            "--cve": cve, "--rule": rule, "--exclusions": exclusions, "--log-format": log_format,
+            "--output": output, "--checkpoint": checkpoint, "--follow": follow, "--from-start": from_start,
+        }  # fmt: skip
+        wanted = Shared(runner or Runner.local, jobs, out, resume, unvalidated, [k for k, v in alone.items() if v])
+        scan_shared(rules, files, wanted, format.value)
+    if from_start and not follow:
+        raise UsageError("--from-start goes with --follow", hint="files are read from their start anyway", code="RF150")
     _check_call(format, output, checkpoint, follow)
     choice = Choice(min_severity=min_severity.lower(), cves=tuple(cve or ()), rules=tuple(rule or ()))
     options = ScanOptions(
@@ -101,6 +141,7 @@ def scan(
         exclusions=exclusions,
         unvalidated=unvalidated,
         log_format=log_format,
+        engine=engine.value,
     )
     prepared = prepare(rules, options, live=follow)
     if follow:
@@ -188,7 +229,7 @@ def _finish(done: "Finished", format: Format, output: Path | None, *, keep: bool
 
 def exit_code(report: "ScanReport") -> int:
     """2: something could not be used. 1: hits. 0: none."""
-    return 2 if report.broken or report.unreadable_files else 1 if report.hits else 0
+    return 2 if report.broken or report.unreadable_files else 1 if report.hits or report.alerts else 0
 
 
 def _headline(digest: "Digest", report: "ScanReport") -> str:

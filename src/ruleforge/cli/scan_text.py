@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ruleforge.app.reports.marking import marked_runs
-from ruleforge.app.scanning.digest import NO_SOURCE, Digest, RuleTally, Tally
+from ruleforge.app.scanning.digest import NO_CVE, NO_SOURCE, Digest, RuleTally, Tally
 from ruleforge.app.scanning.episodes import Episode
 from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Gap, ScanHit, ScanReport
@@ -25,24 +25,52 @@ _LEFT = 10  # columns of the words at the left of a rule
 def report_text(digest: Digest, report: ScanReport) -> list[str]:
     """The whole report: the sum first, then what to look at, most severe first."""
     lines = [term.paint(headline(digest, report), "bold"), *period_lines(digest, report)]
-    if report.hits:
+    if report.hits or report.alerts:
         lines += [*time_lines(digest), *cve_lines(digest), *source_lines(digest), *episode_lines(digest)]
     rules = digest.by_rule()
     for rule, tally in rules[:RULES_SHOWN]:
         lines += ["", *rule_lines(rule, tally)]
     if len(rules) > RULES_SHOWN:
         lines += ["", f"and {term.plural(len(rules) - RULES_SHOWN, 'more rule')}; --format html shows all of them"]
-    return [*lines, *exclusion_lines(report), *undecidable_lines(report)]
+    return [*lines, *exclusion_lines(report), *counting_lines(report), *undecidable_lines(report)]
 
 
 def headline(digest: Digest, report: ScanReport) -> str:
     """What was read and found, in one line."""
-    asked = f"{term.plural(report.rules, 'rule')} over {term.plural(report.requests, 'request')}"
+    asked = f"{term.plural(report.rules, 'rule')} over {_asked(report)}"
     end = " Interrupted: this is what was found so far." if report.interrupted else ""
-    if not report.hits:
+    if not report.hits and not report.alerts:
         return f"No hit: {asked}.{end}"
-    found = f"{term.plural(report.hits, 'hit')} of {term.plural(len(digest.rules), 'rule')}"
-    return f"{found} on {term.plural(report.requests_hit, 'request')}: {asked}.{end}"
+    reached = f"{term.plural(report.alerts, 'alert')} of rules that count or order" if report.alerts else ""
+    if not report.hits:
+        return f"{reached}: {asked}.{end}"
+    found = f"{term.plural(report.hits, 'hit')}" + (f" and {reached}" if reached else "")
+    if not reached and not report.events:
+        found += f" of {term.plural(len(digest.rules), 'rule')} on {term.plural(report.requests_hit, 'request')}"
+    return f"{found}: {asked}.{end}"
+
+
+def _asked(report: ScanReport) -> str:
+    """What rules were asked about: "300 requests and 12 auth_log events"."""
+    words = [term.plural(report.requests, "request")] if report.requests or not report.events else []
+    return " and ".join([*words, *(term.plural(count, f"{kind} event") for kind, count in report.events.items())])
+
+
+def counting_lines(report: ScanReport) -> list[str]:
+    """What counting left out, and rules that nothing in these files could answer."""
+    lines = []
+    if report.not_counted and report.alerts + sum(report.not_counted.values()):
+        said = ", ".join(f"{count:,} {reason}" for reason, count in report.not_counted.items())
+        lines += ["", f"Events that were not counted: {said}."]
+    if report.rules_not_asked:
+        shown = ", ".join(report.rules_not_asked[:4]) + _and_more(len(report.rules_not_asked) - 4)
+        words = term.plural(len(report.rules_not_asked), "rule")
+        lines += ["", f"Not asked: {words} about kinds of events that these files do not hold ({shown})."]
+    return lines
+
+
+def _and_more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""
 
 
 def period_lines(digest: Digest, report: ScanReport) -> list[str]:
@@ -54,7 +82,7 @@ def period_lines(digest: Digest, report: ScanReport) -> list[str]:
     if report.hits:
         counted = [(WORDS[name], report.by_outcome.get(name, 0)) for name in OUTCOMES]
         said = ", ".join(f"{word} {count:,}" for word, count in counted if count)
-        if set(report.by_outcome) != {UNKNOWN}:
+        if set(report.by_outcome) - {UNKNOWN}:
             lines.append(f"By the status of the answer: {said}.")
     if report.since or report.until:
         words = " ".join(f"{word} {time}" for word, time in (("since", report.since), ("before", report.until)) if time)
@@ -99,7 +127,7 @@ def cve_lines(digest: Digest) -> list[str]:
             _may(tally),
             f"{len(tally.names):,}",
             *_seen(tally, digest),
-            tally.title,
+            "" if name == NO_CVE else tally.title,
         )
         for name, tally in digest.by_cve()
     ]
@@ -195,7 +223,8 @@ def rule_lines(rule: str, tally: RuleTally) -> list[str]:
     lines += [_line(word, text) for word, text in rows]
     lines.append(_line("sample", highlighted(sample)))
     lines += [_line("matched", text) for text in span_lines(sample)]
-    lines.append(_line("where", f"{term.visible(sample.request)} in {term.visible(sample.file)}"))
+    place = term.visible(sample.request) + (f" in {term.visible(sample.file)}" if sample.file else "")
+    lines.append(_line("where" if sample.kind == "hit" else "last", place))
     if sample.others:
         lines.append(_line("also", term.shorten(", ".join(sample.others), 2 * term.width())))
     return lines
@@ -286,7 +315,8 @@ def gap_words(gap: Gap) -> str:
 def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
     """The same for a page."""
     lines = ["# Scan", "", headline(digest, report), "", *(f"{line}\n" for line in period_lines(digest, report))]
-    if not report.hits:
+    lines += [f"{line}\n" for line in counting_lines(report) if line]
+    if not report.hits and not report.alerts:
         return [*lines, *_gaps_markdown(report)]
     cves = [
         (
@@ -296,7 +326,7 @@ def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
             _may(tally),
             f"{len(tally.names):,}",
             *_seen(tally, digest),
-            tally.title,
+            "" if name == NO_CVE else tally.title,
         )
         for name, tally in digest.by_cve()
     ]

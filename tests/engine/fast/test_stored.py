@@ -66,8 +66,9 @@ def test_a_set_without_rules_holds_for_nothing(tmp_path):
         lambda data: b"",
         lambda data: b"no set at all",
         lambda data: data[: len(data) // 2],
-        lambda data: data.replace(b'"format":1', b'"format":2'),
+        lambda data: data.replace(b'"format":2', b'"format":1'),
         lambda data: data[:40] + b"\xff" * 8 + data[48:],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
     ],
 )
 def test_what_is_no_compiled_set_is_refused(tmp_path, damage):

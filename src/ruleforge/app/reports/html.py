@@ -10,11 +10,12 @@ import msgspec
 
 from ruleforge import __version__
 from ruleforge.app.reports.marking import marked_runs
-from ruleforge.app.scanning.digest import ALERTS_KEPT, Digest, Tally, rank_of
+from ruleforge.app.scanning.digest import ALERTS_KEPT, NO_CVE, Digest, Tally, rank_of
 from ruleforge.app.scanning.histogram import width_words
 from ruleforge.app.scanning.hits import Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
 from ruleforge.app.visible import visible
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import seconds_of, written
 
 MAX_ROWS = 1_000  # of one table
@@ -80,7 +81,7 @@ def _top(digest: Digest, report: ScanReport, started: str) -> str:
     cards = (
         (report.requests, "requests asked about"),
         (report.requests_hit, "requests with hits"),
-        (len(digest.cves), "CVEs"),
+        (len(digest.cves.keys() - {NO_CVE}), "CVEs"),
         (sources, "source addresses"),
         (digest.episodes.count, "episodes"),
         (report.by_outcome.get(MAY_HAVE_SUCCEEDED, 0), f"may have succeeded, of {answered:,} with a status"),
@@ -97,6 +98,11 @@ def _top(digest: Digest, report: ScanReport, started: str) -> str:
 
 def _limits(report: ScanReport) -> list[str]:
     lines = [f"{report.rules:,} rules; {report.hits:,} hits in all."]
+    if report.events:
+        asked = ", ".join(f"{count:,} {text(kind)}" for kind, count in report.events.items())
+        lines.append(f"Events that are no requests: {asked}; counts and sequences reached: {report.alerts:,}.")
+    elif report.alerts:
+        lines.append(f"Counts and sequences reached: {report.alerts:,}.")
     if report.since or report.until:
         span = " ".join(f"{word} {time}" for word, time in (("since", report.since), ("before", report.until)) if time)
         dropped = "left out" if report.undated_dropped else "asked about all the same"
@@ -113,7 +119,7 @@ def _limits(report: ScanReport) -> list[str]:
 
 
 def _sections(digest: Digest, report: ScanReport) -> Iterable[str]:
-    if not report.hits:
+    if not report.hits and not report.alerts:
         yield '<section class="dim"><h2>No hit</h2><p>No request had the shape that these rules know.</p></section>'
     else:
         yield _histogram(digest)
@@ -156,6 +162,8 @@ def _histogram(digest: Digest) -> str:
 
 
 def _outcomes(report: ScanReport) -> str:
+    if not report.by_outcome:  # nothing but other events, which have no answer
+        return ""
     counts = ", ".join(f"{WORDS[name]}: {report.by_outcome[name]:,}" for name in OUTCOMES if name in report.by_outcome)
     return (
         f"<section><h2>What the answers say</h2><p>{counts}.</p><p class='dim'>By the status alone, which proves "
@@ -172,7 +180,7 @@ def _cves(digest: Digest) -> str:
             *_counts(tally),
             _number(len(tally.names)),
             *_seen(tally),
-            _plain(tally.title),
+            _plain("" if name == NO_CVE else tally.title),
         ]
         for name, tally in digest.by_cve()
     ]
@@ -221,7 +229,7 @@ def _rules(digest: Digest) -> str:
         [
             _severity(tally.severity),
             _plain(", ".join(tally.sample.cves)),
-            _plain(rule),
+            _id(rule),
             _number(tally.hits),
             _name_list(tally.names),
             Cell("".join(_request(hit).html for hit in tally.samples)),
@@ -233,7 +241,7 @@ def _rules(digest: Digest) -> str:
 
 def _alerts(digest: Digest) -> str:
     rows = [_alert_row(alert) for alert in digest.alerts]
-    said = "One row per request, by its most specific rule."
+    said = "One row per request (or count that was reached), by its most specific rule."
     if digest.alerts_seen > len(digest.alerts):
         said += (
             f" {len(digest.alerts):,} of {digest.alerts_seen:,} are shown (at most 100 of a rule, {ALERTS_KEPT:,} "
@@ -247,10 +255,13 @@ def _alert_row(alert: Alert) -> list[Cell]:
     hit = alert.first
     moment = seconds_of(hit.at) if hit.at else None
     when = Cell(text(hit.at.replace("T", " ").rstrip("Z")) or text(hit.time, 40), moment or _LATER, "t")
-    named = Cell(f"{text(', '.join(hit.cves))}<br><span class='dim'>{text(hit.rule)}</span>")
-    status = "not recorded" if hit.status is None else str(hit.status)
-    answer = Cell(f'<span class="o-{hit.outcome}">{status}<br>{WORDS[hit.outcome]}</span>', float(hit.status or 0))
-    also = Cell("<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others)))
+    whole = "dim t" if len(hit.rule) <= 40 else "dim"
+    named = Cell(f"{text(', '.join(hit.cves))}<br><span class='{whole}'>{text(hit.rule)}</span>")
+    status = "" if hit.status is None else f"{hit.status}<br>"
+    said = f"{status}{WORDS[hit.outcome]}" if hit.event == HTTP else ""  # other events have no answer
+    answer = Cell(f'<span class="o-{hit.outcome}">{said}</span>', float(hit.status or 0))
+    others = "<br>".join(text(rule) for rule in hit.others[:_NAMES_SHOWN]) + _and_more(len(hit.others))
+    also = Cell(others, None, "t" if all(len(rule) <= 40 for rule in hit.others[:_NAMES_SHOWN]) else "")
     return [when, _severity(hit.severity), _id(hit.source_address), named, _request(hit), answer, also]
 
 

@@ -33,7 +33,7 @@ def _rules(hits: Sequence[ScanHit]) -> list[dict[str, Any]]:
 
 
 def _result(hit: ScanHit) -> dict[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": _uri(hit.file)}}
+    location: dict[str, Any] = {"artifactLocation": {"uri": _uri(hit.file or hit.request.rpartition(":")[0])}}
     _, _, line = hit.request.rpartition(":")
     if line.isascii() and line.isdigit() and 0 < int(line) < 2**31:
         location["region"] = {"startLine": int(line)}
@@ -44,7 +44,8 @@ def _result(hit: ScanHit) -> dict[str, Any]:
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"request": hit.request},
         "properties": {"request": hit.request, "source_address": hit.source_address, "spans": list(hit.spans)}
-        | {"rank": hit.rank, "others": list(hit.others), "outcome": hit.outcome, "time": hit.at or hit.time},
+        | {"rank": hit.rank, "others": list(hit.others), "outcome": hit.outcome, "time": hit.at or hit.time}
+        | ({} if hit.kind == "hit" else {"kind": hit.kind, "count": hit.count, "key": hit.key, "start": hit.start}),
     }
 
 

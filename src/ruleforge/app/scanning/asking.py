@@ -1,6 +1,7 @@
 """Rules asked about batches: only requests with a hit become objects, everything else stays in columns."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,15 @@ from ruleforge.app.scanning.outcomes import outcome_of
 from ruleforge.app.scanning.specificity import Specificity
 from ruleforge.app.scanning.times import Window, inside
 from ruleforge.app.spans import matched_spans
-from ruleforge.engine.batches import BatchMatcher, make_batch_matcher
+from ruleforge.engine.adaptive import BYTES_PER_ROW, AdaptiveMatcher
+from ruleforge.engine.batches import BatchMatcher, Engine, Matches, RowByRow, make_batch_matcher
+from ruleforge.engine.compiled import CompiledSet
+from ruleforge.engine.correlation import Observation, Plan
+from ruleforge.engine.correlation.batches import observe_batch
 from ruleforge.engine.explain import explain
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
 from ruleforge.events.formats import request_to_text
+from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import seconds_of, written
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -32,15 +38,30 @@ MAX_NAME = 300  # of a host, an address, a user agent
 _ORDINAL = re.compile(r"(.{1,4000}):(\d{1,18})", re.DOTALL)
 
 
-def make_matcher(rules: Sequence[Rule], *, live: bool = False) -> BatchMatcher:  # noqa: ARG001 - see `live`
+PACKED = 10  # times as long is a log when it is unpacked
+_PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+
+def make_matcher(
+    rules: Sequence[Rule],
+    *,
+    live: bool = False,  # noqa: ARG001 - see below
+    engine: Engine = "auto",
+) -> BatchMatcher:
     """Return what matches batches: the one place where a scan gets its engine.
 
     Args:
         rules: rules that ask about single requests.
         live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
             count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
+        engine: see `make_batch_matcher`, whose errors are raised.
     """
-    return make_batch_matcher(rules)
+    return make_batch_matcher(rules, engine=engine, note=_note)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"ruleforge: {text}\n")
+    sys.stderr.flush()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -54,17 +75,35 @@ class Answer(msgspec.Struct, frozen=True):
     unrecorded: tuple[tuple[str, int], ...] = ()  # (place, rows without it)
     headers: tuple[str, ...] | None = None
     excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
+    observations: tuple[Observation, ...] = ()  # what rules that count or order make of the rows
 
 
 class Asker:
     """A set of rules with everything that decides which hits count."""
 
     def __init__(
-        self, rules: Sequence[Rule], window: Window, exclusions: Exclusions | None = None, *, live: bool = False
+        self,
+        rules: Sequence[Rule],
+        window: Window,
+        exclusions: Exclusions | None = None,
+        *,
+        live: bool = False,
+        engine: Engine = "auto",
+        plan: Plan | None = None,
     ) -> None:
         self.rules, self.window, self.exclusions = tuple(rules), window, exclusions
-        self._matcher = make_matcher(self.rules, live=live)
+        self._plan = plan or Plan(())
+        parts = [number for number, part in enumerate(self._plan.parts) if part.event == HTTP]
+        self._parts = (*[-1] * len(self.rules), *parts)  # for each rule of the matcher its part of the plan, or -1
+        asked = (*self.rules, *(self._plan.parts[number] for number in parts))
+        self._matcher = make_matcher(asked, live=live, engine=engine) if asked else RowByRow(CompiledSet(()))
         self._specificity = Specificity(self.rules)
+
+    def expect(self, files: Sequence[tuple[Path, int]]) -> None:
+        """Say which files will be read, with their sizes in bytes, so that the engine fits the work."""
+        if isinstance(self._matcher, AdaptiveMatcher):
+            size = sum(size * (PACKED if path.suffix in _PACKED_SUFFIXES else 1) for path, size in files)
+            self._matcher.expect(size // BYTES_PER_ROW)
 
     def ask(self, batch: pa.RecordBatch, file: Path, *, lines_before: int = 0) -> Answer:
         """Ask every rule about a batch.
@@ -79,7 +118,8 @@ class Asker:
         matches = self._matcher.match(rows)
         alerts: list[Alert] = []
         excluded: list[Exclusion] = []
-        for row, rules in _by_row(matches.rows, matches.rules):
+        single = matches.rules < len(self.rules)
+        for row, rules in _by_row(matches.rows[single], matches.rules[single]):
             request = _renumbered(request_at(rows, row), lines_before)
             kept = self._not_excluded(request, rules, excluded)
             if kept:
@@ -95,7 +135,21 @@ class Asker:
             unrecorded=_unrecorded(rows),
             headers=None if names is None else tuple(sorted(name.decode("ascii", "replace") for name in names)),
             excluded=tuple(excluded),
+            observations=self._observed(rows, matches, lines_before),
         )
+
+    def _observed(self, rows: pa.RecordBatch, matches: Matches, lines_before: int) -> tuple[Observation, ...]:
+        if len(self._parts) == len(self.rules):
+            return ()
+        found = observe_batch(self._plan, rows, matches, self._parts)
+        return tuple(msgspec.structs.replace(one, id=renumbered(one.id, lines_before)) for one in found)
+
+    def names_of(self, number: int) -> tuple[str, ...]:
+        """Return the ids of the rules behind a number of `Answer.unknowns`: several may share a part to count."""
+        part = self._parts[number]
+        if part < 0:
+            return (self.rules[number].id,)
+        return tuple(self._plan.rules[user].id for user in self._plan.users_of(part))
 
     def _not_excluded(self, request: Request, rules: Sequence[int], excluded: list[Exclusion]) -> list[int]:
         if self.exclusions is None:
@@ -158,10 +212,15 @@ def _text(value: bytes, most: int) -> str:
 
 
 def _renumbered(request: Request, lines_before: int) -> Request:
-    found = _ORDINAL.fullmatch(request.id) if lines_before and request.id.startswith(f"{request.source}:") else None
-    if found is None:
+    if not lines_before or not request.id.startswith(f"{request.source}:"):
         return request
-    return msgspec.structs.replace(request, id=f"{found[1]}:{int(found[2]) + lines_before}")
+    return msgspec.structs.replace(request, id=renumbered(request.id, lines_before))
+
+
+def renumbered(name: str, lines_before: int) -> str:
+    """Put the line in an id right that was counted from the middle of a file."""
+    found = _ORDINAL.fullmatch(name) if lines_before else None
+    return name if found is None else f"{found[1]}:{int(found[2]) + lines_before}"
 
 
 def _unrecorded(batch: pa.RecordBatch) -> tuple[tuple[str, int], ...]:

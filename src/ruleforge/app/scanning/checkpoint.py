@@ -32,6 +32,7 @@ class Saved(msgspec.Struct, kw_only=True):
     output_bytes: int = 0  # of the output that belong to what the marks say
     report: ScanReport
     digest: Digest
+    correlation: bytes = b""  # what rules that count or order remember
 
 
 def key_of(parts: Sequence[str]) -> str:

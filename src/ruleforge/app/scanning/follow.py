@@ -9,14 +9,14 @@ from typing import BinaryIO
 
 import msgspec
 
-from ruleforge.app.scanning.asking import Asker
-from ruleforge.app.scanning.digest import Digest
 from ruleforge.app.scanning.hits import PROBLEMS_KEPT, Alert, ScanReport
-from ruleforge.app.scanning.reading import in_batches
-from ruleforge.app.scanning.run import count
+from ruleforge.app.scanning.reading import Item, in_batches, in_groups
+from ruleforge.app.scanning.run import Run
 from ruleforge.errors import InputError, UsageError
 from ruleforge.events.formats import FORMATS, Format, detect_format
 from ruleforge.events.formats.bounded import MAX_LINE_BYTES
+from ruleforge.events.formats.event_logs import EVENT_FORMATS, EventFormat, detect_event_format
+from ruleforge.events.formats.event_logs import HEAD_BYTES as EVENT_HEAD_BYTES
 
 WAIT_SECONDS = 0.2  # between two looks at quiet files
 READ_BYTES = 4 << 20  # taken of one file before the others get their turn
@@ -145,38 +145,35 @@ def tails(files: Sequence[Path], *, from_start: bool = False) -> list[Tail]:
 
 def follow(
     opened: Sequence[Tail],
-    asker: Asker,
-    report: ScanReport,
-    digest: Digest,
+    run: Run,
     *,
     wait: Callable[[], bool] | None = None,
-    form: Format | None = None,
 ) -> Iterator[Alert]:
     """Yield alerts as the lines come, until `wait` says that it is enough.
 
     Args:
         opened: what to follow.
-        asker: rules with everything that decides which hits count.
-        report: counts, up to date after each alert.
-        digest: sums, likewise.
+        run: rules with everything that decides which hits count; its report and digest are up to date after each
+            alert.
         wait: called when all files are quiet; False ends it. By default it sleeps for 0.2 s.
-        form: of all files; None: found out for each.
 
     Raises:
         UsageError: a file whose format cannot be followed (RF148).
     """
     wait = wait or _sleep
-    formats = {} if form is None else {tail.path: form for tail in opened}
-    report.files = len(opened)
+    formats: dict[Path, Format | EventFormat] = {} if run.form is None else {tail.path: run.form for tail in opened}
+    run.report.files = len(opened)
     while True:
         quiet = True
         for tail in opened:
             chunk = tail.read()
             if chunk is not None:
                 quiet = False
-                yield from _ask(chunk, tail, formats, asker, report, digest)
-        if quiet and not wait():
-            return
+                yield from _ask(chunk, tail, formats, run)
+        if quiet:
+            yield from run.close()  # everything was read: no event need wait for an earlier one
+            if not wait():
+                return
 
 
 def _sleep() -> bool:
@@ -184,27 +181,32 @@ def _sleep() -> bool:
     return True
 
 
-def _ask(
-    chunk: Chunk, tail: Tail, formats: dict[Path, Format], asker: Asker, report: ScanReport, digest: Digest
-) -> Iterator[Alert]:
+def _ask(chunk: Chunk, tail: Tail, formats: dict[Path, Format | EventFormat], run: Run) -> Iterator[Alert]:
     head = b"".join(line + b"\n" for line in tail.head[: chunk.lines_before])
     try:
         form = formats.get(chunk.path) or _format(chunk.path, head + chunk.data)
     except InputError as problem:
-        _note(problem, report)
+        _note(problem, run.report)
         return
     formats[chunk.path] = form
-    items = form.read(io.BytesIO(head + chunk.data), chunk.path.name, 1 << 40)
-    shift = chunk.lines_before - head.count(b"\n")
-    for item in in_batches(items):
+    stream, shift = io.BytesIO(head + chunk.data), chunk.lines_before - head.count(b"\n")
+    items: Iterator[Item]
+    if isinstance(form, EventFormat):
+        items = in_groups(form.read(stream, chunk.path.name, 1 << 40, time.time_ns() // 1_000))
+    else:
+        items = in_batches(form.read(stream, chunk.path.name, 1 << 40))
+    for item in items:
         if isinstance(item, InputError):
-            _note(item, report)
+            _note(item, run.report)
         else:
-            answer = asker.ask(item, chunk.path, lines_before=shift)
-            yield from count(answer, str(chunk.path), asker, report, digest)
+            asker = run.others if isinstance(item, tuple) else run.asker
+            yield from run.count(asker.ask(item, chunk.path, lines_before=shift), str(chunk.path))
 
 
-def _format(path: Path, data: bytes) -> Format:
+def _format(path: Path, data: bytes) -> Format | EventFormat:
+    event_format = detect_event_format(data[:EVENT_HEAD_BYTES])
+    if event_format is not None:
+        return EVENT_FORMATS[event_format]
     name = detect_format(path, data[: 1 << 16])
     if name in WHOLE:
         hint = "lines can be followed; scan such a file when it is complete"

@@ -4,14 +4,16 @@ from typing import Any
 
 import msgspec
 
+from ruleforge.events.kinds import HTTP
+
 SOURCES_KEPT = 100_000  # addresses counted one by one; later ones are counted together
 PROBLEMS_KEPT = 100  # of unreadable lines; all of them are counted
 
 
 class ScanHit(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that one rule holds for; a line of `scan --format ndjson`."""
+    """One event that one rule holds for, or one count that was reached; a line of `scan --format ndjson`."""
 
-    request: str  # the row's id, or "file:ordinal"
+    request: str  # the row's id, or "file:ordinal"; of a count or a sequence that of the event that completed it
     file: str
     rule: str
     cves: tuple[str, ...]
@@ -31,6 +33,12 @@ class ScanHit(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     revision: int = 1  # of the rule
     summary: str = ""  # "GET /path", escaped and bounded
+    event: str = HTTP  # kind of the event, a key of EVENTS
+    kind: str = "hit"  # "hit" | "count" | "sequence": the last two are alerts about several events
+    count: int = 1  # events, or distinct values, that an alert counted
+    key: dict[str, str] = {}  # of an alert: field → value that its events share, escaped and bounded
+    start: str = ""  # of an alert: time of the first event that was needed, RFC 3339 in UTC
+    sample: tuple[str, ...] = ()  # of an alert: ids of at most 10 of its events
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -63,9 +71,13 @@ class ScanReport(msgspec.Struct, kw_only=True):
 
     files: int = 0
     requests: int = 0  # that rules were asked about
+    events: dict[str, int] = msgspec.field(default_factory=dict)  # kind of other events → how many rules were asked
     hits: int = 0
+    alerts: int = 0  # counts that were reached and sequences that were completed
     requests_hit: int = 0
     rules: int = 0
+    rules_not_asked: tuple[str, ...] = ()  # about kinds of events that no file had
+    not_counted: dict[str, int] = msgspec.field(default_factory=dict)  # why counting left events out → how many
     rules_left_out: int = 0  # by severity, CVE or id, because the user asked for others
     broken: tuple[str, ...] = ()  # rules that failed to load
     unvalidated: int = 0  # rules left out because no evidence says they passed

@@ -6,6 +6,7 @@ reading of the same bytes, which is what lets a checkpoint count them.
 
 import os
 import select
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -14,8 +15,11 @@ import pyarrow as pa
 
 from ruleforge.errors import InputError, OutsideError, RuleForgeError, UsageError
 from ruleforge.events.columns import BATCH_ROWS, to_batch
+from ruleforge.events.event import Event
 from ruleforge.events.formats import FORMATS, Format, detect_format, read_batches
-from ruleforge.events.formats.bounded import DAMAGED, MAX_TOTAL_BYTES, buffered, remote_url, unpacked
+from ruleforge.events.formats.bounded import DAMAGED, MAX_TOTAL_BYTES, buffered, open_file, remote_url, unpacked
+from ruleforge.events.formats.event_logs import EVENT_FORMATS, detect_event_format
+from ruleforge.events.formats.event_logs import HEAD_BYTES as EVENT_HEAD_BYTES
 from ruleforge.events.request import Request
 
 STDIN = Path("-")
@@ -23,7 +27,7 @@ ROWS = BATCH_ROWS
 STREAM_ROWS = 256  # of a batch of standard input: what comes slowly shall not wait long for company
 _HEAD_BYTES = 1 << 16
 
-Item: TypeAlias = pa.RecordBatch | InputError
+Item: TypeAlias = pa.RecordBatch | tuple[Event, ...] | InputError
 Ready: TypeAlias = Callable[[], bool]
 
 
@@ -84,7 +88,20 @@ class Source:
         elif not (self.path.is_file() and not self.size):  # a log rotated a moment ago is empty: no complaint
             with _open(self.path) as raw:  # opened here, so that its position can be told
                 self._raw = raw
-                yield from read_batches(raw, self._form, rows=ROWS, most=self._most, name=self.path.name)
+                name = self._event_format()
+                if name is None:
+                    yield from read_batches(raw, self._form, rows=ROWS, most=self._most, name=self.path.name)
+                else:
+                    until_us = self.path.stat().st_mtime_ns // 1_000
+                    read = EVENT_FORMATS[name].read
+                    yield from in_groups(read(buffered(unpacked(buffered(raw))), self.path.name, self._most, until_us))
+
+    def _event_format(self) -> str | None:
+        """Look whether the file is a log of other events; its first bytes say so."""
+        if self._form is not None or not self.path.is_file():  # a pipe cannot be looked at twice
+            return None
+        with open_file(self.path) as stream:
+            return detect_event_format(buffered(stream).peek(EVENT_HEAD_BYTES))
 
     def _read_stdin(self, stdin: BinaryIO) -> Iterator[Item]:
         """One request after the other, so that what is there never waits for what is not: a pipe may be slow."""
@@ -92,8 +109,44 @@ class Source:
         if not raw.peek(1):
             return
         stream = buffered(unpacked(raw))
-        form = self._form or FORMATS[detect_format(Path("stdin"), stream.peek(_HEAD_BYTES))]
+        head = stream.peek(_HEAD_BYTES)
+        name = None if self._form is not None else detect_event_format(head)
+        if name is not None:
+            items = EVENT_FORMATS[name].read(stream, "stdin", self._most, time.time_ns() // 1_000)
+            yield from in_groups(items, STREAM_ROWS, _readiness(raw))
+            return
+        form = self._form or FORMATS[detect_format(Path("stdin"), head)]
         yield from in_batches(form.read(stream, "stdin", self._most), STREAM_ROWS, _readiness(raw))
+
+
+def _always() -> bool:
+    return True
+
+
+def in_groups(
+    items: Iterator[Event | InputError], most: int = ROWS, ready: Ready = _always
+) -> Iterator[tuple[Event, ...] | InputError]:
+    """Join events to groups; an error comes after the events before it.
+
+    Args:
+        items: what a reader gives.
+        most: events of a group.
+        ready: as for `in_batches`.
+    """
+    kept: list[Event] = []
+    for item in items:
+        if isinstance(item, InputError):
+            if kept:
+                yield tuple(kept)
+                kept = []
+            yield item
+            continue
+        kept.append(item)
+        if len(kept) >= most or not ready():
+            yield tuple(kept)
+            kept = []
+    if kept:
+        yield tuple(kept)
 
 
 def _readiness(stream: BinaryIO) -> Ready:
@@ -103,10 +156,6 @@ def _readiness(stream: BinaryIO) -> Ready:
     except (OSError, ValueError):
         return _always
     return lambda: bool(select.select([number], [], [], 0)[0])
-
-
-def _always() -> bool:
-    return True
 
 
 def in_batches(items: Iterator[Request | InputError], rows: int = ROWS, ready: Ready = _always) -> Iterator[Item]:

@@ -6,12 +6,17 @@ from typing import BinaryIO
 
 import msgspec
 
+from ruleforge.app.event_scan import in_order
 from ruleforge.app.scanning.asking import Answer, Asker
 from ruleforge.app.scanning.digest import NO_CVE, NO_SOURCE, Digest
+from ruleforge.app.scanning.event_asking import EventAnswer, EventAsker, alert_of, not_counted
 from ruleforge.app.scanning.hits import PROBLEMS_KEPT, Alert, Gap, ScanReport, bump, by_count
 from ruleforge.app.scanning.reading import STDIN, Source
+from ruleforge.engine.correlation import Alert as Reached
+from ruleforge.engine.correlation import Correlator
 from ruleforge.errors import InputError
 from ruleforge.events.formats import Format
+from ruleforge.events.kinds import HTTP
 
 MAX_GAPS = 1_000  # files whose gaps are told apart
 
@@ -30,7 +35,7 @@ class Step(msgspec.Struct, frozen=True):
 
     file: int  # position in the list of files
     rows: int = 0  # read, whether asked about or not
-    answer: Answer | None = None
+    answer: Answer | EventAnswer | None = None
     problem: InputError | None = None
     failed: bool = False  # the file as a whole
     ends: bool = False  # the file is read to its end
@@ -62,9 +67,26 @@ class Run:
         digest: Digest | None = None,
         marks: Sequence[Mark] = (),
         form: Format | None = None,
+        others: EventAsker | None = None,
+        correlator: Correlator | None = None,
     ) -> None:
+        """Begin, or go on from marks.
+
+        Args:
+            asker: rules about requests, with everything that decides which hits count.
+            files: what to read; `marks` are in the same order.
+            report: counts so far.
+            digest: sums so far.
+            marks: how far each file is read.
+            form: of all files; None: found out for each.
+            others: rules about other events.
+            correlator: puts together what `asker` and `others` observe.
+        """
+        self.others = others or EventAsker((), asker.window)
+        self.correlator = correlator or Correlator(())
         self.asker, self.files, self.report = asker, list(files), report
         self.digest, self.form = digest or Digest(), form
+        self._rules_that_count = {rule.id: rule for rule in self.correlator.plan.rules}
         self.marks = list(marks) or [Mark() for _ in files]
 
     def steps(self, stdin: BinaryIO | None = None, watch: Watch = lambda _: None) -> Iterator[Step]:
@@ -72,13 +94,24 @@ class Run:
         sources = [Source(file, stdin, self.form) for file in self.files]
         sizes = [source.size for source in sources]
         total, before = sum(sizes) if STDIN not in self.files else 0, 0
-        for number, source in enumerate(sources):
+        if total:
+            self.asker.expect([(file, size) for file, size in zip(self.files, sizes, strict=True)])
+        for number in self._order():
+            source = sources[number]
             mark = self.marks[number]
             if not (mark.done and mark.size == sizes[number] and source.path != STDIN):
                 for step in self._file(number, source, sizes[number]):
                     yield step
                     watch(self._standing(source, before, total))
             before += sizes[number]
+
+    def _order(self) -> list[int]:
+        """Positions of the files: by the time of their first event where rules count, so that few events wait."""
+        numbers = list(range(len(self.files)))
+        if not self.correlator.plan.rules or STDIN in self.files:
+            return numbers
+        placed = {file: place for place, file in enumerate(in_order(self.files))}
+        return sorted(numbers, key=lambda number: placed[self.files[number]])
 
     def _standing(self, source: Source, before: int, total: int) -> Standing:
         return Standing(
@@ -97,6 +130,11 @@ class Run:
                 problems -= 1
                 if problems < 0:
                     yield Step(number, problem=item, failed=source.failed)
+                continue
+            if isinstance(item, tuple):
+                rows -= (skip := min(rows, len(item)))
+                if new := item[skip:]:
+                    yield Step(number, len(new), self.others.ask(new, source.path))
                 continue
             skip = min(rows, item.num_rows)
             rows -= skip
@@ -121,10 +159,32 @@ class Run:
                 report.problems.append(str(step.problem))
             return ()
         mark.rows += step.rows
-        return () if step.answer is None else self._count(step.answer, str(self.files[step.file]))
+        return () if step.answer is None else self.count(step.answer, str(self.files[step.file]))
 
-    def _count(self, answer: Answer, file: str) -> tuple[Alert, ...]:
-        return count(answer, file, self.asker, self.report, self.digest)
+    def count(self, answer: Answer | EventAnswer, file: str) -> tuple[Alert, ...]:
+        """Add what was answered about one batch to the counts; return the alerts that are certain by now."""
+        if isinstance(answer, EventAnswer):
+            single = count_events(answer, self.others, self.report, self.digest)
+        else:
+            single = count(answer, file, self.asker, self.report, self.digest)
+        return single + self.tell(self.correlator.feed(answer.observations))
+
+    def tell(self, found: Sequence[Reached]) -> tuple[Alert, ...]:
+        """Count what rules that count or order came to; return it as alerts."""
+        alerts = tuple(alert_of(one, self._rules_that_count[one.rule]) for one in found)
+        for alert in alerts:
+            _count_alert(alert, self.report)
+            self.digest.add(alert)
+        return alerts
+
+    def close(self) -> tuple[Alert, ...]:
+        """Return the alerts of events that still wait, and say what was not asked or not counted, and why."""
+        alerts, report, tally = self.tell(self.correlator.close()), self.report, self.correlator.tally
+        kinds = {*report.events, *([HTTP] if report.requests else [])}
+        rules = (*self.asker.rules, *self.others.rules, *self.correlator.plan.rules)
+        report.rules_not_asked = tuple(rule.id for rule in rules if rule.event not in kinds) if kinds else ()
+        report.not_counted = not_counted(tally)
+        return alerts
 
 
 def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: Digest) -> tuple[Alert, ...]:
@@ -136,7 +196,8 @@ def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: D
         report.undated_dropped = True
     report.requests_hit += len(answer.alerts)
     for rule, rows in answer.unknowns:
-        bump(report.undecidable, asker.rules[rule].id, rows)
+        for name in asker.names_of(rule):
+            bump(report.undecidable, name, rows)
     _count_gap(answer, file, asker, report)
     for entry in answer.excluded:
         report.excluded += 1
@@ -147,9 +208,28 @@ def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: D
     return answer.alerts
 
 
+def count_events(answer: EventAnswer, others: EventAsker, report: ScanReport, digest: Digest) -> tuple[Alert, ...]:
+    """Add what was answered about a group of other events to the counts of a scan; return its alerts."""
+    for kind, number in answer.kinds:
+        bump(report.events, kind, number)
+    report.outside_window += answer.outside
+    report.undated += answer.undated
+    for rule, number in answer.unknowns:
+        for name in others.names_of(rule):
+            bump(report.undecidable, name, number)
+    for alert in answer.alerts:
+        _count_alert(alert, report)
+        digest.add(alert)
+    return answer.alerts
+
+
 def _count_alert(alert: Alert, report: ScanReport) -> None:
-    report.hits += len(alert.hits)
-    bump(report.by_outcome, alert.first.outcome)
+    if alert.first.kind == "hit":
+        report.hits += len(alert.hits)
+    else:
+        report.alerts += len(alert.hits)
+    if alert.first.kind == "hit" and alert.first.event == HTTP:
+        bump(report.by_outcome, alert.first.outcome)
     for hit in alert.hits:
         bump(report.by_rule, hit.rule)
         bump(report.by_source, hit.source_address or NO_SOURCE)
@@ -164,7 +244,8 @@ def _count_gap(answer: Answer, file: str, asker: Asker, report: ScanReport) -> N
     gap.requests += answer.asked
     gap.headers = answer.headers if answer.headers is not None else gap.headers
     for rule, rows in answer.unknowns:
-        bump(gap.rules, asker.rules[rule].id, rows)
+        for name in asker.names_of(rule):
+            bump(gap.rules, name, rows)
     for place, rows in answer.unrecorded:
         bump(gap.unrecorded, place, rows)
 

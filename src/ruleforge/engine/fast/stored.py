@@ -9,6 +9,7 @@ import hashlib
 import json
 import mmap
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -32,11 +33,12 @@ from ruleforge.rules.dump import dump_rule
 from ruleforge.rules.parse import parse_rule
 from ruleforge.rules.tree import Rule
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".rfset"
 _MAGIC = b"ruleforge compiled set\n"
 _ALIGNED = 64
 _MAX_HEADER = 16 << 20
+_CHUNK = 1 << 20  # bytes
 # What sources mostly do not tell: nothing, bodies, both (common log), all but two headers (combined log).
 USUAL_GAPS = (
     Gaps(),
@@ -72,6 +74,7 @@ class _Header(msgspec.Struct, frozen=True):
     digest: str
     groups: tuple[_Group, ...]
     rules: tuple[_Array, _Array]  # where each begins, and all of them
+    sum: int  # CRC-32 of all arrays: kernels trust them, so that a damaged file must not reach them
 
 
 class StoredRules(Sequence[Rule]):
@@ -117,39 +120,70 @@ def write_set(rules: Sequence[Rule], folder: Path, *, gaps: Iterable[Gaps] = USU
     Raises:
         RuleError: RF330 a rule counts or orders events.
     """
-    texts = [canonical_json(dump_rule(rule)) for rule in rules]
-    digest = _digest(texts)
-    path = folder / (digest[:32] + SUFFIX)
+    path = set_path(rules, folder)
     if path.exists():
         return path
     rarity = background_rarity()
-    groups = {kind: make_tables(rules, kind, rarity) for kind in gaps}
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_bytes(b"".join(_parts(texts, digest, groups)))
-    unfinished.replace(path)
+    put_set(path, rules, {kind: make_tables(rules, kind, rarity) for kind in gaps})
     return path
 
 
+def set_path(rules: Sequence[Rule], folder: Path) -> Path:
+    """Return where the set of these rules lies in `folder`, if it is there."""
+    return folder / (_digest(_texts(rules))[:32] + SUFFIX)
+
+
+def put_set(path: Path, rules: Sequence[Rule], groups: Mapping[Gaps, Tables]) -> None:
+    """Write tables that were made of `rules` to `path`; what is there is replaced, and who uses it keeps it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    texts = _texts(rules)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(b"".join(_parts(texts, _digest(texts), groups)))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _texts(rules: Sequence[Rule]) -> list[bytes]:
+    return [canonical_json(dump_rule(rule)) for rule in rules]
+
+
 def open_set(path: Path) -> FastMatcher:
-    """Map a compiled set; nothing of it is read before it is needed.
+    """Map a compiled set: read once to see that it is whole, then only where it is needed.
 
     Raises:
         InputError: RF290 it is no compiled set, is damaged, or was made by another version.
     """
+    tables, rules = read_set(path)
+    return FastMatcher(rules, tables=tables)
+
+
+def read_set(path: Path) -> tuple[dict[Gaps, Tables], StoredRules]:
+    """Map the tables and the rules of a compiled set.
+
+    Raises:
+        InputError: RF290 as `open_set` does.
+    """
     try:
         with path.open("rb") as file:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            header, start = _read_header(memory, path)
+            file.seek(start)
+            if _sum_of(iter(lambda: file.read(_CHUNK), b"")) != header.sum:
+                raise InputError("a damaged compiled set", where=str(path), code="RF290")
     except (OSError, ValueError) as error:
         raise InputError(f"not a compiled set: {error}", where=str(path), code="RF290") from None
-    header, start = _read_header(memory, path)
     try:
         tables = {_gaps(group): Tables(**{one.name: _array(memory, start, one) for one in group.arrays})
                   for group in header.groups}  # fmt: skip
-        rules = StoredRules(*(_array(memory, start, one) for one in header.rules))
+        return tables, StoredRules(*(_array(memory, start, one) for one in header.rules))
     except (TypeError, ValueError) as error:
         raise InputError(f"a damaged compiled set: {error}", where=str(path), code="RF290") from None
-    return FastMatcher(rules, tables=tables)
 
 
 class WatchedSet:
@@ -223,7 +257,8 @@ def _parts(texts: Sequence[bytes], digest: str, groups: Mapping[Gaps, Tables]) -
         )
         for gaps, tables in groups.items()
     )
-    header = msgspec.json.encode(_Header(FORMAT, sources_stamp(), classes_digest(), digest, listed, rules))
+    total = _sum_of(laid.parts)
+    header = msgspec.json.encode(_Header(FORMAT, sources_stamp(), classes_digest(), digest, listed, rules, total))
     head = _MAGIC + len(header).to_bytes(8, "little") + header
     yield head + bytes(-len(head) % _ALIGNED)
     yield from laid.parts
@@ -258,7 +293,16 @@ def _read_header(memory: mmap.mmap, path: Path) -> tuple[_Header, int]:
     if (header.format, header.engine, header.classes) != (FORMAT, sources_stamp(), classes_digest()):
         hint = "compile the rules again"
         raise InputError("made by another version of the program", where=str(path), hint=hint, code="RF290")
-    return header, start + size + -(start + size) % _ALIGNED
+    begin = start + size + -(start + size) % _ALIGNED
+    return header, begin
+
+
+def _sum_of(parts: Iterable[bytes]) -> int:
+    """Return the CRC-32 of all parts; of a file they are read, not mapped, so that no page counts that is not used."""
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return total
 
 
 def _array(memory: mmap.mmap, start: int, placed: _Array) -> npt.NDArray[Any]:

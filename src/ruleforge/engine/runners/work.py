@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ruleforge.engine.adaptive import BYTES_PER_ROW, AdaptiveMatcher
 from ruleforge.engine.batches import BatchMatcher, make_batch_matcher
 from ruleforge.engine.runners.pieces import Piece
 from ruleforge.engine.runners.ranges import open_range
@@ -92,7 +93,11 @@ _READY_MOST = 2
 
 
 def ready(ruleset: RuleSet) -> _Ready:
-    """Return the rules compiled, once per process."""
+    """Return the rules ready to be asked, once per process.
+
+    Kernels are compiled, and tables made, by one process of a machine; the others wait for what it leaves in the
+    user's cache and map that (`engine.fast.kept`), executors of a cluster like processes of one run.
+    """
     found = _READY.get(ruleset.name)
     if found is None:
         from ruleforge.engine.runners.hits import Labels
@@ -160,6 +165,8 @@ class _Counting:
         import pyarrow as pa
 
         naming = naming_of(piece)
+        if isinstance(self._matcher, AdaptiveMatcher) and piece.kind in ("lines", "whole"):
+            self._matcher.expect((piece.stop - piece.start) // BYTES_PER_ROW)
         try:
             for item in batches_of(piece, naming):
                 if isinstance(item, InputError):
