@@ -8,13 +8,12 @@ that an escape stood for: then the text holds such an escape. Base64 needs neith
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from ruleforge.engine.regex_literals import regex_clauses
+from ruleforge.engine.regex_literals import regex_clauses, worth
 from ruleforge.events.decoding import BARE_ENTITIES, ENTITIES
 from ruleforge.rules.classes import ClassData, load_class
 
 _SIGNED_FORMS = frozenset({"identity", "percent", "plus", "percent_u", "entities", "unicode_escape"})
 _MOST_LITERALS = 256  # of a clause made of patterns
-_LEAST_BYTES = 2  # a shorter literal of a pattern stands everywhere
 _ESCAPE_SYNTAX = frozenset("\\ux{}0123456789abcdefABCDEF")  # an entity may stand for a part of another escape
 
 
@@ -37,8 +36,8 @@ def _of_patterns(data: ClassData) -> set[bytes]:
     found: set[bytes] = set()
     for pattern in data.patterns:
         cut = [{_as_sent(text, data.forms) for text in clause} for clause in regex_clauses(pattern.regex.encode())]
-        best = max(cut, key=lambda clause: (min(map(len, clause)), -len(clause), sorted(clause)), default={b""})
-        if min(map(len, best)) < _LEAST_BYTES:
+        best = max(cut, key=lambda clause: (min(map(worth, clause)), -len(clause), sorted(clause)), default={b""})
+        if not min(map(worth, best)):
             return set()
         found |= best
     kept = {text for text in found if not any(other != text and other in text for other in found)}

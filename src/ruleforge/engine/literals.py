@@ -6,12 +6,14 @@ clause are complete, the tree is false. Where nothing can be proved there is no 
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from ruleforge.engine.class_literals import class_clauses
 from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import DECODE_ROUNDS, FIELD_ZONE, NAME_EDGE, VALUE_EDGE, ZONES
+from ruleforge.events.offsite import LINK_SIGNS
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some, Tree, Value
 
 
@@ -27,6 +29,7 @@ Clause: TypeAlias = frozenset[Literal]
 MAX_CLAUSES = 64  # of one tree, and of the product an `any` makes
 MAX_ALTERNATIVES = 64  # of a clause made by multiplying out
 _MAX_UNION = 1_024  # of a clause made by uniting the best clauses of an `any`
+_KEPT = 16_384  # clauses whose rank is kept: those of classes are large, and in many rules
 _MAX_PRODUCT = 16  # clauses of an `any` before only the best are kept
 
 
@@ -60,9 +63,14 @@ def requirements(
         zones: the zone to look in for each field; FIELD_ZONE or OWN_ZONE.
     """
     rules = _Rules(classes or {}, zones)
-    clauses = {frozenset(Literal(item.zone, item.text) for item in draft) for draft in _drafts(tree, None, rules)}
+    clauses = {_clause(draft) for draft in _drafts(tree, None, rules)}
     kept = [clause for clause in clauses if not any(other < clause for other in clauses)]
     return tuple(sorted(kept, key=_rank)[:MAX_CLAUSES])
+
+
+@lru_cache(maxsize=_KEPT)
+def _clause(draft: _Draft) -> Clause:
+    return frozenset(Literal(item.zone, item.text) for item in draft)
 
 
 class _Rules(NamedTuple):
@@ -82,7 +90,8 @@ def clause_zones(clause: Clause) -> frozenset[str]:
     return frozenset(literal.zone for literal in clause)
 
 
-def _rank(clause: Iterable[tuple[str, bytes]] | _Draft) -> tuple[object, ...]:
+@lru_cache(maxsize=_KEPT)
+def _rank(clause: Clause | _Draft) -> tuple[object, ...]:
     texts = sorted((item[1], item[0]) for item in clause)
     return (-min(len(text.strip(b"\x00\x01")) for text, _ in texts), len(texts), texts)
 
@@ -151,7 +160,7 @@ def _of_condition(condition: Condition, rules: _Rules) -> tuple[_Draft, ...]:
     zone = rules.zones.get(condition.field)
     if zone is None:
         return ()
-    values = _of_values(condition, zone, rules.classes)
+    values = _of_values(condition, zone, rules.classes) + _of_field(condition, zone)
     if condition.name is None or not ZONES[zone].named or not _needs_element(condition):
         return values
     names = _of_name(condition.field, condition.name, zone)
@@ -182,8 +191,8 @@ def _of_element(condition: Condition, zone: str, rules: _Rules) -> tuple[_Draft,
 def _of_values(condition: Condition, zone: str, classes: Mapping[str, int]) -> tuple[_Draft, ...]:
     edged = ZONES[zone].edged
     if condition.op == "is_class":
-        clauses = _of_class(condition, classes)
-        return tuple(frozenset(_Alternative(zone, text) for text in clause) for clause in clauses)
+        name = condition.value.decode("utf-8", "replace") if isinstance(condition.value, bytes) else ""
+        return _of_class(name, classes[name], zone) if name in classes and not condition.transforms else ()
     return tuple(
         frozenset(
             _Alternative(
@@ -197,6 +206,13 @@ def _of_values(condition: Condition, zone: str, classes: Mapping[str, int]) -> t
         )
         for clause in _pieces(condition, edged=edged)
     )
+
+
+def _of_field(condition: Condition, zone: str) -> tuple[_Draft, ...]:
+    """Return what any value of the field has, whatever is asked about it."""
+    if condition.field != "args.offsite" or not _needs_element(condition):
+        return ()
+    return (frozenset(_Alternative(zone, sign) for sign in LINK_SIGNS),)
 
 
 def _needs_element(condition: Condition) -> bool:
@@ -249,10 +265,11 @@ def _pieces(condition: Condition, *, edged: bool = True) -> tuple[frozenset[_Pie
     )
 
 
-def _of_class(condition: Condition, classes: Mapping[str, int]) -> tuple[frozenset[bytes], ...]:
+@lru_cache(maxsize=1_024)
+def _of_class(name: str, version: int, zone: str) -> tuple[_Draft, ...]:
     """Return the clauses of a value that is a payload; none where that cannot be said."""
-    name = condition.value.decode("utf-8", "replace") if isinstance(condition.value, bytes) else ""
-    return class_clauses(name, classes[name]) if name in classes and not condition.transforms else ()
+    clauses = class_clauses(name, version)
+    return tuple(frozenset(_Alternative(zone, text) for text in clause) for clause in clauses)
 
 
 class _Effect(NamedTuple):

@@ -57,10 +57,15 @@ def regex_clauses(regex: bytes) -> tuple[Strings, ...]:
 
 
 def best_clause(clauses: tuple[Strings, ...]) -> Strings | None:
-    """Return the clause whose shortest literal is longest, of those the one with the fewest literals."""
+    """Return the clause whose least telling literal tells most, of those the one with the fewest literals."""
     if not clauses:
         return None
-    return max(clauses, key=lambda clause: (min(map(len, clause)), -len(clause), sorted(clause)))
+    return max(clauses, key=lambda clause: (min(map(worth, clause)), -len(clause), sorted(clause)))
+
+
+def worth(literal: bytes) -> int:
+    """Return how many bytes tell something: one letter, digit or blank by itself stands everywhere."""
+    return 0 if len(literal) == 1 and (literal.isalnum() or literal == b" ") else len(literal)
 
 
 def _either(nodes: list[_Node]) -> _Node:

@@ -7,12 +7,13 @@ MAX_ROUNDS = 5  # of repeated percent-decoding; a server that decodes more often
 
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _BYTE_OF = {bytes((a, b)): bytes((int(bytes((a, b)), 16),)) for a in _HEX_DIGITS for b in _HEX_DIGITS}
-_PERCENT_U = re.compile(rb"(?:%[uU][0-9a-fA-F]{4})+")
+_PERCENT_U = re.compile(rb"%[uU][0-9a-fA-F]{4}(?:%[uU][0-9a-fA-F]{4})*")
 _BLANKS = re.compile(rb"[ \t\n\r\f\v]+")
 # Repeated `u` is Java's, `\u{…}` JavaScript's, zero-padded hex CSS's, octal C's, JavaScript's and OGNL's.
+# One backslash before all of them: that is what the search leaps to, twenty times faster than trying each everywhere.
 _ESCAPE = re.compile(
-    rb"(?P<units>(?:\\u++[0-9a-fA-F]{4})+)|\\u\{(?P<point>[0-9a-fA-F]{1,6})\}|\\x(?P<byte>[0-9a-fA-F]{2})"
-    rb"|\\(?P<css>0[0-9a-fA-F]{3,5})[ \t\n\r\f]?|\\(?P<octal>[0-3]?[0-7]{1,2})"
+    rb"\\(?:(?P<units>u++[0-9a-fA-F]{4}(?:\\u++[0-9a-fA-F]{4})*)|u\{(?P<point>[0-9a-fA-F]{1,6})\}"
+    rb"|x(?P<byte>[0-9a-fA-F]{2})|(?P<css>0[0-9a-fA-F]{3,5})[ \t\n\r\f]?|(?P<octal>[0-3]?[0-7]{1,2}))"
 )
 # Every entity that stands for an ASCII character, and the space that does not break.
 ENTITIES = {
@@ -159,8 +160,8 @@ def _entity(found: re.Match[bytes]) -> bytes:
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
-    if units := found["units"]:
-        return _utf16([unit[-4:] for unit in units.split(b"\\u")[1:]])
+    if found["units"]:
+        return _utf16([unit[-4:] for unit in found[0].split(b"\\u")[1:]])
     if byte := found["byte"]:
         return _point(int(byte, 16))
     if octal := found["octal"]:

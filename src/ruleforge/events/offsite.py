@@ -9,6 +9,8 @@ _AROUND = bytes(range(0x21))
 _WITHIN = re.compile(rb"[\t\r\n]")
 _START = re.compile(rb"(?i)(?:(?:https?|ftp|wss?):)?[/\\]{2,}")
 _AUTHORITY_END = re.compile(rb"[/\\?#]")
+# One of these is in whatever `host_of_url` finds a host in: two slashes, of which line ends may keep the second away.
+LINK_SIGNS = frozenset(bytes((slash, after)) for slash in b"/\\" for after in b"/\\\t\r\n")
 _PORT = re.compile(rb":\d{0,5}\Z")
 
 

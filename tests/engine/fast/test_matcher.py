@@ -55,7 +55,7 @@ def test_hits_and_unknowns_are_those_of_the_reference(drawn, data):
 
 
 def test_traps_were_found():
-    assert len(TRAPS) >= 40
+    assert len(TRAPS) >= 54
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap["trap"])
@@ -130,6 +130,20 @@ def test_what_the_texts_decide_is_not_verified():
     )
     matches = FastMatcher(rules).match(to_batch([Request(method=b"GET", target=b"/door")]))
     assert (matches.rows.tolist(), matches.verified) == ([0], 0)
+
+
+def test_answers_about_a_header_are_kept_for_the_same_values_only(monkeypatch):
+    monkeypatch.setattr(fast, "_KEPT_ANSWERS", 2)
+    rules = rules_of(
+        Condition("headers", "regex", rb"o[0-9]", Name(b"User-Agent")),
+        Condition("headers", "absent", None, Name(b"x-a"), ("lower",)),
+        Some("headers", AllOf((Condition("name", "equals", b"x-a"), Condition("value", "regex", rb"\Ao[0-9]")))),
+    )
+    sent = [(), ((b"User-Agent", b"o1"),), ((b"user-agent", b"oo"), (b"USER-AGENT", b"o2")), ((b"X-A", b"o3"),),
+            ((b"x-a", b"no3"),), ((b"User-Agent", b"oo"),), ((b"x-b", b"o1"), (b"X-a", b"o"))]  # fmt: skip
+    requests = [Request(method=b"GET", target=b"/", headers=headers) for headers in 2 * sent]
+    requests += [Request(method=b"GET", target=b"/", unrecorded=frozenset({"headers"}))]
+    assert told(FastMatcher(rules), requests) == reference(rules, requests)
 
 
 def test_rules_that_count_events_are_refused():

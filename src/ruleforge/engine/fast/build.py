@@ -1,7 +1,9 @@
 """Make the tables of a set of rules: which literals are searched for, and what else a candidate must have."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from itertools import groupby
 from typing import TypeAlias
 
@@ -10,12 +12,11 @@ import numpy.typing as npt
 
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
-from ruleforge.engine.fast.gaps import Gaps, cannot_be_false, refutable
+from ruleforge.engine.fast.gaps import PLACE_ZONE, Gaps, cannot_be_false, refutable
 from ruleforge.engine.fast.layout import TEXTS, Ints, Tables
 from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
-from ruleforge.engine.zones import OWN_ZONE
 from ruleforge.rules.tree import Rule, Tree
 
 _QUICK = 8  # literals of a clause that is looked for before the tree is decided
@@ -27,6 +28,7 @@ _BYTE_WEIGHT = np.ones(256)
 for _bytes, _weight in ((b"etaoinsrlcdpmu", 40), (b"bfghjkvwxyz", 12), (b"0123456789", 15), (b"/.-_=", 25),
                         (b" ;,:", 15), (b"\x00\x01", 25), (b"&+%()\"", 6)):  # fmt: skip
     _BYTE_WEIGHT[list(_bytes)] = _weight
+_WEIGHTS: list[float] = _BYTE_WEIGHT.tolist()
 _COMMON_GRAMS = frozenset(
     word[at : at + GRAM] for text in COMMON_WORDS for word in (b"/" + text, text) for at in range(len(word) - GRAM + 1)
 ) | {b"http", b"ttp:", b"ttps", b"tps:", b"p://", b"s://", b"www.", b".com"}
@@ -42,7 +44,8 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
         gaps: what the rows do not tell; nothing more than that may be missing in them.
         rarity: how often benign requests hold a literal.
     """
-    made = [_clauses(rule, gaps, rarity) for rule in rules]
+    share = cache(partial(clause_share, rarity=rarity))
+    made = [_clauses(rule, gaps, share) for rule in rules]
     literals = Numbers[tuple[int, bytes]]()
     clauses = Numbers[tuple[int, ...]]()
     numbered = [[number_of(clause, literals, clauses) for _, clause in priced] for priced, _ in made]
@@ -79,13 +82,13 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     return Tables(**kept, **_grams(literals.items, searched), **_shorts(literals.items, searched))  # type: ignore[arg-type]
 
 
-def _clauses(rule: Rule, gaps: Gaps, rarity: Rarity) -> tuple[_Priced, bool]:
+def _clauses(rule: Rule, gaps: Gaps, share: Callable[[Clause], float]) -> tuple[_Priced, bool]:
     """Return the clauses a candidate must have, rarest first, and whether it is unknown without them, not false."""
     tree: Tree = rule.when  # type: ignore[assignment]  # the others were refused
     unknown = bool(gaps.zones) and cannot_be_false(tree, gaps)
     asked = tree if unknown or not gaps.zones else refutable(tree, gaps)
-    clauses = requirements(asked, dict(rule.classes), OWN_ZONE)
-    priced = sorted(((clause_share(clause, rarity), clause) for clause in clauses), key=lambda pair: pair[0])
+    clauses = requirements(asked, dict(rule.classes), PLACE_ZONE)
+    priced = sorted(((share(clause), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
 
 
@@ -112,7 +115,7 @@ def _runs(clauses: Sequence[Sequence[int]], literals: Sequence[tuple[int, bytes]
 
 
 def _rarest(text: bytes) -> int:
-    return min(text, key=lambda byte: (_BYTE_WEIGHT[byte], byte))
+    return min(text, key=lambda byte: (_WEIGHTS[byte], byte))
 
 
 def _grams(literals: Sequence[tuple[int, bytes]], searched: Sequence[int]) -> Mapping[str, npt.NDArray[np.generic]]:
@@ -142,7 +145,7 @@ def _all_grams(value: bytes) -> list[bytes]:
 
 
 def _gram_weight(gram: bytes, shared: Counter[bytes]) -> float:
-    weight = float(np.prod(_BYTE_WEIGHT[list(gram)])) * (1 + shared[gram] / 8)
+    weight = math.prod(map(_WEIGHTS.__getitem__, gram)) * (1 + shared[gram] / 8)
     return weight * 1_000 if gram in _COMMON_GRAMS else weight
 
 

@@ -204,21 +204,23 @@ def some_element(tables: Tables, leaf: int, text: int, work: Scratch, clauses: b
         same = True
         for offset in range(size):
             same &= work.text[head + 1 + offset] == tables.leaf_name[first + offset]
-        if same and (not clauses or element_has_all(tables, leaf, work.text, head, end)):
+        if same and (not clauses or element_has_all(tables, leaf, work, head, end)):
             return True
     return False
 
 
 @native
-def element_has_all(tables: Tables, leaf: int, source: Bytes, begin: int, end: int) -> bool:
+def element_has_all(tables: Tables, leaf: int, work: Scratch, begin: int, end: int) -> bool:
     """Say whether every clause of a leaf occurs in one element."""
+    note_bytes(work.text, begin, end, work.element_bytes)
     for index in range(tables.leaf_at[leaf], tables.leaf_at[leaf + 1]):
         clause = tables.leaf_clauses[index]
         found = False
         at, stop = tables.clause_at[clause], tables.clause_at[clause + 1]
         while at < stop and not found:
             following = tables.clause_next[at]
-            found = run_occurs(tables, at, following, source, begin, end)
+            if work.element_bytes[tables.literal_key[tables.clause_literals[at]]]:
+                found = run_occurs(tables, at, following, work.text, begin, end)
             at = following
         if not found:
             return False

@@ -14,6 +14,9 @@ _MISSING: Mapping[str, frozenset[str]] = {
     "method": frozenset({"method"}),
     "target": _TARGET | _ARGS,
 }
+OFFSITE = "args.offsite"
+# Where the values of a field are looked for: links that lead elsewhere are some of the arguments.
+PLACE_ZONE: Mapping[str, str] = {**OWN_ZONE, OFFSITE: OWN_ZONE["args"]}
 _NO_CLAUSE = Condition("source.address", "present")  # stands for a part of a tree that nothing can refute
 
 
@@ -35,8 +38,10 @@ class Gaps(NamedTuple):
 
 def is_open(field: str, condition: Condition | None, gaps: Gaps) -> bool:
     """Say whether values of a place may be missing: of the one header that is asked for, or of the whole place."""
+    if field == OFFSITE and not _knows_host(gaps):
+        return True
     if field != "headers" or condition is None or "headers" in gaps.unrecorded or gaps.recorded_headers is None:
-        return OWN_ZONE.get(field, "") in gaps.zones
+        return PLACE_ZONE.get(field, "") in gaps.zones
     name = condition.name
     return name is None or name.how == "regex" or name.text.lower() not in gaps.recorded_headers
 
@@ -67,16 +72,26 @@ def cannot_be_false(tree: Root, gaps: Gaps) -> bool:
         case AnyOf(parts):
             return any(cannot_be_false(part, gaps) for part in parts)
         case Some(place):
-            return is_open(place, None, gaps)
+            return _is_never_complete(place, None, gaps)
         case Condition(field, op):
-            return is_open(field, tree, gaps) and (op != "absent" or _is_empty(field, gaps))
+            return _is_never_complete(field, tree, gaps) and (op != "absent" or _is_empty(field, gaps))
         case _:
             return False
 
 
+def _is_never_complete(field: str, condition: Condition | None, gaps: Gaps) -> bool:
+    """Say whether values of a place are missing in every row. Where none is a link it does not matter who was asked."""
+    return PLACE_ZONE[OFFSITE] in gaps.zones if field == OFFSITE else is_open(field, condition, gaps)
+
+
+def _knows_host(gaps: Gaps) -> bool:
+    recorded = gaps.recorded_headers
+    return "headers" not in gaps.unrecorded and (recorded is None or b"host" in recorded)
+
+
 def _is_empty(field: str, gaps: Gaps) -> bool:
     """Say whether a place never has a value: then it cannot be said either that there is none."""
-    zone = OWN_ZONE.get(field, "")
+    zone = PLACE_ZONE.get(field, "")
     return any(zone in _EMPTY.get(place, ()) for place in gaps.unrecorded)
 
 

@@ -103,6 +103,7 @@ class Scratch(NamedTuple):
     begin: Longs  # per text
     end: Longs
     wild: Bytes  # per text: 1 where it may hold anything
+    element_bytes: Bytes  # which bytes occur in the element at hand
     literal_seen: Ints  # row + 1 in which it was found last
     rule_seen: Ints
     clause_seen: Ints  # 2 * (row + 1) + whether it holds

@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ruleforge.engine.fast.gaps import Gaps, cannot_be_false, is_open
+from ruleforge.engine.fast.gaps import OFFSITE, PLACE_ZONE, Gaps, cannot_be_false, is_open
 from ruleforge.engine.fast.layout import (
     AND,
     ARGS,
@@ -35,7 +35,6 @@ from ruleforge.engine.fast.layout import (
     Ints,
 )
 from ruleforge.engine.literals import Clause, requirements
-from ruleforge.engine.zones import OWN_ZONE
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Rule, Some, Tree
 
 _Item = TypeVar("_Item")
@@ -95,17 +94,17 @@ class Leaves:
                 return special
         place, name = (tree.place, _name_within(tree)) if isinstance(tree, Some) else (tree.field, tree.name)
         is_named = name is not None and _named_text(place) is not None and _is_fixed(place, name)
-        found = [number_of(clause, self._literals, self._clauses) for clause in requirements(tree, classes, OWN_ZONE)]
+        found = [number_of(clause, self._literals, self._clauses) for clause in requirements(tree, classes, PLACE_ZONE)]
         missing, there = self._answers(tree, bool(found))
         if is_named and name is not None and found:
-            text = TEXT_OF_ZONE[OWN_ZONE[place]]
+            text = TEXT_OF_ZONE[PLACE_ZONE[place]]
             return Leaf(BY_ELEMENT, missing, there, text, name.text.lower(), tuple(sorted(found)))
         return Leaf(BY_CLAUSES, missing, there, clauses=tuple(sorted(found)))
 
     def _answers(self, tree: Condition | Some, has_clauses: bool) -> tuple[int, int]:
         """Return what is possible where a clause is missing, and where all are there."""
         place = tree.place if isinstance(tree, Some) else tree.field
-        if place not in OWN_ZONE:
+        if place not in PLACE_ZONE:
             return FALSE | MAYBE | TRUE, FALSE | MAYBE | TRUE
         if not is_open(place, tree if isinstance(tree, Condition) else None, self._gaps):
             return FALSE if has_clauses else FALSE | TRUE, FALSE | TRUE
@@ -119,7 +118,7 @@ class Leaves:
         text = _named_text(condition.field)
         if name is None or text is None or condition.transforms or condition.op not in ("present", "absent"):
             return None
-        if not _is_fixed(condition.field, name):
+        if not _is_fixed(condition.field, name) or condition.field == OFFSITE:  # the name alone does not lead elsewhere
             return None
         yes, no = (TRUE, FALSE) if condition.op == "present" else (FALSE, TRUE)
         missing = MAYBE if is_open(condition.field, condition, self._gaps) else no
@@ -133,7 +132,7 @@ class Leaves:
         words = _words(condition)
         if kind is None or not words or is_open(condition.field, condition, self._gaps):
             return None
-        return Leaf(kind, FALSE, TRUE, TEXT_OF_ZONE[OWN_ZONE[condition.field]], words=words)
+        return Leaf(kind, FALSE, TRUE, TEXT_OF_ZONE[PLACE_ZONE[condition.field]], words=words)
 
     def texts(self) -> set[int]:
         """Return the texts that leaves need to be folded."""
@@ -181,7 +180,7 @@ def _words(condition: Condition) -> tuple[tuple[bytes, int], ...]:
 
 def _named_text(place: str) -> int | None:
     """Return the text of a place whose elements are noted with their names."""
-    text = TEXT_OF_ZONE.get(OWN_ZONE.get(place, ""))
+    text = TEXT_OF_ZONE.get(PLACE_ZONE.get(place, ""))
     return text if text in _NAMED_TEXTS else None
 
 
@@ -198,10 +197,23 @@ def _name_within(tree: Some) -> Name | None:
     return None
 
 
+def only_header(rule: Rule) -> bytes | None:
+    """Return the header, in lower case, whose values alone decide a rule where all headers are known; else None."""
+    tree = rule.when
+    if isinstance(tree, Some) and tree.place == "headers":
+        name = _name_within(tree)
+    elif isinstance(tree, Condition) and tree.field == "headers":
+        name = tree.name
+    else:
+        return None
+    return name.text.lower() if name is not None and name.how != "regex" else None
+
+
 class Numbers(Generic[_Item]):
     """Numbers things in the order they are first seen."""
 
     def __init__(self) -> None:
+        self.of_clause: dict[Clause, int] = {}  # those of classes are large, and in many rules
         self.items: list[_Item] = []
         self._numbers: dict[_Item, int] = {}
 
@@ -216,8 +228,11 @@ class Numbers(Generic[_Item]):
 
 def number_of(clause: Clause, literals: "Numbers[tuple[int, bytes]]", clauses: "Numbers[tuple[int, ...]]") -> int:
     """Return the number of a clause, and number its literals."""
-    found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
-    return clauses.of(tuple(found))
+    number = clauses.of_clause.get(clause)
+    if number is None:
+        found = sorted({literals.of((TEXT_OF_ZONE[zone], text)) for zone, text in clause})
+        number = clauses.of_clause[clause] = clauses.of(tuple(found))
+    return number
 
 
 def rows_of(items: Sequence[Iterable[int]], kind: type = np.int32) -> tuple[Ints, npt.NDArray[np.generic]]:

@@ -13,6 +13,7 @@ from ruleforge.engine.fast.gaps import Gaps
 from ruleforge.engine.fast.json_fold import MAX_DEPTH, MAX_POINTER
 from ruleforge.engine.fast.kernels import match_rows, match_texts
 from ruleforge.engine.fast.layout import TEXTS, ZONES_OF_TEXT, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.leaves import only_header
 from ruleforge.engine.fast.rows import Rows
 from ruleforge.engine.rarity import Rarity, background_rarity
 from ruleforge.engine.reference import Ask, SharedView, compile_rule
@@ -25,6 +26,8 @@ _TEXT_ROOM = 1 << 23  # bytes of folded text of one row; who needs more is left 
 _MAX_SEGMENTS = 1_024  # of a path; who has more is left to the parsers
 _PAIRS = 1 << 15  # candidates that are gathered before they are verified
 _FEW_ROWS = 256  # that a bound cut off, before tables for them are worth making
+_KEPT_ANSWERS = 1 << 14  # about values of a header ...
+_KEPT_BYTES = 1_024  # ... that are no longer than this together
 _MAX_PLANS = 64  # one per kind of gaps that was met; sources have a handful
 _UNRECORDED = tuple(
     frozenset(place for place, bit in UNRECORDED_BITS.items() if bits & bit)
@@ -59,6 +62,8 @@ class FastMatcher:
         self._asks: list[Ask | None] = [None] * len(rules)
         self._rarity = rarity
         self._tables = dict(tables or {})
+        self._headers: dict[int, bytes | None] = {}
+        self._answers: dict[tuple[int, tuple[bytes, ...]], bool | None] = {}
         self._few: dict[Gaps, int] = {}
         self.work = Work(0, 0)
 
@@ -153,6 +158,25 @@ class FastMatcher:
             ask = self._asks[rule] = compile_rule(self.rules[rule]).ask
         return ask
 
+    def _header(self, rule: int) -> bytes | None:
+        """Return the header that alone decides a rule, if there is one."""
+        if rule not in self._headers:
+            self._headers[rule] = only_header(self.rules[rule])
+        return self._headers[rule]
+
+    def _answer_by_header(self, rule: int, name: bytes, rows: Rows, row: int) -> bool | None:
+        """Ask the evaluator about values of a header once: traffic repeats them."""
+        values = rows.header_values(row, name)
+        key = (rule, values)
+        if key in self._answers:
+            return self._answers[key]
+        answer = self._ask(rule)(HttpView(rows.request(row)))
+        if sum(map(len, values)) <= _KEPT_BYTES:
+            if len(self._answers) >= _KEPT_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = answer
+        return answer
+
     def _verify(self, pairs: Ints, rows: Rows, views: Mapping[int, HttpView], found: "_Found") -> None:
         """Ask the evaluator about every candidate."""
         holds = pairs[:, 2] == 1
@@ -161,6 +185,10 @@ class FastMatcher:
         view: HttpView | None = None
         last = -1
         for row, rule, _ in pairs[~holds].tolist():
+            name = self._header(rule)
+            if name is not None and rows.knows_headers(row):
+                found.take(row, ((rule, self._answer_by_header(rule, name, rows, row)),))
+                continue
             if row != last or view is None:
                 last, view = row, views.get(row) or SharedView(rows.request(row))
             found.take(row, ((rule, self._ask(rule)(view)),))
@@ -205,6 +233,7 @@ def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
         begin=np.zeros(texts, np.int64),
         end=np.zeros(texts, np.int64),
         wild=np.zeros(texts, np.uint8),
+        element_bytes=np.zeros(256, np.uint8),
         literal_seen=np.zeros(len(tables.literal_text), np.int32),
         rule_seen=np.zeros(len(tables.unless_found), np.int32),
         clause_seen=np.zeros(len(tables.clause_at) - 1, np.int32),

@@ -1,6 +1,7 @@
 """The buffers of a batch, without copies: columns for the kernels, and requests for the evaluator."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -52,6 +53,25 @@ class Rows:
         self._version = batch.column("version")
         self._address = batch.column("source_address")
         self._status = batch.column("status")
+
+    def knows_headers(self, row: int) -> bool:
+        """Say whether all headers of a row are known."""
+        return self.recorded_headers is None and not self.bits[row] & UNRECORDED_BITS["headers"]
+
+    def header_values(self, row: int, name: bytes) -> tuple[bytes, ...]:
+        """Return the values of a header, whose name is given in lower case."""
+        names, values, value_at = self._memory["name"], self._memory["value"], self.columns.value_at
+        at = self._name_at
+        return tuple(
+            bytes(values[value_at[header] : value_at[header + 1]])
+            for header in range(self.columns.headers_from[row], self.columns.headers_to[row])
+            if at[header + 1] - at[header] == len(name) and bytes(names[at[header] : at[header + 1]]).lower() == name
+        )
+
+    @cached_property
+    def _name_at(self) -> list[int]:
+        at: list[int] = self.columns.name_at.tolist()
+        return at
 
     def request(self, row: int) -> Request:
         """Return a row as a request, with all that rules can ask about and nothing else."""
