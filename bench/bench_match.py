@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--traffic", type=Path, nargs="+", required=True)
     parser.add_argument("--rules", default="100,1000,5000,20000")
     parser.add_argument("--rows", type=int, default=100_000, help="requests of each stratum at most")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parser.parse_args()
     forged = load_rules(options.rules_dir).rules
     if not forged:
@@ -58,6 +59,8 @@ def main() -> int:
         results[f"rss_mb_bench_{number}"] = round(rss_mb() - base, 1)
     results["rss_mb_traffic"] = round(base, 1)
     print(json.dumps(results))
+    if options.json:
+        options.json.write_text(json.dumps(results))
     return 0 if not any(value for key, value in results.items() if key.startswith("wrong_")) else 1
 
 

@@ -42,6 +42,7 @@ SUITES: tuple[Suite, ...] = (
             Figure("compile_ms_5000", "ms", "compile 5,000 rules, once"),
         ),
         2_400,
+        quick=("--rows", "20000"),
     ),
     Suite(
         "lines",
@@ -61,7 +62,7 @@ SUITES: tuple[Suite, ...] = (
     ),
     Suite(
         "scale",
-        ("bench/bench_scale.py",),
+        ("bench/bench_scale.py", "RULES"),
         (
             Figure("scale_two_process_ratio", "×", "two processes against one", "≥ 1.8"),
             Figure("spark_vs_local_ratio", "×", "Spark local[2] against two plain processes", "≥ 0.6"),

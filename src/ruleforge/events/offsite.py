@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from ruleforge.events.decoding import percent_u_decode
+
 MAX_URL_BYTES = 4_096  # of a value; a longer one is read up to there
 # What browsers drop (WHATWG URL, 4.4): C0 controls and blanks around a URL, tabs and line ends within.
 _AROUND = bytes(range(0x21))
@@ -10,7 +12,7 @@ _WITHIN = re.compile(rb"[\t\r\n]")
 _START = re.compile(rb"(?i)(?:(?:https?|ftp|wss?):)?[/\\]{2,}")
 _AUTHORITY_END = re.compile(rb"[/\\?#]")
 # One of these is in whatever `host_of_url` finds a host in: two slashes, of which line ends may keep the second away.
-LINK_SIGNS = frozenset(bytes((slash, after)) for slash in b"/\\" for after in b"/\\\t\r\n")
+LINK_SIGNS = frozenset(bytes((slash, after)) for slash in b"/\\" for after in b"/\\\t\r\n") | {b"%u"}
 _PORT = re.compile(rb":\d{0,5}\Z")
 
 
@@ -18,9 +20,9 @@ def host_of_url(value: bytes) -> bytes:
     r"""Return the host that a browser sent to `value` would go to, in lower case; b"" where it stays where it is.
 
     Absolute URLs of the web's schemes, `//host`, and what browsers take for it: `\` for `/`, more than two slashes,
-    control bytes around and inside.
+    control bytes around and inside. `%u` escapes, which IIS undoes, are undone.
     """
-    text = _WITHIN.sub(b"", value[:MAX_URL_BYTES].strip(_AROUND))
+    text = _WITHIN.sub(b"", percent_u_decode(value[:MAX_URL_BYTES]).strip(_AROUND))
     start = _START.match(text)
     if start is None:
         return b""
