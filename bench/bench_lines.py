@@ -61,7 +61,7 @@ def combined_lines(requests: Iterable[Request]) -> Iterable[bytes]:
     for at, request in enumerate(requests):
         address = b"198.51.100.%d" % (at % 250 + 1)
         clock = b"%02d:%02d:%02d" % (at // 3600 % 24, at // 60 % 60, at % 60)
-        asked = b" ".join((request.method, escaped(request.target), request.version))
+        asked = b" ".join((request.method, escaped(request.target), request.version or b"HTTP/1.1"))
         head = b'%b - - [01/Mar/2099:%b +0000] "%b" ' % (address, clock, asked)
         yield head + b'%d %d "-" "Mozilla/5.0 (X11; Linux x86_64) Orchard/1.%d"\n' % (200, 512 + at % 4_096, at % 40)
 

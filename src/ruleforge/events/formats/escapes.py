@@ -3,7 +3,8 @@ r"""How logs write bytes that they do not print: `\x22`, `\"`, `\u0022`, and bac
 import re
 from collections.abc import Callable
 
-_TEXT = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\bnrtvf]))")
+# A run of bytes in hexadecimal is one find: binary bodies and worms are written as thousands of them.
+_TEXT = re.compile(rb"\\(?:(x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*)|([\"\\bnrtvf]))")
 _JSON = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bnrtf]))")
 _LETTERS = {
     b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f"
@@ -21,7 +22,8 @@ def unescape_json(text: bytes) -> bytes:
 
 
 def _text_letter(found: re.Match[bytes]) -> bytes:
-    return bytes((int(found[1], 16),)) if found[1] else _LETTERS[found[2]]
+    run = found[1]
+    return bytes.fromhex(run.replace(b"\\x", b"")[1:].decode()) if run else _LETTERS[found[2]]
 
 
 def _json_letter(found: re.Match[bytes]) -> bytes:
