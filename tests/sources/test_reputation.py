@@ -85,7 +85,7 @@ def test_any_bytes_are_a_list_or_an_error_with_a_code(tmp_path_factory: pytest.T
         found = load_reputation([file])
     except InputError as problem:
         code = problem.code
-    assert code == "RF226" if found is None else found.entries >= 1
+    assert code in ("RF225", "RF226") if found is None else found.entries >= 1  # some begin as a damaged zstd file
 
 
 def test_a_damaged_list_is_not_used_in_part(tmp_path: Path) -> None:
