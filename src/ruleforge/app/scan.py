@@ -227,8 +227,10 @@ def run_scan(
 
     Raises:
         UsageError: a checkpoint that does not fit (RF143 to RF145), or one together with standard input (RF147).
+        OutsideError: another scan works with the checkpoint (RF561).
     """
-    return _Scan(prepared, files, delivery, clock).go(stdin, watch, guard)
+    with checkpoints.alone(delivery.checkpoint):
+        return _Scan(prepared, files, delivery, clock).go(stdin, watch, guard)
 
 
 class _Scan:

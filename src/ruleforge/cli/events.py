@@ -111,11 +111,7 @@ def complain(report: "EventReport") -> None:
     """Say on standard error what could not be used."""
     for problem in (*report.broken[:PROBLEMS_SHOWN], *report.problems[:PROBLEMS_SHOWN]):
         term.note(f"ruleforge: {problem}")
-    if report.unreadable > PROBLEMS_SHOWN:
-        term.note(f"ruleforge: {report.unreadable - PROBLEMS_SHOWN:,} more lines could not be read")
-    if report.unvalidated:
-        words = term.plural(report.unvalidated, "rule")
-        term.note(f"ruleforge: {words} left out: no evidence that they passed validation")
+    term.note_unused(unreadable=report.unreadable, unvalidated=report.unvalidated, shown=PROBLEMS_SHOWN)
     if report.left_to_scan:
         term.note(f"ruleforge: {term.plural(report.left_to_scan, 'rule')} about single requests: use 'ruleforge scan'")
     if report.rules_not_asked and report.events:

@@ -147,10 +147,6 @@ def _hit_lines(out: Path, hits: int) -> list[str]:
 def _complain(report: "RunReport") -> None:
     for problem in (*report.broken[:SHOWN], *report.deaths[:SHOWN], *report.problems[:SHOWN]):
         term.note(f"ruleforge: {problem}")
-    if report.unreadable > SHOWN:
-        term.note(f"ruleforge: {report.unreadable - SHOWN:,} more lines could not be read")
-    if report.unvalidated:
-        words = term.plural(report.unvalidated, "rule")
-        term.note(f"ruleforge: {words} left out: no evidence that they passed validation")
+    term.note_unused(unreadable=report.unreadable, unvalidated=report.unvalidated, shown=SHOWN)
     if report.lost:
         term.note(f"ruleforge: {term.plural(report.lost, 'piece')} lost; the same call with --resume tries again")

@@ -117,9 +117,8 @@ def time_lines(digest: Digest) -> list[str]:
     ]
 
 
-def cve_lines(digest: Digest) -> list[str]:
-    """One line for each CVE."""
-    rows = [
+def _cve_rows(digest: Digest) -> list[tuple[str, ...]]:
+    return [
         (
             name,
             tally.severity,
@@ -131,6 +130,11 @@ def cve_lines(digest: Digest) -> list[str]:
         )
         for name, tally in digest.by_cve()
     ]
+
+
+def cve_lines(digest: Digest) -> list[str]:
+    """One line for each CVE."""
+    rows = _cve_rows(digest)
     head = ("CVE", "severity", "requests", "succeeded?", "sources", "first seen", "last seen", "what")
     return _table("By CVE", head, rows, CVES_SHOWN, right=(2, 3, 4))
 
@@ -318,18 +322,7 @@ def report_markdown(digest: Digest, report: ScanReport) -> list[str]:
     lines += [f"{line}\n" for line in counting_lines(report) if line]
     if not report.hits and not report.alerts:
         return [*lines, *_gaps_markdown(report)]
-    cves = [
-        (
-            name,
-            tally.severity,
-            f"{tally.requests:,}",
-            _may(tally),
-            f"{len(tally.names):,}",
-            *_seen(tally, digest),
-            "" if name == NO_CVE else tally.title,
-        )
-        for name, tally in digest.by_cve()
-    ]
+    cves = _cve_rows(digest)
     lines += _markdown(
         ("CVE", "severity", "requests", "succeeded?", "sources", "first", "last", "what"), cves, (2, 3, 4)
     )

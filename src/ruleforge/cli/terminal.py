@@ -103,6 +103,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else many}"
 
 
+def note_unused(*, unreadable: int, unvalidated: int, shown: int) -> None:
+    """Say how many lines beyond those shown could not be read, and how many rules had no evidence."""
+    if unreadable > shown:
+        note(f"ruleforge: {unreadable - shown:,} more lines could not be read")
+    if unvalidated:
+        note(f"ruleforge: {plural(unvalidated, 'rule')} left out: no evidence that they passed validation")
+
+
 def percent(part: float, whole: float) -> str:
     """Share in percent; a dash where there is no whole."""
     return f"{100 * part / whole:.1f} %" if whole else "–"

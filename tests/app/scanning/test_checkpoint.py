@@ -14,8 +14,8 @@ import pytest
 
 from ruleforge.app.reports.rows import as_ndjson
 from ruleforge.app.scan import Delivery, Finished, ScanOptions, prepare, run_scan
-from ruleforge.app.scanning import reading
-from ruleforge.errors import InputError, UsageError
+from ruleforge.app.scanning import checkpoint, reading
+from ruleforge.errors import InputError, OutsideError, UsageError
 
 Put = Callable[..., Path]
 
@@ -114,6 +114,14 @@ def test_another_question_cannot_go_on_from_a_checkpoint(put_rule: Put, logs: li
     put_rule("CVE-2099-0002")
     with pytest.raises(UsageError, match="RF143"):
         go(rules, logs, tmp_path)
+
+
+def test_two_scans_do_not_work_with_one_checkpoint(put_rule: Put, logs: list[Path], tmp_path: Path) -> None:
+    rules = put_rule()
+    with checkpoint.alone(tmp_path / "state"), pytest.raises(OutsideError, match="RF561"):
+        go(rules, logs, tmp_path)
+    assert not (tmp_path / "hits.ndjson").exists()
+    assert go(rules, logs, tmp_path).report.hits == 17 + 13
 
 
 def test_a_file_that_is_another_one_is_refused(put_rule: Put, logs: list[Path], tmp_path: Path) -> None:

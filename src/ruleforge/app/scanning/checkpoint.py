@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,8 @@ from ruleforge.app.scanning.digest import Digest
 from ruleforge.app.scanning.hits import ScanReport
 from ruleforge.app.scanning.run import Mark
 from ruleforge.app.scanning.times import Window
-from ruleforge.errors import InputError, UsageError
+from ruleforge.engine.locks import held
+from ruleforge.errors import InputError, OutsideError, UsageError
 
 SCHEMA = 1
 HEAD_BYTES = 4_096  # of each file, to tell it from another one of that name
@@ -50,6 +52,26 @@ def head_of(path: Path, most: int = HEAD_BYTES) -> str:
     except OSError:
         return ""
     return f"{len(data)}:{hashlib.sha256(data).hexdigest()}"
+
+
+@contextmanager
+def alone(path: Path | None) -> Iterator[None]:
+    """Let no other scan work with this checkpoint and its output meanwhile; without one there is nothing to share.
+
+    Raises:
+        OutsideError: another scan does (RF561), or the folder cannot be written (RF502).
+    """
+    if path is None:
+        yield
+        return
+    hint = "wait for it, or use another checkpoint"
+    with ExitStack() as stack:
+        try:
+            lock = held(path.with_name(path.name + ".lock"), "another scan works with this", where=path, hint=hint)
+            stack.enter_context(lock)
+        except OSError as error:
+            raise OutsideError(f"cannot write: {error.strerror}", where=str(path), code="RF502") from error
+        yield
 
 
 def save(path: Path, saved: Saved) -> None:

@@ -1,6 +1,5 @@
 """The folder of a run: what it is about, which pieces are done, and a lock so that two runs do not share it."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ruleforge.engine.locks import held
 from ruleforge.engine.runners.pieces import PIECE_BYTES, Piece, Pinned, check_unchanged, cut, pin
 from ruleforge.engine.runners.work import TALLY_KEY, RuleSet, Tally, Work, settle
 from ruleforge.errors import OutsideError, UsageError
@@ -76,24 +76,14 @@ def open_ledger(
     with ExitStack() as stack:
         try:
             (folder / PARTS).mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_locked(folder))
+            hint = "wait for it, or scan into another folder"
+            lock = held(folder / LOCK_FILE, "another run works in this folder", where=folder, hint=hint)
+            stack.enter_context(lock)
             run = _begin(folder, ruleset, files, resume=resume, piece_bytes=piece_bytes)
             _clear(folder / PARTS)
         except OSError as error:
             raise OutsideError(f"cannot write: {error.strerror}", where=str(folder), code="RF502") from error
         yield Ledger(folder, run, ruleset)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a lock that the system takes back when this process ends, however it ends."""
-    with (folder / LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            hint = "wait for it, or scan into another folder"
-            raise OutsideError("another run works in this folder", where=str(folder), hint=hint, code="RF561") from None
-        yield
 
 
 def _begin(folder: Path, ruleset: RuleSet, files: Sequence[Path], *, resume: bool, piece_bytes: int) -> Run:
