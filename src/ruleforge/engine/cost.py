@@ -47,7 +47,7 @@ def cost_finding(rule: Rule) -> Finding | None:
     return Finding(
         "RF643",
         "when",
-        f"about {cost.per_1000:.3g} of 1,000 ordinary requests must be looked at: they have {common}{more}",
+        f"about {_spoken(cost.per_1000)} of 1,000 ordinary requests must be looked at: they have {common}{more}",
         "require a rarer text too: more of the path, a parameter's name with its value; a payload class alone is found "
         "by single signs",
         "warning",
@@ -57,3 +57,8 @@ def cost_finding(rule: Rule) -> Finding | None:
 def _shown(text: bytes) -> str:
     """Return a literal as a person wrote it, without the edges of values."""
     return repr(text.strip(NAME_EDGE + VALUE_EDGE).replace(VALUE_EDGE, b"=").decode("utf-8", "backslashreplace"))
+
+
+def _spoken(number: float) -> str:
+    """Three digits are enough, and no exponent: "3.74", "400", "1,000"."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
