@@ -48,6 +48,7 @@ SAID = {
     "RF301": "cannot read the file: … · the document is larger than … bytes · not a JSON document: …",
     "RF213": "the YAML is beyond the bounds (depth, number of nodes, aliases): …, line …",
     "RF502": "what the operating system says about a file: no space left, no permission …",
+    "RF561": "another scan works with this checkpoint or this output folder",
     "RF599": "a mistake of the program: its type and its words",
 }
 
