@@ -1,6 +1,6 @@
 """How a scan scales: two processes against one, and Spark on two cores against two processes.
 
-Usage: python bench/bench_scale.py RULES [FILE] [--rows N] [--spark] [--work DIR] [--json OUT]
+Usage: python bench/bench_scale.py RULES [FILE | --stratum url|full] [--rows N] [--spark] [--work DIR] [--json OUT]
 
 Wall time, for that is what more processes buy: the load of the machine is printed beside every figure, and on a
 machine that does something else the ratios are too low. `cold` is a run as a user starts it; `warm` leaves out what
@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice, repeat
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from ruleforge.app.scan_runs import run_scan
 from ruleforge.events.columns import to_batches
 from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
+from traffic import stratum
 
 ROOT = Path(__file__).resolve().parents[1]
-DISTINCT_MOST = 100_000  # requests of FILE that are repeated
+DISTINCT_MOST = 100_000  # requests that are repeated
 GROUP_ROWS = 50_000
 PIECE_BYTES = 1  # a row group each: the last piece must not leave a process idle for long
 PIECES_LEAST = 32
@@ -37,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rules", type=Path)
     parser.add_argument("file", type=Path, nargs="?", default=ROOT / "examples/traffic/shop.jsonl")
+    parser.add_argument("--stratum", choices=("url", "full"), help="a stratum of the recorded traffic instead of FILE")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--spark", action="store_true", help="also Spark local[2]; needs ruleforge[spark] and Java")
     parser.add_argument("--work", type=Path, help="keep the generated traffic here")
@@ -45,7 +48,8 @@ def main() -> int:
     rules = load_rules(options.rules, unvalidated=True)
     with tempfile.TemporaryDirectory() as made:
         work = options.work or Path(made)
-        figures = measure(rules, traffic(options.file, options.rows, work), work, spark=options.spark)
+        asked = stratum(options.stratum) if options.stratum else read(options.file)
+        figures = measure(rules, traffic(asked, options.rows, work), work, spark=options.spark)
     figures |= {"scale_rules": len(rules.rules), "scale_rows": options.rows}
     for name, value in figures.items():
         print(f"scale.{name} {value:,.3f}")
@@ -55,13 +59,16 @@ def main() -> int:
     return 0
 
 
-def traffic(file: Path, rows: int, work: Path) -> list[Path]:
+def read(file: Path) -> Iterator[Request]:
+    return (item for item in read_requests(file) if isinstance(item, Request))
+
+
+def traffic(requests: Iterable[Request], rows: int, work: Path) -> list[Path]:
     """Repeat real requests up to `rows` of them, as Parquet; and one file of a single request."""
     work.mkdir(parents=True, exist_ok=True)
     large, small = work / f"traffic-{rows}.parquet", work / "traffic-1.parquet"
     group = max(1, min(GROUP_ROWS, rows // PIECES_LEAST))
-    read = (item for item in read_requests(file) if isinstance(item, Request))
-    tables = list(to_batches(islice(read, min(DISTINCT_MOST, rows))))
+    tables = list(to_batches(islice(requests, min(DISTINCT_MOST, rows))))
     schema = tables[0].schema.remove_metadata()
     for path, count in ((large, rows), (small, 1)):
         if path.exists():
