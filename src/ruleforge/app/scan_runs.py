@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ruleforge.app.event_scan import event_rules
+from ruleforge.app.compiling import load_any
 from ruleforge.app.rules import Loaded, without_correlation
 from ruleforge.engine.runners import RUNNERS, Outcome
 from ruleforge.engine.runners.ledger import PARTS, Ledger, open_ledger
@@ -86,7 +86,7 @@ def run_scan(
         OutsideError: `out` cannot be written (RF502) or is in use (RF561); Spark gave up (RF560).
     """
     run = RUNNERS[runner]
-    loaded = without_correlation(event_rules(rules, unvalidated=unvalidated))
+    loaded = without_correlation(load_any(rules, unvalidated=unvalidated))
     if not loaded.rules:
         hint = "forge them, or scan with --unvalidated" if loaded.unvalidated else "make rules with 'ruleforge forge'"
         raise UsageError("no rule there that can run", where=str(out), hint=hint, code="RF111")

@@ -48,11 +48,13 @@ def events(
     ruleforge events /var/log/auth.log*
     ruleforge events --rules my-rules trail.json.gz --format ndjson > alerts.ndjson
     """
+    from ruleforge.app.compiling import is_compiled, load_any
     from ruleforge.app.event_scan import EventReport, row_of, scan_events
 
     report = EventReport()
+    given = load_any(rules) if is_compiled(rules) else rules
     with term.progress(quiet=format is Format.ndjson) as progress:
-        for found in scan_events(rules, files, report, progress, max_keys=max_keys, unvalidated=unvalidated):
+        for found in scan_events(given, files, report, progress, max_keys=max_keys, unvalidated=unvalidated):
             row = row_of(found)
             if format is Format.ndjson:
                 term.out_json(row)

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.compile import compile_
 from ruleforge.cli.data import data
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
@@ -136,6 +137,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
 }
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
+cli.command("compile", short_help="A folder of rules as one file that scans open at once.")(compile_)
 cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")

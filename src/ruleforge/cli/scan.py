@@ -17,7 +17,7 @@ from ruleforge.cli.scan_shared import Runner, Shared, scan_shared
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruleforge.app.scan import Alert, Delivery, Finished, Prepared, ScanReport
+    from ruleforge.app.scan import Alert, Delivery, Finished, Prepared, Replacing, ScanReport
     from ruleforge.app.scanning.digest import Digest
 
 PROBLEMS_SHOWN = 10
@@ -56,7 +56,9 @@ def scan(
         list[Path],
         typer.Argument(metavar="FILE", help="Requests, access logs or logs of other events; - is standard input."),
     ],
-    rules: Annotated[Path, typer.Option(help="Folder of rules, one rule.json, or builtin.", show_default=False)],
+    rules: Annotated[
+        Path, typer.Option(help="Folder of rules, one rule.json, a compiled set, or builtin.", show_default=False)
+    ],
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Run rules without evidence that they passed validation, too.")
     ] = False,
@@ -87,6 +89,14 @@ def scan(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
     ] = False,
+    slow_lane_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="With --follow: processor time that rules without a usable literal may take for a batch; what they "
+            "were not asked about is counted.",
+        ),
+    ] = None,
     runner: Annotated[
         Runner | None,
         typer.Option(help="With --out: who does the pieces, local processes or Spark."),
@@ -115,10 +125,12 @@ def scan(
     ruleforge scan --rules rules logs/*.gz --format html --output report.html
     ruleforge scan --rules rules logs/*.gz --format ndjson --output hits.ndjson --checkpoint scan.state
     ruleforge scan --rules rules --follow access.log
+    ruleforge scan --rules rules.rfset --follow --slow-lane-ms 20 access.log
     ruleforge scan --rules builtin /var/log/auth.log*
     ruleforge scan --rules rules --jobs 8 --out run logs/
     """
-    from ruleforge.app.scan import ScanOptions, prepare
+    from ruleforge.app.scan import Replacing, ScanOptions, prepare
+    from ruleforge.app.scanning.asking import note
     from ruleforge.app.scanning.choosing import Choice
 
     if runner is not None or jobs is not None or out is not None or resume:
@@ -126,11 +138,15 @@ def scan(
             "--since": since, "--until": until, "--drop-undated": drop_undated, "--min-severity": min_severity,
             "--cve": cve, "--rule": rule, "--exclusions": exclusions, "--log-format": log_format,
             "--output": output, "--checkpoint": checkpoint, "--follow": follow, "--from-start": from_start,
+            "--slow-lane-ms": slow_lane_ms is not None,
         }  # fmt: skip
         wanted = Shared(runner or Runner.local, jobs, out, resume, unvalidated, [k for k, v in alone.items() if v])
         scan_shared(rules, files, wanted, format.value)
     if from_start and not follow:
         raise UsageError("--from-start goes with --follow", hint="files are read from their start anyway", code="RF150")
+    if slow_lane_ms is not None and not follow:
+        hint = "a scan of files asks every rule about every request"
+        raise UsageError("--slow-lane-ms goes with --follow", hint=hint, code="RF150")
     _check_call(format, output, checkpoint, follow)
     choice = Choice(min_severity=min_severity.lower(), cves=tuple(cve or ()), rules=tuple(rule or ()))
     options = ScanOptions(
@@ -142,10 +158,11 @@ def scan(
         unvalidated=unvalidated,
         log_format=log_format,
         engine=engine.value,
+        slow_lane_ms=slow_lane_ms,
     )
     prepared = prepare(rules, options, live=follow)
     if follow:
-        _follow(prepared, files, format, from_start=from_start)
+        _follow(prepared, files, format, Replacing(rules, options, note), from_start=from_start)
     delivery = _delivery(prepared, format, output, checkpoint, checkpoint_seconds)
     _finish(_run(prepared, files, delivery, format), format, output, keep=checkpoint is not None)
 
@@ -264,7 +281,9 @@ def _document(done: "Finished", format: Format) -> str:
     return "\n".join(lines)
 
 
-def _follow(prepared: "Prepared", files: list[Path], format: Format, *, from_start: bool) -> None:
+def _follow(
+    prepared: "Prepared", files: list[Path], format: Format, replacing: "Replacing", *, from_start: bool
+) -> None:
     """Print alerts as they come; Ctrl-C ends it, with a summary for people."""
     from ruleforge.app.reports.rows import lines_for
     from ruleforge.app.scan import follow_files
@@ -274,7 +293,7 @@ def _follow(prepared: "Prepared", files: list[Path], format: Format, *, from_sta
     digest, lines = Digest(), lines_for(format.value, prepared.started)
     emit = _printer(lines)
     count = term.plural(prepared.report.rules, "rule")
-    alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait)
+    alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait, replacing=replacing)
     try:
         term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
         for alert in alerts:

@@ -24,6 +24,7 @@ from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.correlation import Observation, Plan
 from ruleforge.engine.correlation.batches import observe_batch
 from ruleforge.engine.explain import explain
+from ruleforge.engine.lanes import TwoLanes
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
 from ruleforge.events.formats import request_to_text
 from ruleforge.events.kinds import HTTP
@@ -42,24 +43,24 @@ PACKED = 10  # times as long is a log when it is unpacked
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
-def make_matcher(
-    rules: Sequence[Rule],
-    *,
-    live: bool = False,  # noqa: ARG001 - see below
-    engine: Engine = "auto",
-) -> BatchMatcher:
+def make_matcher(rules: Sequence[Rule], *, slow_lane_ms: float | None = None, engine: Engine = "auto") -> BatchMatcher:
     """Return what matches batches: the one place where a scan gets its engine.
 
     Args:
         rules: rules that ask about single requests.
-        live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
-            count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
+        slow_lane_ms: processor time that rules without a usable literal may take for a batch, of a live stream only;
+            None: they are asked about everything.
         engine: see `make_batch_matcher`, whose errors are raised.
     """
-    return make_batch_matcher(rules, engine=engine, note=_note)
+
+    def make(some: Sequence[Rule]) -> BatchMatcher:
+        return make_batch_matcher(some, engine=engine, note=note)
+
+    return make(rules) if slow_lane_ms is None else TwoLanes(rules, make, slow_lane_ms)
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
+    """Say on standard error what takes long, or goes wrong, in the middle of a scan."""
     sys.stderr.write(f"ruleforge: {text}\n")
     sys.stderr.flush()
 
@@ -76,6 +77,7 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[str, ...] | None = None
     excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
     observations: tuple[Observation, ...] = ()  # what rules that count or order make of the rows
+    skipped: tuple[tuple[int, int], ...] = ()  # (position of a rule, rows it was not asked about)
 
 
 class Asker:
@@ -87,17 +89,37 @@ class Asker:
         window: Window,
         exclusions: Exclusions | None = None,
         *,
-        live: bool = False,
         engine: Engine = "auto",
         plan: Plan | None = None,
+        slow_lane_ms: float | None = None,
+        matcher: BatchMatcher | None = None,
     ) -> None:
-        self.rules, self.window, self.exclusions = tuple(rules), window, exclusions
+        """Take rules and what decides which of their hits count.
+
+        Args:
+            rules: about single requests; none is looked at before it is needed.
+            window: times that are asked about.
+            exclusions: hits that do not count.
+            engine: see `make_batch_matcher`.
+            plan: rules that count or order.
+            slow_lane_ms: see `make_matcher`.
+            matcher: one of exactly these rules, followed by the parts of the plan about requests; None: it is made.
+        """
+        self.rules, self.window, self.exclusions = rules, window, exclusions
         self._plan = plan or Plan(())
         parts = [number for number, part in enumerate(self._plan.parts) if part.event == HTTP]
         self._parts = (*[-1] * len(self.rules), *parts)  # for each rule of the matcher its part of the plan, or -1
-        asked = (*self.rules, *(self._plan.parts[number] for number in parts))
-        self._matcher = make_matcher(asked, live=live, engine=engine) if asked else RowByRow(CompiledSet(()))
+        self._matcher = matcher or self._made([self._plan.parts[number] for number in parts], engine, slow_lane_ms)
         self._specificity = Specificity(self.rules)
+
+    def _made(self, parts: Sequence[Rule], engine: Engine, slow_lane_ms: float | None) -> BatchMatcher:
+        asked = (*self.rules, *parts)
+        return make_matcher(asked, slow_lane_ms=slow_lane_ms, engine=engine) if asked else RowByRow(CompiledSet(()))
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether kernels answer already."""
+        return isinstance(self._matcher, AdaptiveMatcher) and self._matcher.is_fast
 
     def expect(self, files: Sequence[tuple[Path, int]]) -> None:
         """Say which files will be read, with their sizes in bytes, so that the engine fits the work."""
@@ -124,14 +146,14 @@ class Asker:
             kept = self._not_excluded(request, rules, excluded)
             if kept:
                 alerts.append(self._alert(request, kept, file))
-        unknowns = tuple((int(at), int(matches.unknowns[at])) for at in np.flatnonzero(matches.unknowns))
         names = recorded_headers(rows.schema)
         return Answer(
             alerts=tuple(alerts),
             asked=rows.num_rows,
             outside=masked.outside,
             undated=masked.undated,
-            unknowns=unknowns,
+            unknowns=_counts(matches.unknowns),
+            skipped=_counts(matches.skipped),
             unrecorded=_unrecorded(rows),
             headers=None if names is None else tuple(sorted(name.decode("ascii", "replace") for name in names)),
             excluded=tuple(excluded),
@@ -178,6 +200,11 @@ class Asker:
                 for rank, rule in enumerate(ordered, 1)
             )
         )
+
+
+def _counts(counts: npt.NDArray[np.int64] | None) -> tuple[tuple[int, int], ...]:
+    """Return (position, count) of those that are not 0."""
+    return () if counts is None else tuple((int(at), int(counts[at])) for at in np.flatnonzero(counts))
 
 
 def _by_row(rows: npt.NDArray[np.int32], rules: npt.NDArray[np.int32]) -> list[tuple[int, list[int]]]:

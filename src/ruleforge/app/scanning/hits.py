@@ -95,6 +95,9 @@ class ScanReport(msgspec.Struct, kw_only=True):
     resumed: bool = False
     problems: list[str] = msgspec.field(default_factory=list)
     undecidable: dict[str, int] = msgspec.field(default_factory=dict)  # rule → requests it could not decide
+    not_evaluated: dict[str, int] = msgspec.field(default_factory=dict)  # rule → requests the slow lane did not get to
+    rule_set: str = ""  # digest of the compiled set that was used last; empty: a folder of rules
+    rule_set_swaps: int = 0  # how often it was replaced while files were followed
     gaps: dict[str, Gap] = msgspec.field(default_factory=dict)  # file → what it does not record
     by_rule: dict[str, int] = msgspec.field(default_factory=dict)
     by_cve: dict[str, int] = msgspec.field(default_factory=dict)

@@ -105,8 +105,15 @@ class StoredRules(Sequence[Rule]):
     def __iter__(self) -> Iterator[Rule]:
         return (self[index] for index in range(len(self)))
 
+    def text(self, index: int) -> bytes:
+        """Return the document of a rule, which nobody may have parsed yet."""
+        return self._texts[self._at[index] : self._at[index + 1]].tobytes()
+
     def _parse(self, index: int) -> Rule:
-        rule = parse_rule(json.loads(self._texts[self._at[index] : self._at[index + 1]].tobytes())).rule
+        try:
+            rule = parse_rule(json.loads(self.text(index))).rule
+        except (ValueError, RecursionError):
+            rule = None
         if rule is None:
             raise InputError("a rule of the compiled set does not load", where=f"rule {index}", code="RF290")
         return rule
