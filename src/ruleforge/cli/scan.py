@@ -3,7 +3,6 @@
 # ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
 
 import sys
-import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -17,12 +16,11 @@ from ruleforge.cli.scan_shared import Runner, Shared, scan_shared
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruleforge.app.scan import Alert, Delivery, Finished, Prepared, Replacing, ScanReport
+    from ruleforge.app.scan import Alert, Delivery, Finished, Prepared, ScanReport
     from ruleforge.app.scanning.digest import Digest
 
 PROBLEMS_SHOWN = 10
 INTERRUPTED = 130
-WAIT_SECONDS = 0.2
 
 
 class Format(StrEnum):
@@ -97,6 +95,10 @@ def scan(
             "were not asked about is counted.",
         ),
     ] = None,
+    counts: Annotated[
+        Path | None,
+        typer.Option(help="File for all counts of the scan as JSON: at its end; with --follow every ten seconds, too."),
+    ] = None,
     runner: Annotated[
         Runner | None,
         typer.Option(help="With --out: who does the pieces, local processes or Spark."),
@@ -138,7 +140,7 @@ def scan(
             "--since": since, "--until": until, "--drop-undated": drop_undated, "--min-severity": min_severity,
             "--cve": cve, "--rule": rule, "--exclusions": exclusions, "--log-format": log_format,
             "--output": output, "--checkpoint": checkpoint, "--follow": follow, "--from-start": from_start,
-            "--slow-lane-ms": slow_lane_ms is not None,
+            "--slow-lane-ms": slow_lane_ms is not None, "--counts": counts,
         }  # fmt: skip
         wanted = Shared(runner or Runner.local, jobs, out, resume, unvalidated, [k for k, v in alone.items() if v])
         scan_shared(rules, files, wanted, format.value)
@@ -162,9 +164,16 @@ def scan(
     )
     prepared = prepare(rules, options, live=follow)
     if follow:
-        _follow(prepared, files, format, Replacing(rules, options, note), from_start=from_start)
+        from ruleforge.cli.scan_live import follow_live
+
+        follow_live(prepared, files, format.value, Replacing(rules, options, note), counts, from_start=from_start)
     delivery = _delivery(prepared, format, output, checkpoint, checkpoint_seconds)
-    _finish(_run(prepared, files, delivery, format), format, output, keep=checkpoint is not None)
+    done = _run(prepared, files, delivery, format)
+    if counts is not None:
+        from ruleforge.cli.scan_live import write_counts
+
+        write_counts(counts, done.report)
+    _finish(done, format, output, keep=checkpoint is not None)
 
 
 def _check_call(format: Format, output: Path | None, checkpoint: Path | None, follow: bool) -> None:
@@ -189,7 +198,7 @@ def _delivery(
 
     lines = lines_for(format.value, prepared.started) if format in LINES else None
     return Delivery(
-        emit=_printer(lines) if lines and output is None else None,
+        emit=printer(lines) if lines and output is None else None,
         lines=lines if output is not None else None,
         output=output if format in LINES | OF_HITS else None,
         checkpoint=checkpoint,
@@ -198,7 +207,9 @@ def _delivery(
     )
 
 
-def _printer(lines: "Callable[[Alert], Iterable[bytes]]") -> "Callable[[Alert], None]":
+def printer(lines: "Callable[[Alert], Iterable[bytes]]") -> "Callable[[Alert], None]":
+    """Return what prints the lines of an alert."""
+
     def emit(alert: "Alert") -> None:
         for line in lines(alert):
             term.out(line.decode("ascii"))
@@ -281,39 +292,6 @@ def _document(done: "Finished", format: Format) -> str:
     return "\n".join(lines)
 
 
-def _follow(
-    prepared: "Prepared", files: list[Path], format: Format, replacing: "Replacing", *, from_start: bool
-) -> None:
-    """Print alerts as they come; Ctrl-C ends it, with a summary for people."""
-    from ruleforge.app.reports.rows import lines_for
-    from ruleforge.app.scan import follow_files
-    from ruleforge.app.scanning.digest import Digest
-    from ruleforge.cli.scan_text import alert_line, report_text
-
-    digest, lines = Digest(), lines_for(format.value, prepared.started)
-    emit = _printer(lines)
-    count = term.plural(prepared.report.rules, "rule")
-    alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait, replacing=replacing)
-    try:
-        term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
-        for alert in alerts:
-            if format is Format.text:
-                term.out(alert_line(alert.first))
-            else:
-                emit(alert)
-    except KeyboardInterrupt:
-        disarm()
-    if format is Format.text:
-        term.out("\n" + "\n".join(report_text(digest, prepared.report)))
-    complain(prepared.report)
-    raise typer.Exit(exit_code(prepared.report))
-
-
-def _wait() -> bool:
-    time.sleep(WAIT_SECONDS)
-    return True
-
-
 def complain(report: "ScanReport") -> None:
     """Say on standard error what could not be used."""
     for problem in report.broken[:PROBLEMS_SHOWN]:
@@ -326,6 +304,10 @@ def complain(report: "ScanReport") -> None:
         )
     for note in report.exclusion_notes[:PROBLEMS_SHOWN]:
         term.note(f"ruleforge: exclusion {note}")
+    if report.not_evaluated:
+        rules, most = term.plural(len(report.not_evaluated), "rule"), max(report.not_evaluated.values())
+        missed = term.plural(most, "request")
+        term.note(f"ruleforge: {rules} not evaluated for up to {missed}, beyond what --slow-lane-ms allows")
     for problem in report.problems[:PROBLEMS_SHOWN]:
         term.note(f"ruleforge: {problem}")
     if report.unreadable > PROBLEMS_SHOWN:
