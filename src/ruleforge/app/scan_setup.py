@@ -19,6 +19,7 @@ from ruleforge.app.scanning.hits import ScanReport
 from ruleforge.app.scanning.times import window
 from ruleforge.engine.batches import BatchMatcher, Engine
 from ruleforge.engine.correlation import Correlator, is_correlation
+from ruleforge.engine.correlation.correlator import MAX_KEYS
 from ruleforge.errors import UsageError
 from ruleforge.events.formats import FORMATS, Format, format_from_string
 from ruleforge.events.kinds import HTTP
@@ -29,6 +30,8 @@ from ruleforge.rules.tree import Rule
 if TYPE_CHECKING:
     from ruleforge.engine.sets.files import CompiledRules
 
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DIGITS = 7  # of a number of units
 LIVE_LATENESS_SECONDS = 5.0  # several files may be written a little out of order; when all are quiet nothing waits
 
 
@@ -43,6 +46,8 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     unvalidated: bool = False
     log_format: str = ""  # a key of FORMATS, or a format as a server's configuration writes it; empty: found out
     engine: Engine = "auto"  # what matches requests; all give the same answers
+    max_skew: str = "1d"  # of a live scan: how far ahead of others an event may be and still move time on
+    max_keys: int = MAX_KEYS  # that counting remembers
     slow_lane_ms: float | None = None  # of a live scan: for rules without a usable literal, a batch; None: no bound
 
 
@@ -65,7 +70,7 @@ def prepare(
 
     Raises:
         UsageError: there is no such folder (RF110), it holds no rule that can run (RF111), options that fit nothing
-            (RF102, RF127, RF140 to RF142).
+            (RF102, RF127, RF140 to RF142, RF151).
         InputError: the exclusions cannot be read (RF280 to RF286), or a compiled set cannot be used (RF290 to RF292).
     """
     options, now = options or ScanOptions(), now or datetime.now(UTC)
@@ -87,7 +92,12 @@ def prepare(
     parts = [*given.names, str(options), *said]
     started = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     lateness = LIVE_LATENESS_SECONDS if live else None  # files need not be in order: there alerts come at the end
-    correlator = Correlator([rule for rule in given.others if is_correlation(rule)], lateness_seconds=lateness)
+    correlator = Correlator(
+        [rule for rule in given.others if is_correlation(rule)],
+        lateness_seconds=lateness,
+        max_skew_seconds=_seconds(options.max_skew),
+        max_keys=options.max_keys,
+    )
     asker = Asker(
         given.requests,
         asked,
@@ -98,7 +108,7 @@ def prepare(
         matcher=_matcher(given, options, live),
     )
     single = [rule for rule in given.others if not is_correlation(rule)]
-    others = EventAsker(single, asked, correlator.plan)
+    others = EventAsker(single, asked, correlator.plan, exclusions)
     return Prepared(asker, others, correlator, report, checkpoints.key_of(parts), started, _form(options.log_format))
 
 
@@ -136,6 +146,14 @@ def _matcher(given: _Given, options: ScanOptions, live: bool) -> BatchMatcher | 
     """Return the matcher of a compiled set; None where one must be made."""
     in_two_lanes = live and options.slow_lane_ms is not None  # then it is parted, and its tables do not fit
     return None if given.compiled is None or in_two_lanes else given.compiled.matcher(options.engine, note)
+
+
+def _seconds(text: str) -> float:
+    """Read a length of time such as 90s, 5m, 12h or 1d."""
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit not in _UNITS or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
+        raise UsageError("not a length of time", where=text, hint="90s, 5m, 12h or 1d", code="RF151")
+    return float(int(number) * _UNITS[unit])
 
 
 def _form(text: str) -> Format | None:

@@ -125,7 +125,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
-    events: "Logs of logins, processes, DNS, cloud calls and flows against rules.",
+    events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",

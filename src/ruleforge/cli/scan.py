@@ -87,6 +87,16 @@ def scan(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
     ] = False,
+    max_skew: Annotated[
+        str,
+        typer.Option(
+            help="With --follow: how far ahead of the others, and of the clock, an event may be (90s, 5m, 12h, 1d). "
+            "What is further ahead makes no other event late.",
+        ),
+    ] = "1d",
+    max_keys: Annotated[
+        int, typer.Option(min=1, help="Keys (addresses, users) that rules which count or order remember.")
+    ] = 100_000,
     slow_lane_ms: Annotated[
         float | None,
         typer.Option(
@@ -161,6 +171,8 @@ def scan(
         log_format=log_format,
         engine=engine.value,
         slow_lane_ms=slow_lane_ms,
+        max_skew=max_skew,
+        max_keys=max_keys,
     )
     prepared = prepare(rules, options, live=follow)
     if follow:

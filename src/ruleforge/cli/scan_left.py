@@ -45,9 +45,11 @@ def slow_lane_lines(report: ScanReport) -> list[str]:
 
 def exclusion_lines(report: ScanReport) -> list[str]:
     """What exclusions took away, and which do not count any more."""
-    if not report.excluded and not report.exclusion_notes:
+    if not report.excluded and not report.excluded_events and not report.exclusion_notes:
         return []
-    lines = ["", term.paint(f"Excluded: {term.plural(report.excluded, 'hit')}, as the exclusions say.", "bold")]
+    taken = [term.plural(report.excluded, "hit")] if report.excluded or not report.excluded_events else []
+    taken += [f"{term.plural(report.excluded_events, 'event')} not counted"] if report.excluded_events else []
+    lines = ["", term.paint(f"Excluded: {' and '.join(taken)}, as the exclusions say.", "bold")]
     lines += [f"  {n:,}  {term.shorten(term.visible(what), term.width())}" for what, n in report.excluded_by.items()]
     return lines + [f"  {term.shorten(term.visible(note), term.width())}" for note in report.exclusion_notes]
 

@@ -23,6 +23,7 @@ from ruleforge.engine.batches import BatchMatcher, Engine, Matches, RowByRow, ma
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.correlation import Observation, Plan
 from ruleforge.engine.correlation.batches import observe_batch
+from ruleforge.engine.correlation.plan import Spared
 from ruleforge.engine.explain import explain
 from ruleforge.engine.lanes import TwoLanes
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
@@ -30,6 +31,7 @@ from ruleforge.events.formats import request_to_text
 from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import seconds_of, written
 from ruleforge.events.places import HttpView
+from ruleforge.events.reading import View
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import Rule
 
@@ -77,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[str, ...] | None = None
     excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
     observations: tuple[Observation, ...] = ()  # what rules that count or order make of the rows
+    spared: tuple[Exclusion, ...] = ()  # one per event that a rule which counts was not to count
     skipped: tuple[tuple[int, int], ...] = ()  # (position of a rule, rows it was not asked about)
 
 
@@ -140,6 +143,7 @@ class Asker:
         matches = self._matcher.match(rows)
         alerts: list[Alert] = []
         excluded: list[Exclusion] = []
+        spared: list[Exclusion] = []
         single = matches.rules < len(self.rules)
         for row, rules in _by_row(matches.rows[single], matches.rules[single]):
             request = _renumbered(request_at(rows, row), lines_before)
@@ -157,13 +161,16 @@ class Asker:
             unrecorded=_unrecorded(rows),
             headers=None if names is None else tuple(sorted(name.decode("ascii", "replace") for name in names)),
             excluded=tuple(excluded),
-            observations=self._observed(rows, matches, lines_before),
+            observations=self._observed(rows, matches, lines_before, spared),
+            spared=tuple(spared),
         )
 
-    def _observed(self, rows: pa.RecordBatch, matches: Matches, lines_before: int) -> tuple[Observation, ...]:
+    def _observed(
+        self, rows: pa.RecordBatch, matches: Matches, lines_before: int, spared: list[Exclusion]
+    ) -> tuple[Observation, ...]:
         if len(self._parts) == len(self.rules):
             return ()
-        found = observe_batch(self._plan, rows, matches, self._parts)
+        found = observe_batch(self._plan, rows, matches, self._parts, spared_by(self.exclusions, self._plan, spared))
         return tuple(msgspec.structs.replace(one, id=renumbered(one.id, lines_before)) for one in found)
 
     def names_of(self, number: int) -> tuple[str, ...]:
@@ -200,6 +207,19 @@ class Asker:
                 for rank, rule in enumerate(ordered, 1)
             )
         )
+
+
+def spared_by(exclusions: Exclusions | None, plan: Plan, spared: list[Exclusion]) -> Spared | None:
+    """Return what says whether an event is not to count for a rule; exclusions that say so are added to `spared`."""
+    if exclusions is None or not any(exclusions.asks_about(rule.id) for rule in plan.rules):
+        return None
+
+    def is_spared(view: View, rule: int) -> bool:
+        found = exclusions.find_in(plan.rules[rule].id, view)
+        spared.extend([found] if found is not None else [])
+        return found is not None
+
+    return is_spared
 
 
 def _counts(counts: npt.NDArray[np.int64] | None) -> tuple[tuple[int, int], ...]:

@@ -89,7 +89,8 @@ class ScanReport(msgspec.Struct, kw_only=True):
     since: str = ""
     until: str = ""
     excluded: int = 0  # hits that an exclusion took away
-    excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits
+    excluded_events: int = 0  # events that an exclusion kept from being counted by a rule that counts or orders
+    excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits and events
     exclusion_notes: tuple[str, ...] = ()  # expired ones, unknown rules
     interrupted: bool = False
     resumed: bool = False

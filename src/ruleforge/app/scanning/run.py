@@ -208,9 +208,7 @@ def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: D
         for name in asker.names_of(rule):
             bump(report.not_evaluated, name, rows)
     _count_gap(answer, file, asker, report)
-    for entry in answer.excluded:
-        report.excluded += 1
-        bump(report.excluded_by, entry.said())
+    _count_excluded(answer, report)
     for alert in answer.alerts:
         _count_alert(alert, report)
         digest.add(alert)
@@ -226,10 +224,18 @@ def count_events(answer: EventAnswer, others: EventAsker, report: ScanReport, di
     for rule, number in answer.unknowns:
         for name in others.names_of(rule):
             bump(report.undecidable, name, number)
+    _count_excluded(answer, report)
     for alert in answer.alerts:
         _count_alert(alert, report)
         digest.add(alert)
     return answer.alerts
+
+
+def _count_excluded(answer: Answer | EventAnswer, report: ScanReport) -> None:
+    report.excluded += len(answer.excluded)
+    report.excluded_events += len(answer.spared)
+    for entry in (*answer.excluded, *answer.spared):
+        bump(report.excluded_by, entry.said())
 
 
 def _count_alert(alert: Alert, report: ScanReport) -> None:
