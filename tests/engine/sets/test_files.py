@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ pytest.importorskip("numba")
 from ruleforge.engine.batches import RowByRow
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.fast.gaps import Gaps
-from ruleforge.engine.fast.stored import put_set, read_set
+from ruleforge.engine.fast.stored import StoredRules, put_set, read_set
 from ruleforge.engine.sets.files import CompiledRules, open_rules, write_rules
 from ruleforge.errors import InputError
 from ruleforge.events.columns import to_batch
@@ -169,6 +170,16 @@ def test_tables_that_are_whole_but_wrong_never_reach_a_kernel(made: Path) -> Non
         with pytest.raises(InputError) as caught:
             opened(made)
         assert caught.value.code == "RF292"
+
+
+@pytest.mark.parametrize(
+    "at", [[0, 900, 0, 900, 0], [-900, 0, 9, 10, 900], [0, 1, 2, 3, 1 << 62], [0.0, 1.0, 2.0, 3.0, 4.0], []]
+)
+def test_rules_that_lie_over_each_other_are_refused(made: Path, at: list[float]) -> None:
+    """A few numbers must not make a text of a megabyte into a million of them."""
+    stored = StoredRules(np.array(at), np.zeros(900, np.uint8))
+    with pytest.raises(ValueError, match="behind"):
+        stored.texts()
 
 
 def test_tables_of_other_rules_are_refused(made: Path) -> None:

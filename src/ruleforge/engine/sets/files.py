@@ -48,6 +48,9 @@ class Heading(msgspec.Struct, frozen=True):
         return self.event == HTTP and "count" not in self.when and "sequence" not in self.when
 
 
+_HEADINGS: Final = msgspec.json.Decoder(Heading)
+
+
 class SomeRules(Sequence[Rule]):
     """Rules of two sequences, one behind the other, each parsed when it is first asked for."""
 
@@ -84,7 +87,7 @@ class CompiledRules:
             InputError: RF292 it does not hold together.
         """
         self.path, self.digest, self._tables = path, digest, dict(tables)
-        headings = [_heading(stored, number, path) for number in range(len(stored))]
+        headings = [_heading(text, path) for text in stored.texts()]
         single = [heading.is_single_request for heading in headings]
         singles = sum(single)
         self.ids = tuple(heading.id for heading in headings)
@@ -130,14 +133,13 @@ class CompiledRules:
         return FastMatcher(self._asked, tables=self._tables)
 
 
-def _heading(stored: StoredRules, number: int, path: Path) -> Heading:
-    text = stored.text(number)
+def _heading(text: bytes, path: Path) -> Heading:
     if len(text) <= MOST_RULE_BYTES:
         try:
-            return msgspec.json.decode(text, type=Heading)
+            return _HEADINGS.decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             pass
-    raise InputError(f"rule {number} of the compiled set is no rule", where=str(path), hint=_HINT, code="RF292")
+    raise InputError("a rule of the compiled set is no rule", where=str(path), hint=_HINT, code="RF292")
 
 
 def write_rules(
@@ -222,12 +224,12 @@ def _open_new(path: Path, digest: str, content: bytes, copy: Path) -> CompiledRu
 def _open(copy: Path, path: Path, digest: str) -> CompiledRules:
     try:
         tables, stored = read_set(copy)
+        return CompiledRules(path, digest, stored, tables)
     except InputError as problem:
         raise InputError(problem.what, where=str(path), hint=problem.hint or _HINT, code=problem.code) from None
-    except (ArithmeticError, LookupError, MemoryError, SyntaxError, AttributeError) as problem:
-        what = f"a damaged compiled set: {type(problem).__name__}"
+    except (ArithmeticError, LookupError, MemoryError, SyntaxError, AttributeError, TypeError, ValueError) as problem:
+        what = f"a damaged compiled set: {problem or type(problem).__name__}"[:300]
         raise InputError(what, where=str(path), hint=_HINT, code="RF290") from None
-    return CompiledRules(path, digest, stored, tables)
 
 
 def _read(path: Path) -> bytes:
