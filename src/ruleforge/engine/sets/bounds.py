@@ -2,7 +2,10 @@
 
 What is checked is safety, not meaning: a file can be wrong about what its rules find, as any folder of rules can. It
 must not make a kernel read or write beside its arrays, or run without end. `NAMES` says for each array what it holds
-indexes of; an array that is not named there is refused, so that a new one cannot go unchecked.
+indexes of; an array that is not named there is refused, so that a new one cannot go unchecked. Names that the layout at
+hand does not have are passed over.
+
+What is *tried* for a row are rules, and behind them what stands in for several of them.
 """
 
 from collections.abc import Mapping
@@ -19,37 +22,41 @@ _Array = npt.NDArray[np.generic]
 
 _TEXTS: Final = len(TEXTS)
 _KINDS: Final = 8  # of leaves
+_NOTHING: Final = np.zeros(0, np.int32)
 _ANSWERS: Final = 7  # FALSE, MAYBE and TRUE together
 
 # Array with one place for each → what it has a place for.
 _LENGTHS: Final[Mapping[str, str]] = {
     "literal_text": "literal", "literal_key": "literal", "literal_key_at": "literal",
-    "clause_next": "clause_literal", "unless_found": "rule", "searched": "text", "folded": "text",
+    "literal_core": "literal", "literal_core_at": "literal", "rule_field": "rule", "rule_header": "rule",
+    "clause_next": "clause_literal", "stand_in": "rule", "searched": "text", "folded": "text",
     "leaf_kind": "leaf", "leaf_text": "leaf", "leaf_missing": "leaf", "leaf_found": "leaf",
     "word_edges": "word", "bucket_offset": "bucket_literal", "short_flag": "slot", "short_offset": "short_literal",
 }  # fmt: skip
 # Array of begins → (what has a begin, what the items are).
 _BEGINS: Final[Mapping[str, tuple[str, str]]] = {
     "literal_at": ("literal", "literal_byte"), "clause_at": ("clause", "clause_literal"),
-    "rule_at": ("rule", "rule_clause"), "owner_at": ("literal", "owner"), "text_owner_at": ("text", "text_owner"),
-    "program_at": ("rule", "step"), "leaf_name_at": ("leaf", "leaf_name_byte"), "leaf_at": ("leaf", "leaf_clause"),
+    "rule_at": ("tried", "rule_clause"), "member_at": ("stand-in", "member"),
+    "owner_at": ("literal", "owner"), "text_owner_at": ("text", "text_owner"),
+    "program_at": ("tried", "step"), "leaf_name_at": ("leaf", "leaf_name_byte"), "leaf_at": ("leaf", "leaf_clause"),
     "leaf_words_at": ("leaf", "word"), "word_at": ("word", "word_byte"), "bucket_at": ("bucket", "bucket_literal"),
     "short_at": ("slot", "short_literal"),
 }  # fmt: skip
 # Array of numbers → how many there may be of what they number.
 _NUMBERS: Final[Mapping[str, str]] = {
-    "literal_text": "text", "clause_literals": "literal", "rule_clauses": "clause", "owners": "rule",
-    "text_owners": "rule", "always": "rule", "leaf_text": "text", "leaf_clauses": "clause",
+    "literal_text": "text", "clause_literals": "literal", "rule_clauses": "clause", "owners": "tried",
+    "text_owners": "tried", "always": "tried", "members": "rule", "leaf_text": "text", "leaf_clauses": "clause",
     "bucket_literal": "literal", "short_literal": "literal",
 }  # fmt: skip
 # Arrays whose items are what others begin in.
 _ITEMS: Final[Mapping[str, str]] = {
     "literal_bytes": "literal_byte", "clause_literals": "clause_literal", "rule_clauses": "rule_clause",
-    "owners": "owner", "text_owners": "text_owner", "programs": "step", "leaf_name": "leaf_name_byte",
+    "members": "member", "owners": "owner", "text_owners": "text_owner", "programs": "step",
+    "leaf_name": "leaf_name_byte",
     "leaf_clauses": "leaf_clause", "words": "word_byte", "bucket_literal": "bucket_literal",
     "short_literal": "short_literal",
 }  # fmt: skip
-NAMES: Final = frozenset({*_LENGTHS, *_BEGINS, *_NUMBERS, *_ITEMS, "bits"})
+NAMES: Final = frozenset({*_LENGTHS, *_BEGINS, *_NUMBERS, *_ITEMS, "bits", "unless_found"})
 
 
 def check_tables(tables: Tables, rules: int, where: str) -> None:
@@ -74,8 +81,9 @@ def _problem(tables: Tables, rules: int) -> str:
     return (
         _wrong_type(arrays)
         or _wrong_size(arrays, rules)
-        or _wrong_number(arrays)
+        or _wrong_number(arrays, rules)
         or _wrong_run(tables)
+        or _wrong_core(arrays)
         or _wrong_leaf(tables)
         or _wrong_program(tables)
     )
@@ -99,17 +107,22 @@ def _types() -> Mapping[str, np.dtype[np.generic]]:
 
 
 def _wrong_size(arrays: Mapping[str, _Array], rules: int) -> str:
-    sizes = {"rule": rules, "text": _TEXTS, "slot": 256 * _TEXTS}
+    sizes = {"rule": rules, "tried": len(arrays["unless_found"]), "text": _TEXTS, "slot": 256 * _TEXTS}
+    sizes |= {"stand-in": sizes["tried"] - rules}
     sizes |= {"literal": len(arrays["literal_text"]), "leaf": len(arrays["leaf_kind"])}
     sizes |= {"clause": len(arrays["clause_at"]) - 1, "word": len(arrays["word_at"]) - 1}
     sizes |= {"bucket": len(arrays["bucket_at"]) - 1}
-    sizes |= {what: len(arrays[name]) for name, what in _ITEMS.items()}
+    sizes |= {what: len(arrays[name]) for name, what in _ITEMS.items() if name in arrays}
+    if sizes["stand-in"] < 0 or (sizes["stand-in"] and "stand_in" not in arrays):
+        return "unless_found has another number of rules"
     if not (_is_power(sizes["bucket"]) and _is_power(len(arrays["bits"]))):  # a hash is cut to it with a mask
         return "the index of literals has no size that there is"
     for name, what in _LENGTHS.items():
-        if len(arrays[name]) != sizes[what]:
+        if name in arrays and len(arrays[name]) != sizes[what]:
             return f"{name} has {len(arrays[name])} items"
     for name, (what, items) in _BEGINS.items():
+        if name not in arrays:
+            continue
         at = arrays[name].astype(np.int64)  # differences of 32 bits can wrap around
         if (
             not len(at)
@@ -126,16 +139,35 @@ def _is_power(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
 
 
-def _wrong_number(arrays: Mapping[str, _Array]) -> str:
-    sizes = {"rule": len(arrays["unless_found"]), "text": _TEXTS, "literal": len(arrays["literal_text"])}
-    sizes |= {"clause": len(arrays["clause_at"]) - 1}
+def _wrong_number(arrays: Mapping[str, _Array], rules: int) -> str:
+    sizes = {"rule": rules, "tried": len(arrays["unless_found"]), "text": _TEXTS}
+    sizes |= {"literal": len(arrays["literal_text"]), "clause": len(arrays["clause_at"]) - 1}
     for name, what in _NUMBERS.items():
-        array = arrays[name]
+        array = arrays.get(name, _NOTHING)
         if len(array) and (array.min() < 0 or array.max() >= sizes[what]):
             return f"{name} leads to no {what}"
     # Each rule may be tried once for a row: there is room for as many pairs as there are rules.
     if (np.diff(arrays["always"].astype(np.int64)) <= 0).any():
         return "always has a rule twice"
+    if not _is_none_or(arrays.get("stand_in", _NOTHING), rules, sizes["tried"]):
+        return "stand_in leads to nothing that is tried behind the rules"
+    if not _is_none_or(arrays.get("rule_field", _NOTHING), 0, len(arrays["leaf_kind"])):
+        return "rule_field leads to no leaf"
+    return ""
+
+
+def _is_none_or(array: _Array, least: int, end: int) -> bool:
+    """Whether every number is -1 or lies between two bounds."""
+    numbers = array.astype(np.int64)
+    return bool(((numbers == -1) | ((numbers >= least) & (numbers < end))).all())
+
+
+def _wrong_core(arrays: Mapping[str, _Array]) -> str:
+    """The part of a literal that is looked for elsewhere lies within it."""
+    begin = arrays.get("literal_core_at", _NOTHING).astype(np.int64)
+    size = arrays.get("literal_core", _NOTHING).astype(np.int64)
+    if len(begin) and ((begin < 0) | (size < 0) | (begin + size > np.diff(arrays["literal_at"]))).any():
+        return "literal_core lies beside its literal"
     return ""
 
 
