@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 LAST = 31  # events whose middle counts
-LEAST = 5  # events before the middle says anything
+LEAST = 5  # events before time moves on by their middle
 MOST_HELD = 1_000  # times that wait
 _SECOND_US = 1_000_000
 
@@ -50,9 +50,8 @@ class Ahead:
 
     def is_wrong(self, time_us: int) -> bool:
         """Whether a time lies too far ahead of the others and of the clock."""
-        middle = self._sorted[len(self._sorted) // 2] if len(self._sorted) >= LEAST else None
-        is_ahead = middle is None or time_us > middle + self._skew_us
-        return is_ahead and time_us > round(self._clock() * _SECOND_US) + self._skew_us
+        middle = self._sorted[(len(self._sorted) - 1) // 2] if self._sorted else time_us
+        return time_us > middle + self._skew_us and time_us > round(self._clock() * _SECOND_US) + self._skew_us
 
     def _bound(self) -> int | None:
         """The latest time that may be reached: by the middle, or before there is one by the clock."""
