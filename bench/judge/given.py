@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from judge.candidates import CHUNK, SHARED, open_ground
+from judge.rows import pair_id
 from ruleforge.cases.anatomy import dissect
 from ruleforge.engine.workers import spread
 from ruleforge.pipeline.forge import Ground, gather_evidence
@@ -20,6 +21,31 @@ class Gated(msgspec.Struct, frozen=True):
 
     passed: bool
     gates: dict[str, bool | None]
+
+
+class Gates:
+    """What the gates said so far, kept in a file by pair."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        self._known = dict(msgspec.json.decode(line, type=tuple[str, Gated]) for line in lines)
+
+    def of(self, rule: Rule, advisory: str) -> Gated | None:
+        """Return what the gates said; None: they were not asked."""
+        return self._known.get(pair_id(rule, advisory))
+
+    def ask(
+        self, rules: Mapping[str, Sequence[Rule]], advisories: Mapping[str, Advisory], fit: Path, work: Path, jobs: int
+    ) -> None:
+        """Ask the gates about rules, by advisory, and keep what they say."""
+        if not any(rules.values()):
+            return
+        with self._file.open("ab") as file:
+            for name, found in check_given(rules, advisories, fit, work, jobs):
+                for rule, gated in zip(rules[name], found, strict=True):
+                    self._known[pair_id(rule, name)] = gated
+                    file.write(msgspec.json.encode((pair_id(rule, name), gated)) + b"\n")
 
 
 def check_given(

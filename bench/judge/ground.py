@@ -15,11 +15,14 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from oracle.attack import Attack
 from oracle.case import Case, mutate
 from oracle.mutators import load
 from oracle.near import near_misses, neutralise
 from oracle.ordinary import Ordinary, learn
+from oracle.retold import retell
 from ruleforge.engine.workers import spread
+from ruleforge.events.decoding import percent_decode
 from ruleforge.events.formats import read_requests
 from ruleforge.events.formats.bounded import Line, open_file, read_lines
 from ruleforge.events.request import Request
@@ -52,6 +55,7 @@ class Own(msgspec.Struct, frozen=True):
 
     independent: tuple[Named, ...] = ()
     variants: tuple[Named, ...] = ()
+    payloads: tuple[Named, ...] = ()
     near: tuple[Named, ...] = ()
     neutral: tuple[Named, ...] = ()
 
@@ -145,6 +149,7 @@ def _own_of(number: int) -> Own:
     advisory: Advisory = _SHARED["advisories"][number]  # type: ignore[index]
     work: _Work = _SHARED["work"]  # type: ignore[assignment]
     variants: list[Named] = []
+    payloads: list[Named] = []
     near: list[Named] = []
     neutral: list[Named] = []
     exploits = exploits_of(advisory)[:EXPLOITS_MOST]
@@ -152,10 +157,11 @@ def _own_of(number: int) -> Own:
     for request in exploits:
         case = Case(request, advisory)
         variants += [Named(made, name) for name, made in mutate(case)]
+        payloads += [Named(made, name) for name, made in retell(case)]
         near += [Named(made, name) for name, made in near_misses(case, work.ordinary) if identity(made) not in known]
         neutral += [Named(made, "neutralised") for made in neutralise(case, work.ordinary) if identity(made) not in known]
     independent = tuple(one for cve in advisory.cves for one in work.others.get(cve, ()))
-    return Own(independent, tuple(_evenly(variants)), tuple(_once(near)), tuple(_once(neutral)))
+    return Own(independent, *(tuple(rows) for rows in (_evenly(variants), _evenly(payloads), _once(near), _once(neutral))))
 
 
 def _evenly(items: list[Named]) -> list[Named]:
@@ -176,11 +182,24 @@ def identity(request: Request) -> tuple[bytes, bytes, bytes]:
     return request.method, request.target, request.body or b""
 
 
+_PAYLOADS = (("file", b".."), ("html", b"<"), ("code", b"{"), ("shell", b"`"))
+
+
 def call_of(request: Request, advisory: Advisory) -> tuple[object, ...]:
-    """Return method, path and names of arguments: the call, whatever its values."""
+    """Return method, path and names of arguments: the call, whatever its values.
+
+    Where the attack stands in the path, the words before it and what kind it is: nothing tells apart two servers that
+    both serve files outside of their root.
+    """
     case = Case(request, advisory)
     names = sorted({piece.name for piece in (*case.query_pieces, *case.form_pieces)})
-    return request.method, case.path.rstrip(b"/").lower(), tuple(names)
+    at = Attack(case).path_at
+    if at is None:
+        return request.method, case.path.rstrip(b"/").lower(), tuple(names)
+    words = case.path[1:].lower().split(b"/")
+    rest = percent_decode(percent_decode(b"/".join(words[at:])))
+    kind = next((name for name, sign in _PAYLOADS if sign in rest), "other")
+    return request.method, tuple(words[:at]), kind, tuple(names)
 
 
 def kin_of(advisory: Advisory) -> Kin:

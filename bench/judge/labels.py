@@ -17,6 +17,7 @@ from ruleforge.rules.tree import Rule
 
 RECALL_LEAST = 0.9  # share of ORACLE variants
 VARIANTS_LEAST = 5  # fewer say nothing
+PAYLOADS_LEAST = 2
 NAMED_MOST = 3  # kinds or sources named in a reason
 SET_MOST = 4_000  # rules asked at once: tables of a larger set do not pay
 
@@ -27,8 +28,9 @@ class MissLabel(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a rule misses attacks of its own CVE. `label` None: nothing could be tried."""
 
     label: bool | None
-    independent: Count  # (missed, tried)
-    oracle: Count  # (missed, tried)
+    independent: Count  # (missed, tried): exploits that others wrote
+    oracle: Count  # (missed, tried): the same request written differently
+    payload: Count  # (missed, tried): the same attack with another payload
     why: str
 
 
@@ -103,20 +105,29 @@ def _fired(ask: Ask, own: Own, rows: Sequence[Named], views: _Views, *, wanted: 
 def _miss(ask: Ask, own: Own, views: _Views) -> MissLabel:
     independent = _fired(ask, own, own.independent, views, wanted=False)
     variants = _fired(ask, own, own.variants, views, wanted=False)
-    tried = len(own.variants) if len(own.variants) >= VARIANTS_LEAST else 0
-    low = bool(tried) and 1 - len(variants) / tried < RECALL_LEAST
-    label = bool(independent or low) if own.independent or tried else None
+    payloads = _fired(ask, own, own.payloads, views, wanted=False)
+    oracle = _counted(variants, own.variants, VARIANTS_LEAST)
+    payload = _counted(payloads, own.payloads, PAYLOADS_LEAST)
     why = []
     if independent:
         why.append(f"misses {len(independent)} of {len(own.independent)} exploits of others ({_kinds(independent)})")
-    if low:
-        why.append(f"misses {len(variants)} of {tried} ORACLE variants ({_kinds(variants)})")
-    if label is None:
-        why.append("no exploit of others is known, and too few variants can be made")
+    if _is_low(oracle):
+        why.append(f"misses {oracle[0]} of {oracle[1]} ORACLE variants ({_kinds(variants)})")
+    if _is_low(payload):
+        why.append(f"misses {payload[0]} of {payload[1]} other payloads ({_kinds(payloads)})")
+    label = bool(why) if own.independent or oracle[1] or payload[1] else None
+    told = "; ".join(why) if label is not None else "no exploit of others is known, and too few variants can be made"
     return MissLabel(
-        label=label, independent=(len(independent), len(own.independent)), oracle=(len(variants) if tried else 0, tried),
-        why="; ".join(why),
-    )  # fmt: skip
+        label=label, independent=(len(independent), len(own.independent)), oracle=oracle, payload=payload, why=told
+    )
+
+
+def _counted(missed: Sequence[Named], tried: Sequence[Named], least: int) -> Count:
+    return (len(missed), len(tried)) if len(tried) >= least else (0, 0)
+
+
+def _is_low(count: Count) -> bool:
+    return bool(count[1]) and 1 - count[0] / count[1] < RECALL_LEAST
 
 
 def _kinds(rows: Iterable[Named]) -> str:
@@ -138,7 +149,9 @@ def _foreign(subject: Subject, hits: npt.NDArray[np.int64], ground: Ground) -> _
     kept = []
     for number in hits.tolist():
         stranger = ground.strangers[number]
-        if identity(stranger.request) not in mine and _is_foreign(kin, stranger, ground):
+        # What a rule says it is for is no stranger to it.
+        named = ground.kin[stranger.advisory].names.intersection(subject.rule.cves)
+        if not named and identity(stranger.request) not in mine and _is_foreign(kin, stranger, ground):
             kept.append(stranger)
     return _Foreign(kept, ground.tried(kin))
 

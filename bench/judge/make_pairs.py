@@ -3,7 +3,8 @@
 Usage: python bench/judge/make_pairs.py OUT.jsonl.gz --templates DIR --data DIR --benign-fit FILE --benign-hold FILE
        [--tries FILE] [--work FOLDER] [--most N] [--constructed N] [--jobs N] [--freeze FILE]
 
-What the loop tried is kept in --tries (made if it is not there), so that labels can be made again without forging.
+What the loop tried is kept in --tries (made if it is not there), and what the gates said of other rules in --work, so
+that labels can be made again without forging.
 """
 
 import argparse
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from judge.candidates import Tries, bounded, cpu_seconds, read_templates, read_tries, source_of, write_tries
 from judge.constructed import construct
-from judge.given import check_given
+from judge.given import Gates
 from judge.ground import gather
 from judge.others import read_crowdsec
 from judge.rows import Offered, frozen, make_rows, write_rows
@@ -47,12 +48,16 @@ def given(advisories: dict[str, Advisory], tries: Sequence[Tries], options: argp
     for advisory in advisories.values():
         for each in construct(advisory, shipped.get(advisory.id), options.constructed):
             made[advisory.id].append((each.rule, "constructed", each.origin))
-    rules = {name: [rule for rule, _, _ in its] for name, its in made.items()}
-    for name, gated in check_given(rules, advisories, options.benign_fit, options.work, options.jobs):
-        for (rule, group, origin), found in zip(made[name], gated, strict=True):
-            yield Offered(
-                rule=rule, advisory=name, group=group, origin=origin, tests_passed=found.passed, gates=found.gates
-            )
+    gates = Gates(options.work / "gates.jsonl")
+    asked = {name: [rule for rule, _, _ in its if gates.of(rule, name) is None] for name, its in made.items()}
+    gates.ask(asked, advisories, options.benign_fit, options.work, options.jobs)
+    for name, its in made.items():
+        for rule, group, origin in its:
+            found = gates.of(rule, name)
+            if found is not None:  # None: the process that asked them died
+                yield Offered(
+                    rule=rule, advisory=name, group=group, origin=origin, tests_passed=found.passed, gates=found.gates
+                )
 
 
 def note(what: str) -> None:

@@ -9,7 +9,7 @@ import re
 from functools import cached_property
 
 from oracle.case import Case
-from oracle.slots import Slot, slots
+from oracle.slots import Slot, names, slots
 from ruleforge.events.decoding import percent_decode
 from ruleforge.rules.classes import classes_of
 
@@ -77,6 +77,9 @@ _SIGNS = {
 # What no user types; in headers that browsers fill, less is odd.
 _ODD = re.compile(rb"[<>\"'`${}|;\\^\x00-\x08\n\r]|\.\.|://|\\\\|%[0-9a-fA-F]{2}|--|/\*|\w\(|==|\|\||&&")
 _ODD_HEADER = re.compile(rb"[<>`|\\\x00-\x08\n\r']|\$\{|\$\(|\(\)\s*\{|\.\./|%[0-9a-fA-F]{2}|/\*!|sleep\(")
+_ODD_NAME = re.compile(rb"[<>\"'`${}|;\\^\x00-\x08\n\r()]|\.\.|://|__proto__|constructor")
+_HOST = re.compile(rb"[\w.-]{0,253}(?::\d{1,5})?\Z|\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?\Z")
+_RUNS = re.compile(rb"(?i)\.(?:php\d?|phtml|phar|jspx?|aspx?|ashx|asmx|cgi|pl|py|sh|exe|dll|war|jar|html?|svg|htaccess|cer|asa)\W*\Z|\.\.|[/\\%\x00]")
 _CLIENT = frozenset(
     "user-agent accept accept-encoding accept-language accept-charset referer origin cache-control pragma "
     "upgrade-insecure-requests x-requested-with dnt te content-type range if-none-match if-modified-since".split()
@@ -124,8 +127,12 @@ class Attack:
         value = slot.value[:8192]
         if slot.place == "header" and slot.name in _CLIENT:
             return bool(_ODD_HEADER.search(value))
+        if slot.place == "header" and slot.name == "host":
+            return not _HOST.match(value)
         if slot.place == "raw_body":
             return bool(value.strip())
+        if slot.place == "filename" and _RUNS.search(value):
+            return True
         if slot.place == "file":
             return bool(_MARKUP.search(value)) or "upload" in self.kinds
         if slot.name in SELECTORS and slot.place in ("query", "form", "json"):
@@ -200,6 +207,8 @@ def is_harmless(case: Case) -> bool:
     attack = Attack(case)
     if attack.path_at is not None or ENTITY.search(case.body) or DOCTYPE.search(case.body):
         return False
+    if any(_ODD_NAME.search(name[:8192]) for name in names(case)) or _ODD_HEADER.search(case.header(b"cookie")):
+        return False
     return not any(_still(attack, slot) for slot in attack.slots)
 
 
@@ -211,6 +220,10 @@ def _still(attack: Attack, slot: Slot) -> bool:
         return True
     if slot.place == "file":
         return False
+    if slot.place == "filename" and _RUNS.search(value):
+        return True
+    if slot.place == "header" and slot.name == "host":
+        return not _HOST.match(value)
     if slot.place in ("header", "cookie"):
         return bool(_ODD_HEADER.search(value))
     return bool(re.search(rb"[<>`${}|\\\x00-\x08\"]|\.\.|://|\w\(|/\*|\A[/\\]{2}|\A/etc", value))

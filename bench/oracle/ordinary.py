@@ -59,6 +59,7 @@ _NUMBER_FIRST = re.compile(rb"-?\d{1,12}(?:\.\d{1,6})?(?![\w.])")
 _HOST_FIRST = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|localhost")
 _PLAIN_VALUE = re.compile(rb"[\w .,:@+-]{1,48}\Z")
 HEADERS: dict[str, tuple[bytes, ...]] = {
+    "host": (b"www.bakery.example", b"shop.example"),
     "user-agent": (
         b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
         b"Mozilla/5.0 (Macintosh; Intel Mac OS X 14.5; rv:127.0) Gecko/20100101 Firefox/127.0",
@@ -99,8 +100,12 @@ class Ordinary:
         return VALUES[kind_of(slot, kinds)][number % 4]
 
     def recorded_values(self, slot: Slot) -> tuple[bytes, ...]:
-        """Return what parameters of this name held in ordinary traffic; () where none is known."""
-        return self.recorded.get(slot.name, ()) if slot.name else ()
+        """Return what parameters of this name held in ordinary traffic; () where none is known.
+
+        Where the value begins with a number the product wants one, whatever others call by that name.
+        """
+        known = self.recorded.get(slot.name, ()) if slot.name else ()
+        return tuple(v for v in known if v.isdigit()) if kind_of(slot) == "number" else known
 
 
 def kind_of(slot: Slot, kinds: frozenset[str] = frozenset()) -> str:

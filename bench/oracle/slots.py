@@ -15,13 +15,14 @@ from ruleforge.events.decoding import percent_decode
 from ruleforge.events.request import Request
 
 # Set by the client for every request: nobody chooses these, and none is rewritten.
-_FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"content-encoding", b"cookie"))
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"content-encoding", b"cookie"))
 _BOUNDARY = re.compile(rb"boundary=\"?([A-Za-z0-9'()+_,./:=?-]{1,70})\"?", re.IGNORECASE)
 _NAME = re.compile(rb'(?<!file)name="([^"\r\n]{0,200})"')
 _FILENAME = re.compile(rb'filename="([^"\r\n]{0,400})"')
 _XML_TEXT = re.compile(rb"(<[A-Za-z_][\w.:-]{0,80}[^<>]{0,2000}>)([^<>]{1,8000})(?=</)")
 _XML_ATTRIBUTE = re.compile(rb"(\s[A-Za-z_][\w.:-]{0,80}=)(\"[^\"<]{1,4000}\"|'[^'<]{1,4000}')")
 _XML_NAME = re.compile(rb"[<\s]([A-Za-z_][\w.:-]{0,80})")
+_KEY = re.compile(r'"([^"\\]{0,200})"\s{0,20}:')
 DEPTH_MOST = 40
 
 
@@ -56,6 +57,17 @@ def rewrite(case: Case, change: Change) -> Request:
     changed = Case(changed.with_target(target), case.advisory)
     body = _body(case, change)
     return changed.request if body is None or body == case.body else changed.with_body(body)
+
+
+def names(case: Case) -> tuple[bytes, ...]:
+    """Return the names of all arguments, keys and parts, decoded once: a name can carry an attack, too."""
+    pieces = (*(case.query_pieces or _loose_pieces(case.query)), *case.form_pieces)
+    found = [percent_decode(piece.name.replace(b"+", b" ")) for piece in pieces]
+    if case.body.lstrip()[:1] in (b"{", b"["):
+        found += [key.encode() for key in _KEY.findall(case.body[: 1 << 16].decode("utf-8", "replace"))]
+    if case.media_type == b"multipart/form-data":
+        found += [each[1] for each in _NAME.finditer(case.body)]
+    return tuple(found)
 
 
 def leaf(name: bytes) -> str:
