@@ -1,4 +1,4 @@
-"""What labels are counted on: exploits of others, ORACLE variants and near-misses, strangers' exploits, held-out traffic.
+"""What labels are counted on: exploits of others, what the ORACLE makes, strangers' exploits, held-out traffic.
 
 None of it is ever shown to a judge: see README.md.
 """
@@ -36,10 +36,54 @@ CHUNK = 16
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 # Flaws of a library, and forms of attack that many products share: their exploits are no strangers to each other.
 SHARED_FLAWS = frozenset(
-    "log4j jndi shellshock spring4shell springshell struts struts2 text4shell fastjson ognl phpunit elfinder timthumb "
-    "jolokia springboot spring actuator swagger tinymce ckeditor fckeditor kcfinder plupload swfupload jquery ofbiz "
-    "shiro velocity freemarker weblogic xwork goahead boa jmx crlf host-header-injection django rails php-cgi apache "
-    "iis tomcat nginx grafana-plugin rconfig joomla-component".split()
+    [
+        "log4j",
+        "jndi",
+        "shellshock",
+        "spring4shell",
+        "springshell",
+        "struts",
+        "struts2",
+        "text4shell",
+        "fastjson",
+        "ognl",
+        "phpunit",
+        "elfinder",
+        "timthumb",
+        "jolokia",
+        "springboot",
+        "spring",
+        "actuator",
+        "swagger",
+        "tinymce",
+        "ckeditor",
+        "fckeditor",
+        "kcfinder",
+        "plupload",
+        "swfupload",
+        "jquery",
+        "ofbiz",
+        "shiro",
+        "velocity",
+        "freemarker",
+        "weblogic",
+        "xwork",
+        "goahead",
+        "boa",
+        "jmx",
+        "crlf",
+        "host-header-injection",
+        "django",
+        "rails",
+        "php-cgi",
+        "apache",
+        "iis",
+        "tomcat",
+        "nginx",
+        "grafana-plugin",
+        "rconfig",
+        "joomla-component",
+    ]
 )
 
 
@@ -91,7 +135,7 @@ class Ground(msgspec.Struct):
     _tried: dict[str, int] = {}
 
     def tried(self, kin: Kin) -> int:
-        """Count the strangers that are tried: those of other vendors (what else relates is looked at where one is hit)."""
+        """Count the strangers that are tried: those of other vendors; what else relates is looked at for hits."""
         if kin.vendor not in self._tried:
             self._tried[kin.vendor] = sum(s.product.partition("/")[0] != kin.vendor for s in self.strangers)
         return self._tried[kin.vendor]
@@ -159,9 +203,13 @@ def _own_of(number: int) -> Own:
         variants += [Named(made, name) for name, made in mutate(case)]
         payloads += [Named(made, name) for name, made in retell(case)]
         near += [Named(made, name) for name, made in near_misses(case, work.ordinary) if identity(made) not in known]
-        neutral += [Named(made, "neutralised") for made in neutralise(case, work.ordinary) if identity(made) not in known]
+        neutral += [
+            Named(made, "neutralised") for made in neutralise(case, work.ordinary) if identity(made) not in known
+        ]
     independent = tuple(one for cve in advisory.cves for one in work.others.get(cve, ()))
-    return Own(independent, *(tuple(rows) for rows in (_evenly(variants), _evenly(payloads), _once(near), _once(neutral))))
+    return Own(
+        independent, *(tuple(rows) for rows in (_evenly(variants), _evenly(payloads), _once(near), _once(neutral)))
+    )
 
 
 def _evenly(items: list[Named]) -> list[Named]:

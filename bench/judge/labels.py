@@ -170,7 +170,9 @@ def _off(
     if near:
         why.append(f"fires on {len(near)} of {len(own.near)} near-misses ({_kinds(near)})")
     if neutral:
-        why.append(f"still fires on {len(neutral)} of {len(own.neutral)} exploits with ordinary values in place of the payload")
+        why.append(
+            f"still fires on {len(neutral)} of {len(own.neutral)} exploits with ordinary values in place of the payload"
+        )
     if foreign.hits:
         names = sorted({stranger.advisory for stranger in foreign.hits})
         more = " …" if len(names) > NAMED_MOST else ""
@@ -206,4 +208,3 @@ def _hits(matcher: BatchMatcher, size: int, batches: Sequence[object]) -> list[n
         first += batch.num_rows  # type: ignore[attr-defined]
     empty = np.zeros(0, np.int64)
     return [np.concatenate(by_rule[rule]) if rule in by_rule else empty for rule in range(size)]
-

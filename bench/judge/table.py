@@ -34,7 +34,10 @@ def reasons(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Count, over natural rows, which evidence made a label true; a row can count for several."""
     counted: Counter[str] = Counter()
     for row in rows:
-        for label, kinds in (("miss", ("independent", "oracle", "payload")), ("off", ("near", "neutral", "unrelated", "benign"))):
+        for label, kinds in (
+            ("miss", ("independent", "oracle", "payload")),
+            ("off", ("near", "neutral", "unrelated", "benign")),
+        ):
             if row[label]["label"]:
                 counted.update(f"{label} {kind}" for kind in kinds if row[label][kind][0])
     return dict(counted.most_common())

@@ -60,7 +60,12 @@ def ground(judge: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
     itself = advisory(4, vendor(judge, "gate", odd=False), b"/orchard-gate/open", cwe="CWE-306")
     mine = advisory(1, vendor(judge, "orchard", odd=False), b"/orchard/get.php?crate=../../../etc/passwd")
     rows = [
-        {"cve": "CVE-2099-0001", "kind": "exploit", "source": "someone", "target": "/orchard/get.php?crate=..%2f..%2fkeys"},
+        {
+            "cve": "CVE-2099-0001",
+            "kind": "exploit",
+            "source": "someone",
+            "target": "/orchard/get.php?crate=..%2f..%2fkeys",
+        },
         {"cve": "CVE-2099-0001", "kind": "probe", "source": "someone", "target": "/orchard/readme.txt"},
     ]
     common = {"method": "GET", "headers": [["Host", "shop.example"]], "body": "", "body_b64": False}
@@ -72,7 +77,9 @@ def ground(judge: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def rule(*conditions: dict[str, Any], **more: Any) -> Rule:
     when = {"all": list(conditions)} if len(conditions) > 1 else conditions[0]
-    return parse_rule({"schema": 1, "id": "RF-CVE-2099-0001-1", "event": "http.request", "when": when, **more}).require()
+    return parse_rule(
+        {"schema": 1, "id": "RF-CVE-2099-0001-1", "event": "http.request", "when": when, **more}
+    ).require()
 
 
 PATH = {"field": "path", "op": "path_suffix", "value": "/orchard/get.php"}
@@ -123,7 +130,9 @@ def test_a_rule_on_the_path_alone_is_off_target(judge: ModuleType, ground: Any) 
 
 
 def test_strangers_count_and_those_of_the_same_call_do_not(judge: ModuleType, ground: Any) -> None:
-    labels = label(judge, ground, rule({"field": "args", "op": "is_class", "value": "traversal"}, **latest("traversal")))
+    labels = label(
+        judge, ground, rule({"field": "args", "op": "is_class", "value": "traversal"}, **latest("traversal"))
+    )
     assert labels.off.unrelated == (1, 2)  # the fork is called in the very same way
     assert "CVE-2099-0002" in labels.off.why
     named = label(
@@ -145,7 +154,9 @@ def test_where_nothing_can_be_varied_the_label_is_unknown(judge: ModuleType, gro
     bare = judge.ground.Ground({}, {}, {"CVE-2099-0009": ground.kin["CVE-2099-0004"]}, (), ())
     labels = label(judge, bare, rule(PATH), "CVE-2099-0009")
     assert (labels.miss.label, labels.off.label, labels.any_defect) == (None, None, None)
-    gate = label(judge, ground, rule({"field": "path", "op": "path_suffix", "value": "/orchard-gate/open"}), "CVE-2099-0004")
+    gate = label(
+        judge, ground, rule({"field": "path", "op": "path_suffix", "value": "/orchard-gate/open"}), "CVE-2099-0004"
+    )
     assert gate.off.near == gate.off.neutral == (0, 0)
     assert gate.off.label is False
 
@@ -168,13 +179,17 @@ def test_what_speaks_of_the_same_flaw_is_no_stranger(judge: ModuleType, more: di
 def test_one_vendor_and_an_unnamed_product_are_no_strangers(judge: ModuleType) -> None:
     kin = judge.ground.kin_of
     unnamed = Advisory(id="CVE-2099-0008", sources=("x",))
-    assert not judge.ground.are_unrelated(kin(advisory(1, "orchard", b"/a?b=..")), kin(advisory(2, "orchard", b"/c?d=..")))
+    assert not judge.ground.are_unrelated(
+        kin(advisory(1, "orchard", b"/a?b=..")), kin(advisory(2, "orchard", b"/c?d=.."))
+    )
     assert not judge.ground.are_unrelated(kin(advisory(1, "orchard", b"/a?b=..")), kin(unnamed))
 
 
 def test_a_pair_is_named_by_what_the_rule_does_and_the_advisory(judge: ModuleType) -> None:
     first = rule(PATH)
-    renamed = parse_rule({"schema": 1, "id": "RF-CVE-2099-0001-7", "event": "http.request", "title": "other", "when": PATH})
+    renamed = parse_rule(
+        {"schema": 1, "id": "RF-CVE-2099-0001-7", "event": "http.request", "title": "other", "when": PATH}
+    )
     name = judge.rows.pair_id(first, "CVE-2099-0001")
     assert len(name) == 16
     assert judge.rows.pair_id(renamed.require(), "CVE-2099-0001") == name
