@@ -100,7 +100,7 @@ def label(judge: ModuleType, ground: Any, found: Rule, name: str = "CVE-2099-000
 
 def test_a_good_rule_has_neither_defect(judge: ModuleType, ground: Any) -> None:
     labels = label(judge, ground, rule(PATH, TRAVERSAL, **latest("traversal")))
-    assert (labels.miss.label, labels.off.label, labels.any_defect) == (False, False, False)
+    assert (labels.miss.label, labels.off.label) == (False, False)
     assert labels.miss.independent == (0, 1)  # the probe is no exploit
     assert labels.miss.oracle[1] >= 5
     assert labels.miss.payload[1] >= 2
@@ -153,12 +153,13 @@ def test_ordinary_traffic_counts(judge: ModuleType, ground: Any) -> None:
 def test_where_nothing_can_be_varied_the_label_is_unknown(judge: ModuleType, ground: Any) -> None:
     bare = judge.ground.Ground({}, {}, {"CVE-2099-0009": ground.kin["CVE-2099-0004"]}, (), ())
     labels = label(judge, bare, rule(PATH), "CVE-2099-0009")
-    assert (labels.miss.label, labels.off.label, labels.any_defect) == (None, None, None)
+    assert (labels.miss.label, labels.off.label) == (None, None)
     gate = label(
         judge, ground, rule({"field": "path", "op": "path_suffix", "value": "/orchard-gate/open"}), "CVE-2099-0004"
     )
     assert gate.off.near == gate.off.neutral == (0, 0)
-    assert gate.off.label is False
+    assert gate.off.label is None
+    assert gate.off.unrelated[1] + gate.off.benign[1] == 3
 
 
 @pytest.mark.parametrize(
@@ -219,12 +220,21 @@ def test_rows_are_written_and_read_and_sealed(judge: ModuleType, ground: Any, tm
 
 
 @pytest.mark.parametrize(
-    ("miss", "off", "wanted"),
-    [(True, None, True), (False, None, False), (False, True, True), (None, None, None), (False, False, False)],
+    ("miss", "off", "wanted", "known"),
+    [
+        (True, None, True, True),
+        (False, None, False, None),
+        (False, True, True, True),
+        (None, None, None, None),
+        (False, False, False, False),
+    ],
 )
-def test_any_defect_needs_one_true(judge: ModuleType, miss: bool | None, off: bool | None, wanted: bool | None) -> None:
+def test_any_defect_needs_one_true(
+    judge: ModuleType, miss: bool | None, off: bool | None, wanted: bool | None, known: bool | None
+) -> None:
     row = {"miss": {"label": miss}, "off": {"label": off}}
     assert judge.rows.any_defect(row) is wanted
+    assert judge.rows.known_defect(row) is known
     full = {"group": "natural", "origin": "passed", "part": "test", "advisory": "CVE-2099-0001", **row}
     table = judge.table.label_table([full])
     assert table.count("\n| natural |") == 4
