@@ -220,19 +220,20 @@ def test_rows_are_written_and_read_and_sealed(judge: ModuleType, ground: Any, tm
 
 
 @pytest.mark.parametrize(
-    ("miss", "off", "wanted", "known"),
+    ("miss", "off", "tried", "wanted", "known"),
     [
-        (True, None, True, True),
-        (False, None, False, None),
-        (False, True, True, True),
-        (None, None, None, None),
-        (False, False, False, False),
+        (True, None, 0, True, None),
+        (False, None, 0, False, None),
+        (False, True, 0, True, None),  # by a stranger: it could not have come out the other way
+        (False, True, 3, True, True),
+        (None, None, 0, None, None),
+        (False, False, 1, False, False),
     ],
 )
-def test_any_defect_needs_one_true(
-    judge: ModuleType, miss: bool | None, off: bool | None, wanted: bool | None, known: bool | None
+def test_any_defect_needs_one_true_and_is_known_where_it_could_be_false(
+    judge: ModuleType, miss: bool | None, off: bool | None, tried: int, wanted: bool | None, known: bool | None
 ) -> None:
-    row = {"miss": {"label": miss}, "off": {"label": off}}
+    row = {"miss": {"label": miss}, "off": {"label": off, "near": [0, tried], "neutral": [0, 0]}}
     assert judge.rows.any_defect(row) is wanted
     assert judge.rows.known_defect(row) is known
     full = {"group": "natural", "origin": "passed", "part": "test", "advisory": "CVE-2099-0001", **row}
