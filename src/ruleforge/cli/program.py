@@ -20,6 +20,7 @@ from ruleforge.cli.data import data
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
+from ruleforge.cli.mailbox import mailbox
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
@@ -140,6 +141,7 @@ cli.command("sensor-check", short_help="Who triggers rules, in logs with attacke
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
 cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
+cli.add_typer(mailbox, name="mailbox", short_help="Questions to a model as files, and answers.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 
 
