@@ -1,0 +1,152 @@
+"""What two judges think together: evidence and a model, pooled in log-odds; where they disagree, both are shown.
+
+The weights are plain numbers. As long as nobody has fitted them on labelled rules, a model may raise a probability of
+failing and never lower it: it has read text of strangers, which may have asked it to.
+"""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ruleforge.errors import InputError
+from ruleforge.judge.llm_judge import LlmOpinion, Sampled
+from ruleforge.records.forging import Opinion
+
+CLAMP = 0.01  # probabilities are held off 0 and 1 by this much: no judge is that sure
+WEIGHTS_MOST = 65_536  # bytes of a file of weights
+How = Literal["pooled", "evidence alone", "abstains"]
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much each judge counts, in log-odds: p = 1 / (1 + exp(-(bias + evidence·logit + llm·logit)))."""
+
+    evidence: float = 0.75
+    llm: float = 0.25
+    bias: float = 0.0
+    lowers: bool = False  # whether a model may lower what the evidence says; only after fitting
+    disagree: float = 0.5  # difference of probabilities from which on the judges abstain
+    spread_most: float = 0.4  # samples that lie further apart say nothing
+    rules: int = 0  # labelled rules that these were fitted on; 0: never fitted
+    fitted: str = ""  # the day, 2099-12-31
+
+
+DEFAULT = Weights()
+
+
+class Pooled(msgspec.Struct, frozen=True, kw_only=True):
+    """One probability, with the two it comes from."""
+
+    p: float | None
+    how: How
+    evidence: float | None
+    llm: float | None
+    spread: float | None  # of the model's samples
+    note: str = ""  # what a reader must know: a disagreement, a spread, what is missing
+
+
+class Combined(msgspec.Struct, frozen=True, kw_only=True):
+    """What both judges think of one rule."""
+
+    miss: Pooled
+    off_target: Pooled
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the judges disagree so much that a person has to look."""
+        return "abstains" in (self.miss.how, self.off_target.how)
+
+
+def combine(evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT) -> Combined:
+    """Put the opinion of the evidence judge and that of a model together."""
+    return Combined(
+        miss=pool(evidence.p_miss, llm.miss, weights),
+        off_target=pool(evidence.p_off_target, llm.off_target, weights),
+    )
+
+
+def pool(evidence: float | None, llm: Sampled, weights: Weights = DEFAULT) -> Pooled:
+    """Put two probabilities of the same failure together.
+
+    A model is never the only judge: where the evidence says nothing, the result is None. Where they disagree strongly
+    it is None as well, so that nothing passes a gate by it.
+    """
+    p, how, note = _decide(evidence, llm, weights)
+    rounded = None if p is None else round(p, 4)
+    return Pooled(p=rounded, how=how, evidence=evidence, llm=llm.probability, spread=llm.spread, note=note)
+
+
+def _decide(evidence: float | None, llm: Sampled, weights: Weights) -> tuple[float | None, How, str]:
+    model = llm.probability
+    if evidence is None:
+        told = "" if model is None else f"; a model alone, which says {model:.2f}, is not enough"
+        return None, "evidence alone", "the evidence does not let it be judged" + told
+    if model is None:
+        return evidence, "evidence alone", "; ".join(llm.problems[:2]) or "the model could not tell"
+    if llm.spread is not None and llm.spread > weights.spread_most:
+        return evidence, "evidence alone", f"the samples of the model lie {llm.spread:.2f} apart and say nothing"
+    if abs(evidence - model) >= weights.disagree:
+        return None, "abstains", f"the judges disagree: evidence {evidence:.2f}, model {model:.2f}; look yourself"
+    pooled = _sigmoid(weights.bias + weights.evidence * _logit(evidence) + weights.llm * _logit(model))
+    if not weights.lowers and pooled < evidence:
+        return evidence, "pooled", f"the model says {model:.2f}, which does not lower it"
+    return pooled, "pooled", ""
+
+
+def combined_opinion(evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT) -> Opinion:
+    """Give the joint opinion in the form that the rest of the program takes, with the reasons of both."""
+    both = combine(evidence, llm, weights)
+    reasons = [*evidence.reasons]
+    for name, key, side, pooled in (
+        ("p_miss", "miss", llm.miss, both.miss),
+        ("p_off_target", "off_target", llm.off_target, both.off_target),
+    ):
+        if pooled.note:
+            reasons.append(f"{name}: {pooled.note}")
+        reasons += [_said(name, key, llm, number) for number in range(len(side.reasons))]
+    return msgspec.structs.replace(
+        evidence,
+        judge=f"{evidence.judge} + {llm.judge}",
+        p_miss=both.miss.p,
+        p_off_target=both.off_target.p,
+        reasons=(*reasons, *llm.warnings),
+    )
+
+
+def _said(name: str, key: str, llm: LlmOpinion, number: int) -> str:
+    side = llm.miss if key == "miss" else llm.off_target
+    reason = side.reasons[number]
+    condition = llm.conditions.get(reason.condition, reason.condition)
+    request = llm.requests.get(f"{key} {reason.request}", reason.request)
+    return f"{name}: a model says: {reason.claim} (about: {condition}; shown by {request})"
+
+
+def load_weights(file: Path) -> Weights:
+    """Read weights from a JSON file.
+
+    Raises:
+        InputError: it cannot be read as such, or a number lies outside of what makes sense (RF267).
+    """
+    try:
+        with file.open("rb") as stream:
+            weights = msgspec.json.decode(stream.read(WEIGHTS_MOST), type=Weights)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"not a file of weights: {error}"[:200], where=str(file), code="RF267") from error
+    shares = (weights.evidence, weights.llm)
+    if min(shares) < 0 or max(shares) > 3 or not 0 < weights.disagree <= 1 or not 0 <= weights.spread_most <= 1:
+        hint = "weights lie from 0 to 3, disagree and spread_most from 0 to 1"
+        raise InputError("weights that make no sense", where=str(file), hint=hint, code="RF267")
+    if weights.lowers and weights.rules < 1:
+        what = "a model may lower a probability only by weights that were fitted on labelled rules"
+        raise InputError(what, where=str(file), code="RF267")
+    return weights
+
+
+def _logit(p: float) -> float:
+    p = min(max(p, CLAMP), 1 - CLAMP)
+    return math.log(p / (1 - p))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
