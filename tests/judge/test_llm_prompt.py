@@ -49,10 +49,10 @@ def test_the_checklist_follows_the_weakness(rule: Rule, advisory: Advisory, evid
         return write_prompt(brief("miss", used, changed, evidence).prompt, KEY).user
 
     plain = msgspec.structs.replace(rule, when=Condition("path", "present"), classes=())
-    assert "Of files outside a folder" in words("CWE-22", plain)
-    assert "Of injection into a query language" in words("CWE-89", plain)
-    assert "Of files outside a folder" in words("CWE-0", rule)  # by the payload class of the rule
-    assert "\nOf " not in words("CWE-0", plain)
+    assert "(files outside a folder)" in words("CWE-22", plain)
+    assert "(injection into a query language)" in words("CWE-89", plain)
+    assert "(files outside a folder)" in words("CWE-0", rule)  # by the payload class of the rule
+    assert "About flaws" not in words("CWE-0", plain)
 
 
 def test_checklists_name_classes_that_exist_and_say_everything() -> None:

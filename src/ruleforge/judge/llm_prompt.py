@@ -37,7 +37,8 @@ with a name; `body`. A condition holds when some value of its field does. `path_
 the value on a segment boundary, so that a prefix of the installation does no harm; `path_segments` when the segments
 occur anywhere in the path. `is_class` holds when a value, decoded in the ways that servers decode, looks like a kind
 of payload; the kinds are described below. Comparison is by bytes and minds case unless `lower` is among the
-transforms; names of headers never mind case. A condition on a place that a request does not have is false."""
+transforms; names of headers never mind case. A condition on a place that a request does not have is false, but for
+`absent`, which asks for just that."""
 
 ASKED: dict[Side, str] = {
     "miss": """Question: what is the probability that this rule fails to fire on some requests that exploit this same
@@ -262,7 +263,7 @@ def _expert_words(rule: Rule, advisory: Advisory) -> str:
     scored = [(len(cwes & set(c.cwes)) * 2 + bool(used & set(c.classes)), c) for c in checklists()]
     chosen = [c for score, c in sorted(scored, key=lambda row: -row[0]) if score][:2]
     told = [
-        f"Of {c.name}: the attack itself is {c.mechanism}. It varies by: {c.variation}. "
+        f"About flaws of this kind ({c.name}): the attack itself is {c.mechanism}. It varies by: {c.variation}. "
         f"What only goes along with it: {c.surface}."
         for c in chosen
     ]
