@@ -53,5 +53,5 @@ def test_a_session_is_recorded_and_played_again(door: Any, tmp_path: Path) -> No
 
 def test_a_mailbox_opens_by_its_name(door: Any, tmp_path: Path) -> None:
     assert isinstance(door(f"mailbox:{tmp_path / 'letters'}").ask(QUESTION), Pending)
-    with pytest.raises(UsageError, match="RF181"):
-        door("anthropic:large")
+    with pytest.raises(UsageError, match="RF102"):
+        door("postbox:letters")

@@ -7,20 +7,14 @@ from typing import Any
 import pytest
 
 from ruleforge.errors import InputError, OutsideError, UsageError
-from ruleforge.llm.provider import LLMS, RESERVED, Ground, family_of, open_provider
+from ruleforge.llm.provider import LLMS, Ground, family_of, open_provider
 
 GROUND = Ground(bytes(32))
 
 
 def test_there_are_a_few_providers() -> None:
     open_provider("fake:", GROUND)
-    assert {"mailbox", "replay", "fake"} <= set(LLMS)
-
-
-@pytest.mark.parametrize("scheme", sorted(RESERVED))
-def test_a_provider_that_is_to_come_says_what_it_will_need(scheme: str) -> None:
-    with pytest.raises(UsageError, match=r"RF181.*this version does not have.*ruleforge\[llm\]"):
-        open_provider(f"{scheme}:large", GROUND)
+    assert {"mailbox", "replay", "fake", "openai", "openai+https", "anthropic", "bedrock"} <= set(LLMS)
 
 
 @pytest.mark.parametrize(

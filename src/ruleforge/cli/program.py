@@ -17,6 +17,7 @@ from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.data import data
+from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
@@ -143,6 +144,7 @@ cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say 
 cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
 cli.add_typer(mailbox, name="mailbox", short_help="Questions to a model as files, and answers.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
+cli.add_typer(dev, name="dev", short_help="What helps to develop and to try settings.")
 
 
 def main() -> None:

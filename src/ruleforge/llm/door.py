@@ -15,11 +15,12 @@ from ruleforge.llm.answers import Parsed, Schema, parse_answer, schema_of
 from ruleforge.llm.budget import Meter
 from ruleforge.llm.cache import Cache
 from ruleforge.llm.prompt import Prompt, particular, untrusted
-from ruleforge.llm.provider import Call, Ground, Provider, Reply, Role, Tuning, Waiting
+from ruleforge.llm.provider import Call, Ground, LostError, Provider, Reply, Role, Tuning, UnreachedError, Waiting
 
 ASKED_AGAIN_MOST = 2
 WAIT_MOST = 3_600.0  # seconds
 LOOK_SECONDS = 0.25  # between looks for answers that are to come
+LOST_MOST = 1  # answers that were lost on the way, of one call, before it fails
 SHOWN_AGAIN = 4_000  # characters of a wrong answer that its author is shown
 
 Output = TypeVar("Output", bound=msgspec.Struct)
@@ -177,16 +178,29 @@ class Door:
         )
 
     def _send(self, call: Call, calls: int) -> Reply | Waiting:
-        """Send within the budget. A question that waits for its answer keeps all that was set aside for it."""
-        held = self.meter.reserve(call.subject, calls, call.tokens_most(self._ground.frame_key) if calls else 0)
-        try:
-            reply = self.provider.send(call)
-        except BaseException:
-            self.meter.settle(held, None)  # it may have been answered and lost on the way
-            raise
-        counted = isinstance(reply, Reply) and calls
-        self.meter.settle(held, _sum(reply.tokens_in, reply.tokens_out) if counted else None)  # type: ignore[union-attr]
-        return reply
+        """Send within the budget; an answer that was lost on the way is paid, and asked for once more.
+
+        A question that waits for its answer keeps all that was set aside for it.
+        """
+        for lost in range(LOST_MOST + 1):
+            held = self.meter.reserve(call.subject, calls, call.tokens_most(self._ground.frame_key) if calls else 0)
+            try:
+                reply = self.provider.send(call)
+            except UnreachedError:
+                self.meter.settle(held, 0, sent=False)
+                raise
+            except LostError:
+                self.meter.settle(held, None)
+                if lost == LOST_MOST:
+                    raise
+            except BaseException:
+                self.meter.settle(held, None)  # it may have been answered
+                raise
+            else:
+                counted = _sum(reply.tokens_in, reply.tokens_out) if isinstance(reply, Reply) and calls else None
+                self.meter.settle(held, counted)
+                return reply
+        raise AssertionError("the last try returns or raises")
 
 
 def _checked(text: str, question: Question[Output], schema: Schema) -> Parsed[Output]:

@@ -1,6 +1,7 @@
 """LLMS: who answers. A provider sends one call and gives back text, or says that the answer is still to come."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ruleforge._registry import Registry
-from ruleforge.errors import InputError, UsageError
+from ruleforge.errors import InputError, OutsideError, UsageError
 from ruleforge.llm.answers import Schema
 from ruleforge.llm.framing import Written, write_prompt
 from ruleforge.llm.prompt import Prompt
@@ -65,7 +66,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def tokens_most(self, key: bytes) -> int:
         """More tokens than the call can cost: a token is at least one byte of what is sent, and output is limited."""
         written = self.written(key)
-        sent = len((written.system + written.user).encode()) + len(msgspec.json.encode(self.schema))
+        # The schema is sent to the server, and once more to the model, where bytes beyond ASCII are escaped.
+        schema = json.dumps(self.schema, ensure_ascii=True, separators=(",", ":"))
+        sent = len((written.system + written.user).encode()) + 2 * len(schema)
         return sent + CALL_OVERHEAD + self.tuning.output_most
 
 
@@ -84,6 +87,18 @@ class Waiting(msgspec.Struct, frozen=True):
     id: str
     where: str  # where an answer is looked for
     problems: tuple[str, ...] = ()  # what was wrong with the answer before, where there was one
+
+
+class UnreachedError(OutsideError):
+    """Nobody took the request: it cost nothing and may be sent again."""
+
+    code = "RF550"
+
+
+class LostError(OutsideError):
+    """The request was taken and its answer did not come whole: it may have cost what it can."""
+
+    code = "RF551"
 
 
 class Provider(Protocol):
@@ -123,15 +138,6 @@ class Ground(msgspec.Struct, frozen=True):
 Maker: TypeAlias = Callable[[Address, Ground], Provider]
 LLMS = Registry[Maker]("provider of language models")
 
-# Names of providers that are kept for them, and what each needs.
-RESERVED = {
-    "anthropic": "the extra ruleforge[llm]",
-    "openai": "the extra ruleforge[llm]",
-    "openai+http": "the extra ruleforge[llm]",
-    "openai+https": "the extra ruleforge[llm]",
-    "bedrock": "the extras ruleforge[llm] and ruleforge[aws]",
-}
-
 
 def parse_address(url: str) -> Address:
     """Take the name of a provider apart.
@@ -156,16 +162,11 @@ def open_provider(url: str, ground: Ground) -> Provider:
     """Make the provider that `url` names.
 
     Raises:
-        UsageError: no such provider (RF102), a name that cannot be read (RF180), one that is not built in (RF181),
-            an option that it does not have (RF180).
+        UsageError: no such provider (RF102), a name or an option that cannot be read (RF180), no key (RF186).
     """
-    from ruleforge.llm import mailbox, recording, scripted  # noqa: F401 - they register themselves
+    from ruleforge.llm import hosted, mailbox, recording, scripted  # noqa: F401 - they register themselves
 
     address = parse_address(url)
-    if address.scheme in RESERVED and address.scheme not in LLMS:
-        what = f"{address.scheme}: is a provider that this version does not have"
-        hint = f"it will need {RESERVED[address.scheme]}; until then mailbox:FOLDER lets any model answer"
-        raise UsageError(what, hint=hint, code="RF181")
     return LLMS[address.scheme](address, ground)
 
 
