@@ -1,0 +1,143 @@
+"""Ask the judge about rules: many of a labelled set for the bench, or one with what was disclosed."""
+
+import hashlib
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ruleforge.background.table import default_background
+from ruleforge.engine.corpus import Corpus, Row, build_corpus
+from ruleforge.engine.workers import spread
+from ruleforge.errors import RuleForgeError
+from ruleforge.ingest.readers import list_files, read_advisory
+from ruleforge.ingest.roles import assign_roles
+from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.judge.model import Model, load_model, shipped_model
+from ruleforge.pipeline.forge import Ground, judging_of
+from ruleforge.pipeline.run import benign_corpus, read_sources
+from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import Opinion
+from ruleforge.records.products import product_of
+from ruleforge.rules.parse import parse_rule
+
+Progress = Callable[[str, int, int], None]  # (stage, done, of)
+EVEN = "02468ace"
+
+
+class JudgedPair(msgspec.Struct, frozen=True, kw_only=True):
+    """The opinion on one rule, or the reason why there is none."""
+
+    opinion: Opinion | None
+    problem: str = ""
+
+
+class _Job(msgspec.Struct, frozen=True):
+    """All rules that are judged by one source."""
+
+    source: str
+    numbers: tuple[int, ...]
+    rules: tuple[Any, ...]
+
+
+# Set before the pool forks, read by its processes.
+_SHARED: dict[str, Any] = {}
+
+
+def judge_pairs(
+    rows: Iterable[Mapping[str, Any]],
+    templates: Path,
+    *,
+    benign: Sequence[Path] = (),
+    cross: bool = False,
+    cache: Path | None = None,
+    without: Collection[str] = (),
+    model: Path | None = None,
+    jobs: int = 0,
+    progress: Progress = lambda *_: None,
+) -> Iterator[JudgedPair]:
+    """Judge rules by what was disclosed, on all cores; yield in the order of `rows`.
+
+    Args:
+        rows: of each is read `rule`, a rule document, and `source`, a file below `templates`. Nothing else.
+        templates: the folder of the sources.
+        benign: files of normal traffic.
+        cross: let the judge see requests of the other sources in `templates`: those of products whose SHA-256 ends in
+            an even digit, so that the others are left for labels.
+        cache: where indexes go; None: a temporary folder.
+        without: kinds of features that are withheld, see `judge.features.KINDS`.
+        model: the model; None: the one that ships.
+        jobs: processes; 0: one per core.
+        progress: told (stage, done, of).
+
+    Raises:
+        InputError: the model cannot be read (RF241).
+    """
+    jobs = jobs or multiprocessing.cpu_count()
+    with ExitStack() as stack:
+        place = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ruleforge-judge-")))
+        corpora = tuple(benign_corpus(path, place, jobs, progress) for path in benign)
+        others = _cross(templates, place, jobs, progress) if cross else None
+        asked = shipped_model() if model is None else load_model(model)
+        ground = Ground(default_background(), others, corpora)
+        _SHARED.update(ground=ground, templates=templates, model=asked, without=frozenset(without))
+        work = _grouped(rows)
+        found: dict[int, JudgedPair] = {}
+        for done, (job, answers) in enumerate(zip(work, spread(_judge_all, work, jobs, chunk=4), strict=True), 1):
+            died = JudgedPair(opinion=None, problem="the process that worked on it died")
+            found.update(zip(job.numbers, answers or [died] * len(job.numbers), strict=True))
+            progress("judge", done, len(work))
+    yield from (found[number] for number in sorted(found))
+
+
+def _grouped(rows: Iterable[Mapping[str, Any]]) -> list[_Job]:
+    by_source: dict[str, list[tuple[int, Any]]] = {}
+    for number, row in enumerate(rows):
+        by_source.setdefault(str(row["source"]), []).append((number, row["rule"]))
+    return [
+        _Job(source, tuple(number for number, _ in own), tuple(rule for _, rule in own))
+        for source, own in by_source.items()
+    ]
+
+
+def _judge_all(job: _Job) -> list[JudgedPair]:
+    model: Model = _SHARED["model"]
+    found = read_advisory(_SHARED["templates"] / job.source)
+    if not isinstance(found, Advisory):
+        return [JudgedPair(opinion=None, problem=str(found))] * len(job.numbers)
+    try:
+        evidence = judging_of(assign_roles(found), _SHARED["ground"])
+    except Exception as problem:  # noqa: BLE001 - one source must not lose the batch
+        told = f"the evidence cannot be gathered: {type(problem).__name__}: {problem}"[:300]
+        return [JudgedPair(opinion=None, problem=told)] * len(job.numbers)
+    answers = []
+    for document in job.rules:
+        try:
+            rule = parse_rule(document).require()
+            opinion = judge_rule(rule, evidence, model=model, without=_SHARED["without"])
+            answers.append(JudgedPair(opinion=opinion))
+        except RuleForgeError as problem:
+            answers.append(JudgedPair(opinion=None, problem=str(problem)))
+    return answers
+
+
+def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
+    """Index the requests of the sources whose product the judge may see."""
+    advisories = [found for _, found in read_sources(list(list_files([templates])), jobs, progress)]
+    rows = [row for found in advisories if isinstance(found, Advisory) for row in _rows(found)]
+    digest = hashlib.sha256("\n".join(sorted({row.owner for row in rows})).encode()).hexdigest()[:16]
+    folder, name = cache / f"cross-{digest}", f"cross {digest}"
+    if not Corpus.current(folder, name):
+        build_corpus(rows, folder, name=name, jobs=jobs)
+    return Corpus(folder)
+
+
+def _rows(advisory: Advisory) -> Iterator[Row]:
+    product = product_of(advisory)
+    if hashlib.sha256(product.encode()).hexdigest()[-1] in EVEN:
+        for poc in advisory.requests:
+            yield Row(request=poc.request, kind=poc.role, owner=advisory.id, product=product)
