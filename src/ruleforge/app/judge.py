@@ -16,8 +16,11 @@ from ruleforge.engine.workers import spread
 from ruleforge.errors import RuleForgeError
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
-from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.judge.evidence import JudgeEvidence
+from ruleforge.judge.evidence_judge import opinion_of
+from ruleforge.judge.features import measured
 from ruleforge.judge.model import Model, load_model, shipped_model
+from ruleforge.judge.observe import observe
 from ruleforge.pipeline.forge import Ground, judging_of
 from ruleforge.pipeline.run import benign_corpus, read_sources
 from ruleforge.records.advisory import Advisory
@@ -34,6 +37,7 @@ class JudgedPair(msgspec.Struct, frozen=True, kw_only=True):
 
     opinion: Opinion | None
     problem: str = ""
+    apart: dict[frozenset[str], Opinion] = {}  # kinds of features withheld → the opinion without them
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -56,6 +60,7 @@ def judge_pairs(
     cross: bool = False,
     cache: Path | None = None,
     without: Collection[str] = (),
+    also_without: Sequence[frozenset[str]] = (),
     model: Path | None = None,
     jobs: int = 0,
     progress: Progress = lambda *_: None,
@@ -70,6 +75,7 @@ def judge_pairs(
             an even digit, so that the others are left for labels.
         cache: where indexes go; None: a temporary folder.
         without: kinds of features that are withheld, see `judge.features.KINDS`.
+        also_without: further sets of kinds; an opinion without each goes into `JudgedPair.apart`.
         model: the model; None: the one that ships.
         jobs: processes; 0: one per core.
         progress: told (stage, done, of).
@@ -84,7 +90,7 @@ def judge_pairs(
         others = _cross(templates, place, jobs, progress) if cross else None
         asked = shipped_model() if model is None else load_model(model)
         ground = Ground(default_background(), others, corpora)
-        _SHARED.update(ground=ground, templates=templates, model=asked, without=frozenset(without))
+        _SHARED.update(ground=ground, templates=templates, model=asked, without=(frozenset(without), *also_without))
         work = _grouped(rows)
         found: dict[int, JudgedPair] = {}
         for done, (job, answers) in enumerate(zip(work, spread(_judge_all, work, jobs, chunk=4), strict=True), 1):
@@ -105,7 +111,6 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> list[_Job]:
 
 
 def _judge_all(job: _Job) -> list[JudgedPair]:
-    model: Model = _SHARED["model"]
     found = read_advisory(_SHARED["templates"] / job.source)
     if not isinstance(found, Advisory):
         return [JudgedPair(opinion=None, problem=str(found))] * len(job.numbers)
@@ -114,15 +119,20 @@ def _judge_all(job: _Job) -> list[JudgedPair]:
     except Exception as problem:  # noqa: BLE001 - one source must not lose the batch
         told = f"the evidence cannot be gathered: {type(problem).__name__}: {problem}"[:300]
         return [JudgedPair(opinion=None, problem=told)] * len(job.numbers)
-    answers = []
-    for document in job.rules:
-        try:
-            rule = parse_rule(document).require()
-            opinion = judge_rule(rule, evidence, model=model, without=_SHARED["without"])
-            answers.append(JudgedPair(opinion=opinion))
-        except RuleForgeError as problem:
-            answers.append(JudgedPair(opinion=None, problem=str(problem)))
-    return answers
+    return [_judge(document, evidence) for document in job.rules]
+
+
+def _judge(document: Any, evidence: JudgeEvidence) -> JudgedPair:  # noqa: ANN401 - whatever a file holds
+    first, *others = _SHARED["without"]
+    model: Model = _SHARED["model"]
+    try:
+        named = {"schema": 1, "id": "RF-JUDGED-1"} | document if isinstance(document, dict) else document
+        observed = observe(parse_rule(named).require(), evidence)
+        features = measured(observed)
+        apart = {kinds: opinion_of(observed, features, model, kinds) for kinds in others}
+        return JudgedPair(opinion=opinion_of(observed, features, model, first), apart=apart)
+    except RuleForgeError as problem:
+        return JudgedPair(opinion=None, problem=str(problem))
 
 
 def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:

@@ -73,7 +73,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     def blamed(self, asked: Asked) -> tuple[int, ...]:
         """Which conditions keep a missed request from being hit: those of the alternative that misses it least."""
         gaps = [[at for at in self.span(arm) if not asked.answers[at]] for arm in range(len(self.arms))]
-        return tuple(min(gaps, key=lambda gap: len(gap), default=()))
+        fewest: list[int] = min(gaps, key=len, default=[])
+        return tuple(fewest)
 
 
 def observe(rule: Rule, evidence: Evidence) -> Observed:

@@ -15,7 +15,7 @@ from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.generate.propose import gather
 from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.pipeline.judging import judge_evidence, varied_exploits
-from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
+from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, run_loop
 from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
@@ -35,6 +35,7 @@ class Ground(msgspec.Struct, frozen=True):
     corpus: Corpus | None = None
     benign: Sequence[Corpus] = ()
     sensors: Sensors | None = None
+    loop: LoopOptions = LoopOptions()
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     material = gather(advisory, exploits, free, ground.background, classes)
-    loop = run_loop(material, evidence, judging)
+    loop = run_loop(material, evidence, judging, ground.loop)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
     loop = _named_after_all(loop)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.tree import Condition, Rule
 
 Mode = Literal["block", "count", "review"]  # may block; may count and alert; a person should look first
 Verdict = Literal["rule", "refused", "failed", "skipped"]  # skipped: the file discloses nothing and need not
@@ -54,6 +54,14 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""  # the request that shows it, shortened and escaped; never shown to a generator
     feature: str = ""  # what was measured, a key of the judge's features
     weight: float = 0.0  # what it adds to the log-odds of the defect; below 0: it speaks for the rule
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judge asks the next round to change. It holds no request: those of the judge stay with the judge."""
+
+    action: Literal["drop", "add_payload", "add_endpoint"]
+    code: str  # why, a key of REASONS
+    conditions: tuple[Condition, ...] = ()  # what to drop or to put something more general for
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
