@@ -10,26 +10,33 @@ from typing import Any
 
 import msgspec
 
+from ruleforge.app.rules import load_one, read_evidence, rule_files
 from ruleforge.background.table import default_background
 from ruleforge.engine.corpus import Corpus, Row, build_corpus
+from ruleforge.engine.reference import compile_rule
 from ruleforge.engine.workers import spread
-from ruleforge.errors import RuleForgeError
+from ruleforge.errors import InputError, RuleForgeError, UsageError
+from ruleforge.events.formats import read_requests
+from ruleforge.events.places import HttpView
+from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.judge.evidence import JudgeEvidence
-from ruleforge.judge.evidence_judge import opinion_of
+from ruleforge.judge.evidence_judge import judge_rule, opinion_of
 from ruleforge.judge.features import measured
 from ruleforge.judge.model import Model, load_model, shipped_model
 from ruleforge.judge.observe import observe
 from ruleforge.pipeline.forge import Ground, judging_of
-from ruleforge.pipeline.run import benign_corpus, read_sources
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Opinion
 from ruleforge.records.products import product_of
+from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.parse import parse_rule
+from ruleforge.rules.tree import Rule
 
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 EVEN = "02468ace"
+FIRING_MOST = 200  # rows of normal traffic that are kept for reasons
 
 
 class JudgedPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +57,89 @@ class _Job(msgspec.Struct, frozen=True):
 
 # Set before the pool forks, read by its processes.
 _SHARED: dict[str, Any] = {}
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judge says of one rule, and whether that lets it into a mode."""
+
+    rule: Rule
+    opinion: Opinion
+    mode: str  # the mode asked for: "count" | "block"
+    passed: bool
+    failed: tuple[str, ...] = ()  # why not, one sentence for each question
+    kept: bool = False  # the opinion is the one in evidence.json; no disclosure was given
+
+
+def judge_one(rule: Path, advisory: Path | None, *, benign: Sequence[Path] = (), mode: str = "count") -> Verdict:
+    """Judge one rule by what was disclosed; without a disclosure, tell the opinion that lies beside the rule.
+
+    Args:
+        rule: a rule document, or a folder that holds one.
+        advisory: what was disclosed, in any format that `forge` reads.
+        benign: files of normal traffic: the rule is asked about every request.
+        mode: "count" or "block".
+
+    Raises:
+        UsageError: no such rule (RF110, RF115) or file (RF117); no disclosure and no opinion beside the rule (RF128).
+        InputError: the disclosure cannot be read.
+        RuleError: the rule does not load, or counts events (RF330).
+    """
+    loaded = load_one(rule)
+    for path in (*([advisory] if advisory else []), *benign):
+        if not path.is_file():
+            raise UsageError("no such file", where=str(path), hint="check the path", code="RF117")
+    model = shipped_model()
+    if advisory is None:
+        return _verdict(loaded, _kept(rule, loaded), mode, model, kept=True)
+    found = read_advisory(advisory)
+    if not isinstance(found, Advisory):
+        raise found
+    with tempfile.TemporaryDirectory(prefix="ruleforge-judge-") as folder:
+        ground = Ground(default_background(), None, (_firing(loaded, benign, Path(folder)),) if benign else ())
+        opinion = judge_rule(loaded, judging_of(assign_roles(found), ground))
+    return _verdict(loaded, opinion, mode, model)
+
+
+def _verdict(rule: Rule, opinion: Opinion, mode: str, model: Model, *, kept: bool = False) -> Verdict:
+    most = model.thresholds[mode]
+    failed = []
+    for name, key, p in (("p_miss", "miss", opinion.p_miss), ("p_off_target", "off", opinion.p_off_target)):
+        if key in most and p is None:
+            failed.append(f"{name} could not be judged")
+        elif key in most and p is not None and p > most[key]:
+            failed.append(f"{name} is {p:.2f}, at most {most[key]:.2f} are allowed")
+    if opinion.thin and mode == "block":
+        failed.append(f"the evidence is thin: {opinion.thin}")
+    return Verdict(rule=rule, opinion=opinion, mode=mode, passed=not failed, failed=tuple(failed), kept=kept)
+
+
+def _kept(path: Path, rule: Rule) -> Opinion:
+    """Read the opinion that lies beside a rule."""
+    folder = path if path.is_dir() else path.parent
+    files = list(rule_files(path))
+    evidence = read_evidence(files[0].parent if files else folder)
+    told = evidence.get("judge")
+    if not told or evidence.get("content_hash") != content_hash(rule):
+        what = "no opinion on this rule as it stands lies beside it"
+        raise UsageError(what, where=str(path), hint="name what was disclosed with --advisory", code="RF128")
+    try:
+        return msgspec.convert(told, Opinion)
+    except msgspec.ValidationError as problem:
+        hint = "name what was disclosed with --advisory"
+        raise InputError(
+            f"the opinion in evidence.json is none: {problem}", where=str(path), hint=hint, code="RF242"
+        ) from None
+
+
+def _firing(rule: Rule, files: Sequence[Path], folder: Path) -> Corpus:
+    """Keep of normal traffic what the rule fires on: nothing else of it is looked at."""
+    ask = compile_rule(rule).ask
+    rows: list[Row] = []
+    for file in files:
+        for item in read_requests(file):
+            if isinstance(item, Request) and len(rows) < FIRING_MOST and ask(HttpView(item)) is True:
+                rows.append(Row(request=item, kind="benign"))
+    return build_corpus(rows, folder / "benign", name="benign")
 
 
 def judge_pairs(
@@ -83,6 +173,8 @@ def judge_pairs(
     Raises:
         InputError: the model cannot be read (RF241).
     """
+    from ruleforge.pipeline.run import benign_corpus  # brings the store, which one rule does not need
+
     jobs = jobs or multiprocessing.cpu_count()
     with ExitStack() as stack:
         place = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ruleforge-judge-")))
@@ -137,6 +229,8 @@ def _judge(document: Any, evidence: JudgeEvidence) -> JudgedPair:  # noqa: ANN40
 
 def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
     """Index the requests of the sources whose product the judge may see."""
+    from ruleforge.pipeline.run import read_sources
+
     advisories = [found for _, found in read_sources(list(list_files([templates])), jobs, progress)]
     rows = [row for found in advisories if isinstance(found, Advisory) for row in _rows(found)]
     digest = hashlib.sha256("\n".join(sorted({row.owner for row in rows})).encode()).hexdigest()[:16]
