@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 from ruleforge.errors import InputError
+from ruleforge.judge.evidence_judge import mode_of
 from ruleforge.judge.llm_judge import LlmOpinion, Sampled
+from ruleforge.judge.model import Model, shipped_model
 from ruleforge.records.forging import Opinion
 
 CLAMP = 0.01  # probabilities are held off 0 and 1 by this much: no judge is that sure
@@ -20,13 +22,19 @@ How = Literal["pooled", "evidence alone", "abstains"]
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much each judge counts, in log-odds: p = 1 / (1 + exp(-(bias + evidence·logit + llm·logit)))."""
+    """How much each judge counts, in log-odds: logit p = bias + evidence·logit(e) + llm·(scale·logit(m) + shift).
+
+    `llm_scale` and `llm_shift` bring a model's numbers to the frequency of defects: most models speak of misses far
+    more often than labelled rules have them.
+    """
 
     evidence: float = 0.75
     llm: float = 0.25
     bias: float = 0.0
+    llm_scale: float = 1.0
+    llm_shift: float = 0.0
     lowers: bool = False  # whether a model may lower what the evidence says; only after fitting
-    disagree: float = 0.5  # difference of probabilities from which on the judges abstain
+    disagree: float = 0.5  # difference of probabilities, the model's calibrated, from which on the judges abstain
     spread_most: float = 0.4  # samples that lie further apart say nothing
     rules: int = 0  # labelled rules that these were fitted on; 0: never fitted
     fitted: str = ""  # the day, 2099-12-31
@@ -86,16 +94,26 @@ def _decide(evidence: float | None, llm: Sampled, weights: Weights) -> tuple[flo
         return evidence, "evidence alone", "; ".join(llm.problems[:2]) or "the model could not tell"
     if llm.spread is not None and llm.spread > weights.spread_most:
         return evidence, "evidence alone", f"the samples of the model lie {llm.spread:.2f} apart and say nothing"
-    if abs(evidence - model) >= weights.disagree:
+    calibrated = weights.llm_scale * _logit(model) + weights.llm_shift
+    if abs(evidence - _sigmoid(calibrated)) >= weights.disagree:
         return None, "abstains", f"the judges disagree: evidence {evidence:.2f}, model {model:.2f}; look yourself"
-    pooled = _sigmoid(weights.bias + weights.evidence * _logit(evidence) + weights.llm * _logit(model))
+    pooled = _sigmoid(weights.bias + weights.evidence * _logit(evidence) + weights.llm * calibrated)
     if not weights.lowers and pooled < evidence:
-        return evidence, "pooled", f"the model says {model:.2f}, which does not lower it"
+        return evidence, "pooled", f"the model says {model:.2f}, which does not raise it"
     return pooled, "pooled", ""
 
 
-def combined_opinion(evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT) -> Opinion:
-    """Give the joint opinion in the form that the rest of the program takes, with the reasons of both."""
+def combined_opinion(
+    evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT, *, gates: Model | None = None
+) -> Opinion:
+    """Give the joint opinion in the form that the rest of the program takes, with the reasons of both.
+
+    Args:
+        evidence: the opinion of the evidence judge.
+        llm: the opinion of a model.
+        weights: how much each counts.
+        gates: whose thresholds say which mode the rule passes; None: the model that ships.
+    """
     both = combine(evidence, llm, weights)
     reasons = [*evidence.reasons]
     for name, key, side, pooled in (
@@ -105,11 +123,17 @@ def combined_opinion(evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFA
         if pooled.note:
             reasons.append(f"{name}: {pooled.note}")
         reasons += [_said(name, key, llm, number) for number in range(len(side.reasons))]
+    model = gates or shipped_model()
+    thin = evidence.thin or ("the judges disagree" if both.abstains else "")
+    p_miss, p_off = both.miss.p, both.off_target.p
     return msgspec.structs.replace(
         evidence,
         judge=f"{evidence.judge} + {llm.judge}",
-        p_miss=both.miss.p,
-        p_off_target=both.off_target.p,
+        p_miss=p_miss,
+        p_off_target=p_off,
+        p_defect=None if p_miss is None or p_off is None else max(evidence.p_defect or 0.0, p_miss, p_off),
+        thin=thin,
+        mode="review" if both.abstains else mode_of(p_miss, p_off, thin, model),
         reasons=(*reasons, *llm.warnings),
     )
 
@@ -133,9 +157,9 @@ def load_weights(file: Path) -> Weights:
             weights = msgspec.json.decode(stream.read(WEIGHTS_MOST), type=Weights)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"not a file of weights: {error}"[:200], where=str(file), code="RF267") from error
-    shares = (weights.evidence, weights.llm)
+    shares = (weights.evidence, weights.llm, weights.llm_scale, abs(weights.bias) / 4, abs(weights.llm_shift) / 4)
     if min(shares) < 0 or max(shares) > 3 or not 0 < weights.disagree <= 1 or not 0 <= weights.spread_most <= 1:
-        hint = "weights lie from 0 to 3, disagree and spread_most from 0 to 1"
+        hint = "weights lie from 0 to 3, bias and shift from -12 to 12, disagree and spread_most from 0 to 1"
         raise InputError("weights that make no sense", where=str(file), hint=hint, code="RF267")
     if weights.lowers and weights.rules < 1:
         what = "a model may lower a probability only by weights that were fitted on labelled rules"

@@ -108,15 +108,37 @@ def test_the_joint_opinion_carries_the_reasons_of_both() -> None:
     )
 
 
+def test_a_disagreement_leaves_the_rule_to_a_person() -> None:
+    evidence = Opinion(judge="e", p_miss=0.01, p_off_target=0.01, p_defect=0.02, mode="block")
+    joint = combined_opinion(evidence, opinion_of(sampled(0.9), sampled(0.02)))
+    assert (joint.mode, joint.thin, joint.p_defect) == ("review", "the judges disagree", None)
+    agreed = combined_opinion(evidence, opinion_of(sampled(0.01), sampled(0.01)))
+    assert (agreed.mode, agreed.thin, agreed.p_defect) == ("block", "", 0.02)
+
+
+def test_a_higher_probability_closes_the_gate_of_a_mode() -> None:
+    evidence = Opinion(judge="e", p_miss=0.01, p_off_target=0.015, p_defect=0.02, mode="block")
+    joint = combined_opinion(evidence, opinion_of(sampled(0.01), sampled(0.45)))
+    assert joint.p_off_target == pytest.approx(0.0392, abs=1e-3)
+    assert joint.mode == "count"
+
+
+def test_a_model_that_always_speaks_of_risk_is_brought_to_scale() -> None:
+    fitted = Weights(llm_scale=0.5, llm_shift=-3.0, lowers=True, rules=300)
+    pooled = pool(0.02, sampled(0.9), fitted)
+    assert (pooled.how, pooled.p) == ("pooled", pytest.approx(0.0325, abs=1e-3))
+
+
 def test_weights_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "weights.json"
     file.write_text(json.dumps({"evidence": 0.9, "llm": 0.2, "lowers": True, "rules": 120, "fitted": "2099-12-31"}))
     assert load_weights(file) == Weights(evidence=0.9, llm=0.2, lowers=True, rules=120, fitted="2099-12-31")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"evidence": -1}', '{"llm": 9}', '{"disagree": 0}', '{"lowers": true}', '{"speed": 1}']
-)
+WRONG = """[] {"evidence":-1} {"llm":9} {"disagree":0} {"lowers":true} {"speed":1} {"llm_shift":99} {"llm_scale":-1}"""
+
+
+@pytest.mark.parametrize("text", ["", *WRONG.split()])
 def test_weights_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "weights.json"
     file.write_text(text)
