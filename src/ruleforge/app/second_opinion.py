@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ruleforge.cases.evidence import Evidence
-from ruleforge.judge.combine import DEFAULT, Combined, Weights, combine, combined_opinion, load_weights
+from ruleforge.judge.combine import DEFAULT, BothWeights, Combined, combine, combined_opinion, load_weights
 from ruleforge.judge.llm_judge import SAMPLES, LlmOpinion, LlmPending, ask_llm_judge
 from ruleforge.llm.door import Door
 from ruleforge.records.advisory import Advisory
@@ -21,7 +21,7 @@ class SecondJudge:
         self.answer: LlmOpinion | LlmPending | None = None
         self.combined: Combined | None = None
         self._door, self._samples = door, samples
-        self._weights: Weights = load_weights(weights) if weights else DEFAULT
+        self._weights: BothWeights = load_weights(weights) if weights else DEFAULT
 
     def __call__(self, rule: Rule, advisory: Advisory, evidence: Evidence, opinion: Opinion) -> Opinion:
         """Ask, and give the joint opinion."""

@@ -17,6 +17,7 @@ from ruleforge.judge.model import Model, shipped_model
 from ruleforge.records.forging import Opinion
 
 CLAMP = 0.01  # probabilities are held off 0 and 1 by this much: no judge is that sure
+LOWERS_LEAST = 200  # labelled rules that weights must come from before a model may lower a probability
 WEIGHTS_MOST = 65_536  # bytes of a file of weights
 How = Literal["pooled", "evidence alone", "abstains"]
 
@@ -40,7 +41,14 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     fitted: str = ""  # the day, 2099-12-31
 
 
-DEFAULT = Weights()
+class BothWeights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The weights of each question."""
+
+    miss: Weights = Weights()
+    off_target: Weights = Weights()
+
+
+DEFAULT = BothWeights()
 
 
 class Pooled(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,15 +74,15 @@ class Combined(msgspec.Struct, frozen=True, kw_only=True):
         return "abstains" in (self.miss.how, self.off_target.how)
 
 
-def combine(evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT) -> Combined:
+def combine(evidence: Opinion, llm: LlmOpinion, weights: BothWeights = DEFAULT) -> Combined:
     """Put the opinion of the evidence judge and that of a model together."""
     return Combined(
-        miss=pool(evidence.p_miss, llm.miss, weights),
-        off_target=pool(evidence.p_off_target, llm.off_target, weights),
+        miss=pool(evidence.p_miss, llm.miss, weights.miss),
+        off_target=pool(evidence.p_off_target, llm.off_target, weights.off_target),
     )
 
 
-def pool(evidence: float | None, llm: Sampled, weights: Weights = DEFAULT) -> Pooled:
+def pool(evidence: float | None, llm: Sampled, weights: Weights = DEFAULT.miss) -> Pooled:
     """Put two probabilities of the same failure together.
 
     A model is never the only judge: where the evidence says nothing, the result is None. Where they disagree strongly
@@ -104,7 +112,7 @@ def _decide(evidence: float | None, llm: Sampled, weights: Weights) -> tuple[flo
 
 
 def combined_opinion(
-    evidence: Opinion, llm: LlmOpinion, weights: Weights = DEFAULT, *, gates: Model | None = None
+    evidence: Opinion, llm: LlmOpinion, weights: BothWeights = DEFAULT, *, gates: Model | None = None
 ) -> Opinion:
     """Give the joint opinion in the form that the rest of the program takes, with the reasons of both.
 
@@ -146,25 +154,30 @@ def _said(name: str, key: str, llm: LlmOpinion, number: int) -> str:
     return f"{name}: a model says: {reason.claim} (about: {condition}; shown by {request})"
 
 
-def load_weights(file: Path) -> Weights:
-    """Read weights from a JSON file.
+def load_weights(file: Path) -> BothWeights:
+    """Read weights from a JSON file, as `bench/judge/fit_weights.py` writes it.
 
     Raises:
         InputError: it cannot be read as such, or a number lies outside of what makes sense (RF267).
     """
     try:
         with file.open("rb") as stream:
-            weights = msgspec.json.decode(stream.read(WEIGHTS_MOST), type=Weights)
+            weights = msgspec.json.decode(stream.read(WEIGHTS_MOST), type=BothWeights)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"not a file of weights: {error}"[:200], where=str(file), code="RF267") from error
+    for each in (weights.miss, weights.off_target):
+        _check(each, str(file))
+    return weights
+
+
+def _check(weights: Weights, where: str) -> None:
     shares = (weights.evidence, weights.llm, weights.llm_scale, abs(weights.bias) / 4, abs(weights.llm_shift) / 4)
     if min(shares) < 0 or max(shares) > 3 or not 0 < weights.disagree <= 1 or not 0 <= weights.spread_most <= 1:
         hint = "weights lie from 0 to 3, bias and shift from -12 to 12, disagree and spread_most from 0 to 1"
-        raise InputError("weights that make no sense", where=str(file), hint=hint, code="RF267")
-    if weights.lowers and weights.rules < 1:
-        what = "a model may lower a probability only by weights that were fitted on labelled rules"
-        raise InputError(what, where=str(file), code="RF267")
-    return weights
+        raise InputError("weights that make no sense", where=where, hint=hint, code="RF267")
+    if weights.lowers and weights.rules < LOWERS_LEAST:
+        what = f"a model may lower a probability only by weights that were fitted on {LOWERS_LEAST} labelled rules"
+        raise InputError(what, where=where, code="RF267")
 
 
 def _logit(p: float) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruleforge.errors import InputError
-from ruleforge.judge.combine import DEFAULT, Weights, combine, combined_opinion, load_weights, pool
+from ruleforge.judge.combine import DEFAULT, BothWeights, Weights, combine, combined_opinion, load_weights, pool
 from ruleforge.judge.llm_judge import CitedReason, LlmOpinion, Sampled
 from ruleforge.records.forging import Opinion
 
@@ -41,7 +41,9 @@ def test_no_model_lowers_what_the_evidence_says(
     assert pooled.p is None or (evidence is not None and pooled.p >= round(evidence, 4) - 1e-9)
 
 
-@given(evidence=P, model=P, weights=st.sampled_from([DEFAULT, Weights(lowers=True, rules=9), Weights(evidence=1.2)]))
+@given(
+    evidence=P, model=P, weights=st.sampled_from([DEFAULT.miss, Weights(lowers=True, rules=9), Weights(evidence=1.2)])
+)
 def test_a_probability_stays_one(evidence: float, model: float, weights: Weights) -> None:
     pooled = pool(evidence, sampled(model), weights)
     assert pooled.p is None or 0 <= pooled.p <= 1
@@ -131,14 +133,15 @@ def test_a_model_that_always_speaks_of_risk_is_brought_to_scale() -> None:
 
 def test_weights_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "weights.json"
-    file.write_text(json.dumps({"evidence": 0.9, "llm": 0.2, "lowers": True, "rules": 120, "fitted": "2099-12-31"}))
-    assert load_weights(file) == Weights(evidence=0.9, llm=0.2, lowers=True, rules=120, fitted="2099-12-31")
+    fitted = {"evidence": 0.9, "llm": 0.2, "lowers": True, "rules": 220, "fitted": "2099-12-31"}
+    file.write_text(json.dumps({"miss": fitted}))
+    assert load_weights(file) == BothWeights(miss=Weights(**fitted))
 
 
-WRONG = """[] {"evidence":-1} {"llm":9} {"disagree":0} {"lowers":true} {"speed":1} {"llm_shift":99} {"llm_scale":-1}"""
+WRONG = """{"evidence":-1} {"llm":9} {"disagree":0} {"lowers":true} {"speed":1} {"llm_shift":99} {"llm_scale":-1} []"""
 
 
-@pytest.mark.parametrize("text", ["", *WRONG.split()])
+@pytest.mark.parametrize("text", ["", "[]", *(f'{{"off_target": {each}}}' for each in WRONG.split())])
 def test_weights_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "weights.json"
     file.write_text(text)
