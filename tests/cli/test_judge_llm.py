@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from ruleforge.llm.fake_server import FakeServer, running
+
 Run = Callable[..., Result]
 
 
@@ -68,6 +70,20 @@ def test_a_model_that_disagrees_leaves_the_rule_to_a_person(run: Run, case: tupl
     result = run(*words)
     assert result.exit_code == 1
     assert "the judges disagree" in result.stdout
+
+
+def test_a_server_is_asked_and_its_answers_are_kept(run: Run, case: tuple[Path, Path]) -> None:
+    rule, template = case
+    with running(FakeServer(faults=["wrong"])) as server:
+        name = f"openai+http://127.0.0.1:{server.server_port}/v1?model=pear-1"
+        words = ("judge", rule, "--advisory", template, "--llm", name, "--samples", 1, "--format", "json")
+        first = json.loads(run(*words).stdout)
+        asked = len(server.asked)
+        again = json.loads(run(*words).stdout)
+        assert len(server.asked) == asked == 3
+    assert first["model"]["miss"]["probability"] == again["model"]["miss"]["probability"] == 0
+    assert (first["model"]["calls"], again["model"]["calls"]) == (3, 0)
+    assert first["model"]["models"] == ["pear-1"]
 
 
 def test_a_model_needs_what_was_disclosed_and_a_name(run: Run, case: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """Nothing can be spent beyond a limit: neither by a run, nor for a CVE, nor on a day."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def test_a_day_is_counted_over_processes(tmp_path: Path) -> None:
     one.give_back("2099-12-31", 0, 500)
     other.add(1, 600, Limits(tokens=1_000))
     assert one.spent() == Spent(2, 700)
+
+
+def test_those_who_spend_at_once_share_one_limit(tmp_path: Path) -> None:
+    def spend(_number: int) -> bool:
+        try:
+            FileLedger(tmp_path, lambda: date(2099, 12, 31)).add(1, 10, Limits(calls=25))
+        except BudgetError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(spend, range(40))) == 25
+    assert FileLedger(tmp_path, lambda: date(2099, 12, 31)).spent() == Spent(25, 250)
 
 
 def test_the_next_day_begins_with_nothing(tmp_path: Path) -> None:

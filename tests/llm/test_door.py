@@ -66,6 +66,13 @@ def test_what_was_answered_is_not_asked_again(question: Any, door_to: Any, good:
     assert (again.usage.calls, again.usage.cached) == (0, True)
 
 
+def test_what_took_two_attempts_is_not_asked_again_either(
+    question: Any, door_to: Any, good: str, tmp_path: Path
+) -> None:
+    door_to(Scripted([WRONG, good]), cache=Cache(tmp_path)).ask(question())
+    assert door_to(Scripted([]), cache=Cache(tmp_path)).ask(question()).usage.cached
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ruleforge.llm.door import InvalidAnswerError
 from ruleforge.llm.fake_server import FAULTS, FakeServer, running
 from ruleforge.llm.hosted import Hosted, retry_after
 from ruleforge.llm.provider import Ground, LostError, UnreachedError, open_provider
+from ruleforge.llm.recording import Player, Recorder
 from ruleforge.llm.wires import WIRES
 
 KEY = "sk-very-secret"
@@ -148,6 +150,22 @@ def test_all_faults_in_a_row_lose_nothing(site: Site, question: Any) -> None:
     assert [type(answer).__name__ for answer in answers].count("Answer") == 5
     assert [str(answer)[:7] for answer in answers if not hasattr(answer, "value")] == ["[RF551]"]
     assert site.server.faults == []
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_recorded_session_plays_again_with_the_server_gone(
+    ground: Ground, door_to: Any, question: Any, tmp_path: Path, wire: str
+) -> None:
+    asked = [question(number) for number in range(2)]
+    with running(FakeServer(faults=["429", "prose"])) as server:
+        hosted = Hosted(server.url, WIRES[wire], ground, model="pear-1", key=KEY, sleep=lambda _seconds: None)
+        first = door_to(Recorder(hosted, tmp_path / "tape")).ask_all(asked)
+    again = door_to(Recorder(Player(tmp_path / "tape", "pear-1"), tmp_path / "copy")).ask_all(asked)
+    assert [answer.value for answer in again] == [answer.value for answer in first]
+    tapes = {file.name: file.read_bytes() for file in (tmp_path / "tape").iterdir()}
+    assert {file.name: file.read_bytes() for file in (tmp_path / "copy").iterdir()} == tapes
+    assert len(tapes) == 3
+    assert not any(KEY.encode() in data for data in tapes.values())
 
 
 def test_how_a_schema_is_sent_can_be_set(site: Site, question: Any) -> None:

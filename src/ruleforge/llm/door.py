@@ -153,7 +153,7 @@ class Door:
             parsed = _checked(reply.text, question, schema)
             if parsed.value is not None:
                 if self._cache and not kept:
-                    self._cache.put(call, reply)
+                    self._cache.put(self._call(question, question.prompt, schema), reply)  # whatever it took
                 model = reply.model or self.provider.model
                 return Answer(value=parsed.value, usage=usage, id=call.id, model=model, asked=asked)
             problems = parsed.problems
