@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ruleforge.app.models import open_door
-from ruleforge.errors import UsageError
+from ruleforge.errors import InputError, UsageError
 from ruleforge.llm.budget import Budget, Limits
 from ruleforge.llm.door import Answer, Pending, Question
 from ruleforge.llm.prompt import Prompt, fixed
@@ -55,3 +55,15 @@ def test_a_mailbox_opens_by_its_name(door: Any, tmp_path: Path) -> None:
     assert isinstance(door(f"mailbox:{tmp_path / 'letters'}").ask(QUESTION), Pending)
     with pytest.raises(UsageError, match="RF102"):
         door("postbox:letters")
+
+
+def test_limits_stand_in_a_file_of_the_user(door: Any, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "llm" / "budget.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"day": {"calls": 0}}')
+    (result,) = door("fake:").ask_all([QUESTION])
+    assert "0 of 0 calls are used" in str(result)
+    for wrong in ("", "[]", '{"week": {}}', '{"day": {"calls": -1}}', '{"day": {"cost": 1}}'):
+        file.write_text(wrong)
+        with pytest.raises(InputError, match="RF268"):
+            door("fake:")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ruleforge.llm.budget import Budget, Meter
+from ruleforge.llm.budget import Budget, Meter, load_budget
 from ruleforge.llm.cache import Cache
 from ruleforge.llm.door import Door
 from ruleforge.llm.framing import installation_key
@@ -25,7 +25,8 @@ def open_door(
 
     Args:
         url: a key of LLMS, a colon, and what it needs.
-        budget: limits of the run, of each CVE and of the day; the built-in ones if not given.
+        budget: limits of the run, of each CVE and of the day; those of `llm/budget.json` in the data folder, or the
+            built-in ones, if not given.
         record: a folder for cassettes of what is asked and answered.
         wait_seconds: how long to wait for answers that are still to come, at most an hour.
         data_folder: where the day's ledger and the key of the frames lie; the user's place for data by default.
@@ -33,6 +34,7 @@ def open_door(
 
     Raises:
         UsageError: no such provider (RF102), not the name of one (RF180), one that is to come (RF181).
+        InputError: the file of limits is none (RF268).
         OutsideError: the key of the frames is damaged (RF541), or a folder cannot be written (RF542).
     """
     own = (data_folder or user_data_folder()) / "llm"
@@ -40,7 +42,7 @@ def open_door(
     provider = open_provider(url, ground)
     if record is not None:
         provider = Recorder(provider, record)
-    meter = Meter(budget, FileLedger(own))
+    meter = Meter(budget or load_budget(own / "budget.json"), FileLedger(own))
     # A mailbox and a recording are their own memory; a second one would answer in their place.
     cache = None if url.startswith(("mailbox:", "replay:")) else Cache((cache_folder or user_cache_folder()) / "llm")
     return Door(provider, ground=ground, meter=meter, cache=cache, wait_seconds=wait_seconds)

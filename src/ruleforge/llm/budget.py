@@ -6,18 +6,20 @@ leaves its reservation counted: the day's ledger may only err on the side of hav
 
 import threading
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import Annotated, Protocol
 
 import msgspec
 
-from ruleforge.errors import PolicyError
+from ruleforge.errors import InputError, PolicyError
+from ruleforge.llm.files import read_bounded
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most of one scope; None: no limit."""
 
-    calls: int | None = None
-    tokens: int | None = None
+    calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Spent(msgspec.Struct, frozen=True):
@@ -31,18 +33,37 @@ class Spent(msgspec.Struct, frozen=True):
         return Spent(self.calls + calls, self.tokens + tokens)
 
 
+FILE_MOST = 4_096  # bytes of a file of limits
 # What is allowed when nobody says otherwise: enough for one CVE judged five times, not for an accident over night.
 RUN = Limits(calls=2_000, tokens=20_000_000)
 CVE = Limits(calls=60, tokens=1_000_000)
 DAY = Limits(calls=5_000, tokens=50_000_000)
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits of every scope."""
 
     run: Limits = RUN
     cve: Limits = CVE
     day: Limits = DAY
+
+
+def load_budget(file: Path) -> Budget:
+    """Read limits from a JSON file such as {"day": {"calls": 100}}; the built-in ones where there is none.
+
+    A scope that is named has the limits that stand there and no others.
+
+    Raises:
+        InputError: the file cannot be read as limits (RF268).
+    """
+    data = read_bounded(file, FILE_MOST)
+    if data is None:
+        return Budget()
+    try:
+        return msgspec.json.decode(data, type=Budget)
+    except msgspec.MsgspecError as error:
+        hint = 'write it as {"run": {"calls": 100, "tokens": 1000000}, "cve": …, "day": …}'
+        raise InputError(f"not limits: {error}"[:200], where=str(file), hint=hint, code="RF268") from error
 
 
 class BudgetError(PolicyError):
@@ -107,7 +128,7 @@ def check(spent: Spent, calls: int, tokens: int, limits: Limits, scope: str) -> 
         if most is not None and used + more > most:
             left = f"{used:,} of {most:,} {unit} are used, and the next call may need {more:,}"
             what = f"the budget of this {scope} does not cover the next call: {left}"
-            raise BudgetError(what, hint="raise the limit, or go on without a model", code="RF430")
+            raise BudgetError(what, hint="raise the limit in budget.json, or go on without a model", code="RF430")
 
 
 class Meter:
