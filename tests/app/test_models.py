@@ -45,6 +45,7 @@ def test_the_limit_of_the_day_holds_over_runs(door: Any) -> None:
 
 
 def test_a_session_is_recorded_and_played_again(door: Any, tmp_path: Path) -> None:
+    door("fake:").ask(QUESTION)  # what is remembered is recorded, too
     door("fake:", record=tmp_path / "tape").ask(QUESTION)
     answer = door(f"replay:{tmp_path / 'tape'}", budget=Budget(run=Limits(0, 0))).ask(QUESTION)
     assert isinstance(answer, Answer)

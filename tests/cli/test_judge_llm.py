@@ -86,6 +86,16 @@ def test_a_server_is_asked_and_its_answers_are_kept(run: Run, case: tuple[Path, 
     assert first["model"]["models"] == ["pear-1"]
 
 
+def test_a_recorded_judgement_is_given_again(run: Run, case: tuple[Path, Path], tmp_path: Path) -> None:
+    rule, template = case
+    words = ("judge", rule, "--advisory", template, "--samples", 2, "--format", "json")
+    first = json.loads(run(*words, "--llm", "fake:", "--llm-record", tmp_path / "tape").stdout)
+    again = json.loads(run(*words, "--llm", f"replay:{tmp_path / 'tape'}").stdout)
+    assert len(list((tmp_path / "tape").iterdir())) == 4
+    assert again["combined"] == first["combined"]
+    assert again["model"]["miss"] == first["model"]["miss"]
+
+
 def test_a_model_needs_what_was_disclosed_and_a_name(run: Run, case: tuple[Path, Path]) -> None:
     rule, template = case
     for words, code in [((), "RF188"), (("--advisory", template), "RF102")]:

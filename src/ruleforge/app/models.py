@@ -27,13 +27,13 @@ def open_door(
         url: a key of LLMS, a colon, and what it needs.
         budget: limits of the run, of each CVE and of the day; those of `llm/budget.json` in the data folder, or the
             built-in ones, if not given.
-        record: a folder for cassettes of what is asked and answered.
+        record: a folder for cassettes of what is asked and answered; everything is asked anew then.
         wait_seconds: how long to wait for answers that are still to come, at most an hour.
         data_folder: where the day's ledger and the key of the frames lie; the user's place for data by default.
         cache_folder: where answers are kept; the user's place for what can be made again by default.
 
     Raises:
-        UsageError: no such provider (RF102), not the name of one (RF180), one that is to come (RF181).
+        UsageError: no such provider (RF102), not the name of one (RF180), no key for it (RF186).
         InputError: the file of limits is none (RF268).
         OutsideError: the key of the frames is damaged (RF541), or a folder cannot be written (RF542).
     """
@@ -43,6 +43,7 @@ def open_door(
     if record is not None:
         provider = Recorder(provider, record)
     meter = Meter(budget or load_budget(own / "budget.json"), FileLedger(own))
-    # A mailbox and a recording are their own memory; a second one would answer in their place.
-    cache = None if url.startswith(("mailbox:", "replay:")) else Cache((cache_folder or user_cache_folder()) / "llm")
+    # A mailbox and a recording are their own memory, and what comes out of a cache would be missing on a cassette.
+    own_memory = record is not None or url.startswith(("mailbox:", "replay:"))
+    cache = None if own_memory else Cache((cache_folder or user_cache_folder()) / "llm")
     return Door(provider, ground=ground, meter=meter, cache=cache, wait_seconds=wait_seconds)

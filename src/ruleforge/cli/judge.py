@@ -52,6 +52,9 @@ def judge(
     llm_weights: Annotated[
         Path | None, typer.Option(help="How much it counts, fitted on labelled rules.", show_default=False)
     ] = None,
+    llm_record: Annotated[
+        Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
+    ] = None,
     wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for answers that are to come.")] = 0,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
@@ -68,7 +71,7 @@ def judge(
     """
     from ruleforge.app.judge import judge_one
 
-    second = _second(llm, samples, llm_weights, wait) if llm else None
+    second = _second(llm, samples, llm_weights, llm_record, wait) if llm else None
     if second is not None and advisory is None:
         raise UsageError("a model judges by what was disclosed", hint="name it with --advisory", code="RF188")
     found = judge_one(rule, advisory, benign=benign or [], mode=mode.value, second=second)
@@ -79,11 +82,11 @@ def judge(
     raise typer.Exit(0 if found.passed else 1)
 
 
-def _second(llm: str, samples: int, weights: Path | None, wait: float) -> "SecondJudge":
+def _second(llm: str, samples: int, weights: Path | None, record: Path | None, wait: float) -> "SecondJudge":
     from ruleforge.app.models import open_door
     from ruleforge.app.second_opinion import SecondJudge
 
-    return SecondJudge(open_door(llm, wait_seconds=wait), samples=samples, weights=weights)
+    return SecondJudge(open_door(llm, record=record, wait_seconds=wait), samples=samples, weights=weights)
 
 
 def _data(found: "Verdict") -> dict[str, object]:
