@@ -156,7 +156,7 @@ def has_few_parts(source: Bytes, begin: int, end: int) -> bool:
         third, fourth = source[np.uint64(index + 2)], source[np.uint64(index + 3)]
         count += np.int64((one == 10) & (other == _DASH) & (third == _DASH))
         count += np.int64(((one | 32) == 102) & ((other | 32) == 105) & ((third | 32) == 108) & ((fourth | 32) == 101))
-    return count <= _MOST_LEAVES
+    return count <= _MOST_LEAVES  # type: ignore[return-value]
 
 
 @inlined

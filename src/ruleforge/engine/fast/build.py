@@ -76,7 +76,8 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     kept["literal_core_at"] = np.array([at for at, _ in cores], np.int32)
     kept["literal_core"] = np.array([size for _, size in cores], np.int32)
     kept["rule_at"], kept["rule_clauses"] = rows_of(others)
-    kept["rule_field"] = np.array([_field(rule, *one, leaves) for rule, *one in zip(rules, numbered, made, strict=True)], np.int32)
+    found = zip(rules, numbered, made, strict=True)
+    kept["rule_field"] = np.array([_field(rule, numbers, one[1], leaves) for rule, numbers, one in found], np.int32)
     kept["rule_header"] = np.array([leaves.is_of_header(rule) for rule in rules], np.uint8)
     kept["owner_at"], kept["owners"] = rows_of(owners)
     kept["text_owner_at"], kept["text_owners"] = rows_of(by_text)
@@ -102,9 +103,9 @@ def _clauses(rule: Rule, gaps: Gaps, share: Callable[[Clause], float]) -> tuple[
     return priced, unknown and bool(priced)
 
 
-def _field(rule: Rule, numbers: Sequence[int], made: tuple[_Priced, bool], leaves: Leaves) -> int:
+def _field(rule: Rule, numbers: Sequence[int], is_unknown: bool, leaves: Leaves) -> int:
     """Return the leaf that must hold in the header field that a rule is found by; -1 where there is none."""
-    if not numbers or made[1]:
+    if not numbers or is_unknown:
         return -1
     return leaves.in_field(rule.when, rule.classes, numbers[0])  # type: ignore[arg-type]
 

@@ -98,7 +98,7 @@ def is_scattered(text: int, work: Scratch) -> bool:
 
 @native
 def is_in_body(tables: Tables, start: int, stop: int, work: Scratch) -> bool:
-    """Say whether one of some literals of a clause may come from the body, judged by the part that is there as it is."""
+    """Say whether one of some literals of a clause may come from the body: by its part that is there as it is."""
     for index in range(start, stop):
         literal = tables.clause_literals[index]
         size = tables.literal_core[literal]

@@ -1,4 +1,4 @@
-"""Header fields are folded and searched once, however often rows repeat them: most of traffic's headers are repeated."""
+"""Header fields are folded and searched once, however often rows repeat them: traffic repeats most of its headers."""
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def _hash(source: Bytes, begin: int, end: int, first: int) -> int:
     total = np.uint64(end - begin)
     for index in range(min(end - begin, 768)):
         total += np.uint64(source[np.uint64(begin + index)]) * _WEIGHTS[np.uint64(first + index)]
-    return total
+    return total  # type: ignore[return-value]
 
 
 @native
@@ -106,15 +106,17 @@ def forget(fields: Fields) -> None:
 def number_of(columns: Columns, header: int, tables: Tables, work: Scratch) -> int:
     """Return the number of a field, of which a new one is folded and searched; -1 where there is no room for that."""
     fields = work.fields
-    name, name_end = np.int64(columns.name_at[header]), np.int64(columns.name_at[header + 1])
-    begin, end = np.int64(columns.value_at[header]), np.int64(columns.value_at[header + 1])
+    name: int = np.int64(columns.name_at[header])  # type: ignore[assignment]
+    name_end: int = np.int64(columns.name_at[header + 1])  # type: ignore[assignment]
+    begin: int = np.int64(columns.value_at[header])  # type: ignore[assignment]
+    end: int = np.int64(columns.value_at[header + 1])  # type: ignore[assignment]
     total = _hash(columns.name, name, min(name_end, name + 200), 768) + _hash(columns.value, begin, end, 0)
-    hashed = np.int64((total * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24))
+    hashed: int = np.int64((total * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24))  # type: ignore[assignment]
     mask = len(fields.slots) - 1
     slot = -1
     for probe in range(_PROBES):
         at = (hashed + probe) & mask
-        number = fields.slots[at] - 1
+        number: int = fields.slots[at] - 1
         if number < 0:
             slot = at
             break
@@ -140,8 +142,10 @@ def _learn(columns: Columns, header: int, tables: Tables, work: Scratch) -> int:
     """Fold and search a field, and return its number; -1 where there is no room for that."""
     fields = work.fields
     counts = fields.counts
-    name, name_end = np.int64(columns.name_at[header]), np.int64(columns.name_at[header + 1])
-    begin, end = np.int64(columns.value_at[header]), np.int64(columns.value_at[header + 1])
+    name: int = np.int64(columns.name_at[header])  # type: ignore[assignment]
+    name_end: int = np.int64(columns.name_at[header + 1])  # type: ignore[assignment]
+    begin: int = np.int64(columns.value_at[header])  # type: ignore[assignment]
+    end: int = np.int64(columns.value_at[header + 1])  # type: ignore[assignment]
     size = name_end - name + end - begin
     if (
         counts[FIELDS] == MOST_FIELDS
@@ -151,7 +155,7 @@ def _learn(columns: Columns, header: int, tables: Tables, work: Scratch) -> int:
         or counts[RULES] + len(tables.unless_found) > len(fields.rules)
     ):
         return -1
-    number = counts[FIELDS]
+    number: int = counts[FIELDS]
     counts[FIELDS], counts[SERIAL] = number + 1, counts[SERIAL] + 1
     signs = _signs(columns, header, work.lower)
     _keep(columns, header, fields, number)
@@ -219,7 +223,7 @@ def _search(tables: Tables, text: int, begin: int, end: int, work: Scratch, numb
 
 @native
 def _note(tables: Tables, literal: int, work: Scratch, number: int) -> None:
-    """Append the rules that are found by a literal, each once for a field. Marks of fields are negative, of rows not."""
+    """Append the rules that are found by a literal, each once. Marks of fields are negative, those of rows are not."""
     fields = work.fields
     mark = -fields.counts[SERIAL]
     if work.literal_seen[literal] == mark:
@@ -231,9 +235,12 @@ def _note(tables: Tables, literal: int, work: Scratch, number: int) -> None:
         if work.rule_seen[rule] == mark:
             continue
         leaf = tables.rule_field[rule]
-        if leaf >= 0 and tables.literal_text[literal] == HEADERS:
-            if not has_name(tables, leaf, work, head, name_end) or not element_has_all(tables, leaf, work, head, end):
-                continue
+        if (
+            leaf >= 0
+            and tables.literal_text[literal] == HEADERS
+            and not (has_name(tables, leaf, work, head, name_end) and element_has_all(tables, leaf, work, head, end))
+        ):
+            continue
         work.rule_seen[rule] = mark
         fields.rules[fields.counts[RULES]] = rule
         fields.counts[RULES] += 1

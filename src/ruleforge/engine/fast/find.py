@@ -3,7 +3,19 @@
 import numpy as np
 
 from ruleforge.engine.fast.decide import clause_occurs, decide_rule, has_name, is_at, is_scattered
-from ruleforge.engine.fast.layout import FIELDS, HEADERS, MAYBE, SERIAL, TEXTS, TRUE, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.layout import (
+    FIELDS,
+    HEADERS,
+    MAYBE,
+    SERIAL,
+    TEXTS,
+    TRUE,
+    Bytes,
+    Ints,
+    Longs,
+    Scratch,
+    Tables,
+)
 from ruleforge.engine.fast.native import inlined, native
 
 GRAM = 4  # bytes by whose hash a literal is found

@@ -49,7 +49,7 @@ def has_byte(source: Bytes, begin: int, end: int, wanted: int) -> bool:
     found, byte = np.uint8(0), np.uint8(wanted)
     for index in range(end - begin):
         found |= np.uint8(source[np.uint64(begin + index)] == byte)
-    return found != 0
+    return found != 0  # type: ignore[no-any-return]
 
 
 @native
@@ -74,7 +74,7 @@ def is_same(source: Bytes, at: int, other: Bytes, begin: int, size: int) -> bool
     differ = np.uint8(0)
     for index in range(size):
         differ |= source[np.uint64(at + index)] ^ other[np.uint64(begin + index)]
-    return differ == 0
+    return differ == 0  # type: ignore[no-any-return]
 
 
 @native

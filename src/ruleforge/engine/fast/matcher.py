@@ -206,7 +206,10 @@ class FastMatcher:
         """Ask the evaluator about rules that one header field decides, once for all rows that have the same field."""
         keys = pairs[:, 1].astype(np.int64) << 32 | pairs[:, 3]
         _, first, same = np.unique(keys, return_index=True, return_inverse=True)
-        asked = [self._answer_by_header(rule, self._header(rule) or b"", rows, row) for row, rule in pairs[first, :2].tolist()]
+        asked = [
+            self._answer_by_header(rule, self._header(rule) or b"", rows, row)
+            for row, rule in pairs[first, :2].tolist()
+        ]
         answers = np.array([-1 if answer is None else int(answer) for answer in asked], np.int8)[same.ravel()]
         found.rows += pairs[answers == 1, 0].tolist()
         found.rules += pairs[answers == 1, 1].tolist()
