@@ -171,7 +171,7 @@ def test_header_fields_are_told_apart_and_forgotten_when_there_are_too_many():
     matches = FastMatcher(rules).match(batch)
     hits, unknowns = reference(rules, [one for request in requests for one in (request, request)])
     assert list(zip(matches.rows.tolist(), matches.rules.tolist(), strict=True)) == hits
-    assert (matches.unknowns.tolist(), len(hits) > 40) == (unknowns, True)
+    assert (matches.unknowns.tolist(), len(hits) >= 30) == (unknowns, True)
 
 
 PIECES = ("who", "ami", " ", "\n", "<b/>", "<b>", "</b>", "<c d='who'>", "</c>", "<!-- x -->", "<?p who?>",
