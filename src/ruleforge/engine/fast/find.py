@@ -3,7 +3,7 @@
 import numpy as np
 
 from ruleforge.engine.fast.decide import clause_occurs, decide_rule, is_at
-from ruleforge.engine.fast.layout import MAYBE, TEXTS, TRUE, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.layout import FALSE, MAYBE, TEXTS, TRUE, Bytes, Ints, Longs, Scratch, Tables
 from ruleforge.engine.fast.native import inlined, native
 
 GRAM = 4  # bytes by whose hash a literal is found
@@ -35,21 +35,41 @@ def next_place(source: Bytes, at: int, end: int, gram: int, text: int, bits: Byt
 
 @native
 def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
+    """Decide a rule, or what stands in for several: all of them where that does not say enough. As `try_own`."""
+    rules = len(tables.stand_in)
+    if rule < rules:
+        return try_own(tables, rule, work, serial, pairs, count, unknowns)
+    work.rule_seen[rule] = serial
+    answers = decide_rule(tables, rule, work, serial)
+    if answers == MAYBE:
+        unknowns[rule] += 1
+    elif answers != FALSE:
+        for index in range(tables.member_at[rule - rules], tables.member_at[rule - rules + 1]):
+            if work.rule_seen[tables.members[index]] != serial:
+                count = try_own(tables, tables.members[index], work, serial, pairs, count, unknowns)
+    return count
+
+
+@native
+def try_own(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
     """Decide a rule that may hold, or append it to the pairs; return how many there are.
 
-    A rule that is unknown unless it is found is counted as unknown for all rows by the caller: here what is otherwise
-    is taken back.
+    A rule that is unknown unless it is found is counted as unknown for all rows by the caller, or for those where its
+    stand-in is: here what is otherwise is taken back.
     """
     work.rule_seen[rule] = serial
     for index in range(tables.rule_at[rule], tables.rule_at[rule + 1]):
         if not clause_occurs(tables, tables.rule_clauses[index], work, serial):
             return count
+    counted = tables.unless_found[rule] == 1
+    if tables.stand_in[rule] >= 0:
+        counted = decide_rule(tables, tables.stand_in[rule], work, serial) == MAYBE
     answers = decide_rule(tables, rule, work, serial)
     if answers == MAYBE:
-        if not tables.unless_found[rule]:
+        if not counted:
             unknowns[rule] += 1
         return count
-    if tables.unless_found[rule]:
+    if counted:
         unknowns[rule] -= 1
     if answers & ~1 == 0:
         return count
