@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ruleforge.engine.batches import Matches
-from ruleforge.engine.fast.bounds import target_bound
+from ruleforge.engine.fast.bounds import Bounds
 from ruleforge.engine.fast.build import make_tables
 from ruleforge.engine.fast.fold import MAX_ELEMENTS
 from ruleforge.engine.fast.gaps import Gaps
@@ -64,7 +64,7 @@ class FastMatcher:
         self._rarity = rarity
         self._tables = dict(tables or {})
         self._headers: dict[int, bytes | None] = {}
-        self._bounds: dict[int, Ask | None] = {}
+        self._bounds = Bounds(rules)
         self._answers: dict[tuple[int, tuple[bytes, ...]], bool | None] = {}
         self._few: dict[Gaps, int] = {}
         self.work = Work(0, 0)
@@ -162,12 +162,6 @@ class FastMatcher:
             ask = self._asks[rule] = compile_rule(self.rules[rule]).ask
         return ask
 
-    def _bound(self, rule: int) -> Ask | None:
-        """Return the question about the target that may refute a rule, if there is one."""
-        if rule not in self._bounds:
-            self._bounds[rule] = target_bound(self.rules[rule])
-        return self._bounds[rule]
-
     def _header(self, rule: int) -> bytes | None:
         """Return the header that alone decides a rule, if there is one."""
         if rule not in self._headers:
@@ -193,20 +187,15 @@ class FastMatcher:
         found.rows += pairs[holds, 0].tolist()
         found.rules += pairs[holds, 1].tolist()
         view: HttpView | None = None
-        short: HttpView | None = None
         last = -1
-        for row, rule, _ in pairs[~holds].tolist():
+        asked = pairs[~holds]
+        for row, rule, _ in asked[~self._bounds.refuted(asked, rows)].tolist():
             name = self._header(rule)
             if name is not None and rows.knows_headers(row):
                 found.take(row, ((rule, self._answer_by_header(rule, name, rows, row)),))
                 continue
-            if row != last or short is None:
-                last, view, short = row, views.get(row), SharedView(rows.target_of(row))
-            bound = self._bound(rule)
-            if bound is not None and bound(short) is False:
-                continue
-            if view is None:
-                view = SharedView(rows.request(row))
+            if row != last or view is None:
+                last, view = row, views.get(row) or SharedView(rows.request(row))
             found.take(row, ((rule, self._ask(rule)(view)),))
         found.verified += len(pairs) - int(holds.sum())
 
