@@ -91,6 +91,7 @@ class ScanReport(msgspec.Struct, kw_only=True):
     excluded: int = 0  # hits that an exclusion took away
     excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits
     exclusion_notes: tuple[str, ...] = ()  # expired ones, unknown rules
+    held_back: int = 0  # last lines without their end, left for the next call with this checkpoint
     interrupted: bool = False
     resumed: bool = False
     problems: list[str] = msgspec.field(default_factory=list)
