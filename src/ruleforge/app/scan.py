@@ -164,6 +164,7 @@ class _Scan:
             form=prepared.form,
             others=prepared.others,
             correlator=prepared.correlator,
+            holds_back=self.delivery.checkpoint is not None,
         )
         self.kept: list[ScanHit] = []
         self.spool = self._spool(saved.output_bytes if saved else 0)

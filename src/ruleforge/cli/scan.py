@@ -324,3 +324,6 @@ def complain(report: "ScanReport") -> None:
         term.note(f"ruleforge: {problem}")
     if report.unreadable > PROBLEMS_SHOWN:
         term.note(f"ruleforge: {report.unreadable - PROBLEMS_SHOWN:,} more lines could not be read")
+    if report.held_back:
+        what = f"{term.plural(report.held_back, 'last line')} without its end left for the next call"
+        term.note(f"ruleforge: {what} with this checkpoint")

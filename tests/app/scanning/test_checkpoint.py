@@ -1,5 +1,6 @@
 """A scan goes on from its checkpoint: nothing lost, nothing twice, whatever ended it."""
 
+import gzip
 import json
 import os
 import signal
@@ -102,6 +103,51 @@ def test_a_log_that_grew_is_read_on(put_rule: Put, logs: list[Path], tmp_path: P
     added = (tmp_path / "hits.ndjson").read_bytes().removeprefix(before).splitlines()
     assert [json.loads(line)["request"] for line in added] == ["new"]
     assert done.report.requests == again.report.requests + 1
+
+
+def found(folder: Path) -> list[str]:
+    return [json.loads(line)["request"] for line in (folder / "hits.ndjson").read_bytes().splitlines()]
+
+
+LINE = '192.0.2.1 - - [01/Jan/2099:00:00:00 +0000] "GET {} HTTP/1.1" 200 1 "-" "agent/1.0"\n'
+
+
+def test_a_half_written_last_line_is_counted_once_and_whole(put_rule: Put, tmp_path: Path, attack: str) -> None:
+    rules, line = put_rule().parent, LINE.format(attack)
+    for cut in (1, 40, len(line) // 2, len(line) - 30, len(line) - 1):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        log = folder / "access.log"
+        log.write_text(line + line[:cut])
+        done = go(rules, [log], folder)
+        assert (found(folder), done.report.requests, done.report.unreadable) == (["access.log:1"], 1, 0)
+        assert done.report.held_back == 1
+        with log.open("a") as file:
+            file.write(line[cut:] + "no line\n" + line + line[:cut])
+        done = go(rules, [log], folder)
+        assert found(folder) == ["access.log:1", "access.log:2", "access.log:4"]
+        assert (done.report.requests, done.report.unreadable, done.report.held_back) == (3, 1, 1)
+
+
+def test_a_last_line_that_never_gets_its_end_is_counted_by_the_next_call(
+    put_rule: Put, tmp_path: Path, attack: str
+) -> None:
+    rules, log = put_rule().parent, tmp_path / "access.log"
+    log.write_text(LINE.format(attack).rstrip("\n"))
+    assert go(rules, [log], tmp_path).report.requests == 0
+    for _ in range(2):
+        done = go(rules, [log], tmp_path)
+        assert (found(tmp_path), done.report.requests, done.report.held_back) == (["access.log:1"], 1, 0)
+
+
+def test_documents_and_compressed_logs_are_read_to_their_end(put_rule: Put, tmp_path: Path, attack: str) -> None:
+    rules = put_rule().parent
+    entry = {"request": {"method": "GET", "url": f"http://shop.example{attack}", "headers": []}}
+    har, packed = tmp_path / "a.har", tmp_path / "b.log.gz"
+    har.write_text(json.dumps({"log": {"entries": [entry]}}, indent=1))
+    packed.write_bytes(gzip.compress(LINE.format(attack).rstrip("\n").encode()))
+    done = go(rules, [har, packed], tmp_path)
+    assert (done.report.requests, done.report.hits, done.report.held_back) == (2, 2, 0)
 
 
 def test_another_question_cannot_go_on_from_a_checkpoint(put_rule: Put, logs: list[Path], tmp_path: Path) -> None:

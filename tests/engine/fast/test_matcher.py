@@ -13,6 +13,7 @@ pytest.importorskip("numba")
 from ruleforge.engine.batches import RowByRow, make_batch_matcher
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.fast import matcher as fast
+from ruleforge.engine.fast import stand_ins
 from ruleforge.engine.fast.fields import CODINGS
 from ruleforge.engine.fast.matcher import FastMatcher
 from ruleforge.engine.reference import compile_rule
@@ -22,7 +23,7 @@ from ruleforge.events.columns import to_batch, to_batches
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.rules.parse import parse_rule
-from ruleforge.rules.tree import AllOf, Condition, Count, Name, Not, Rule, Some
+from ruleforge.rules.tree import AllOf, AnyOf, Condition, Count, Name, Not, Rule, Some
 
 TRAPS = json.loads((Path(__file__).parent / "traps.json").read_text())
 
@@ -54,6 +55,70 @@ def test_hits_and_unknowns_are_those_of_the_reference(drawn, data):
     rules = [drawn.make_rule(tree) for tree in trees]
     if rules:
         assert told(FastMatcher(rules), requests) == reference(rules, requests)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_what_stands_in_for_rules_answers_as_they_do(drawn, data):
+    requests = data.draw(st.lists(drawn.requests(), min_size=1, max_size=4))
+    trees = [tree for request in requests for tree in data.draw(st.lists(drawn.rules_for(request), max_size=4))]
+    rules = [drawn.make_rule(tree) for tree in trees]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stand_ins, "_COMMON", 0)
+        patch.setattr(stand_ins, "_LEAST_MEMBERS", 1)
+        if rules:
+            assert told(FastMatcher(rules), requests) == reference(rules, requests)
+
+
+HEADLESS = AllOf(tuple(Condition("headers", "absent", None, Name(name)) for name in (b"cookie", b"authorization")))
+
+
+def test_rules_that_are_unknown_together_are_counted_together():
+    def is_at(*endings):
+        return AnyOf(tuple(Condition("path", "path_suffix", ending) for ending in endings))
+
+    words = [b"alder", b"birch", b"cedar", b"hazel"]
+    named = [Condition("args", "equals", word, Name(b"tree")) for word in words]
+    rules = rules_of(
+        *(
+            AllOf((is_at(b"/index.php", b"/"), asked, Condition("args", "contains", b"..", Name(b"f"))))
+            for asked in named
+        ),
+        *(AllOf((is_at(b"/" + word), HEADLESS, Condition("args", "present", None, Name(word)))) for word in words),
+        *(AllOf((AnyOf((is_at(b"/" + word), asked)), HEADLESS)) for word, asked in zip(words, named, strict=True)),
+        *(AllOf((Condition("method", "equals", b"POST"), Not(asked))) for asked in named),
+    )
+    deep, many = b"/a" * 1_100, b"&".join([b"a=1"] * 1_100)
+    targets = [b"/", b"/index.php?tree=birch", b"/index.php?tree=birch&f=../x", b"/alder?alder=1", b"/alder",
+               b"/x?tree=cedar", deep + b"/", deep + b"/index.php?tree=birch&f=..", b"/index.php?" + many]  # fmt: skip
+    requests = [
+        Request(method=method, target=target, headers=headers, unrecorded=frozenset({"body"}), recorded_headers=known)
+        for known in (None, frozenset({b"referer", b"user-agent"}), frozenset({b"cookie"}))
+        for headers in ((), ((b"Cookie", b"a=b"),), ((b"Referer", b"/index.php?tree=birch"),))
+        for method in (b"GET", b"POST")
+        for target in targets
+    ]
+    matcher = FastMatcher(rules)
+    expected = reference(rules, requests)
+    assert told(matcher, requests) == expected
+    assert max(len(tables.members) for tables in matcher._tables.values()) >= 8
+    assert len(expected[0]) > 5
+    assert sum(expected[1]) > 200
+
+
+def test_the_target_alone_refutes_candidates():
+    is_tag = Condition("path.raw", "regex", b"<[a-z]")
+    asked = Condition("args", "present", None, Name(b"q"))
+    rules = rules_of(
+        AllOf((is_tag, asked)),
+        AnyOf((AllOf((is_tag, asked)), AllOf((Condition("query.raw", "regex", b"<[a-z]"), asked)))),
+        AnyOf((is_tag, asked)),
+        Not(AllOf((is_tag, asked))),
+    )
+    targets = (b"/<b?q", b"/<1?q", b"/<b", b"/a?q=<b", b"/a?<1", b"/a")
+    requests = [Request(method=b"GET", target=one, unrecorded=gaps) for one in targets
+                for gaps in (frozenset(), frozenset({"body"}), frozenset({"target"}))]  # fmt: skip
+    assert told(FastMatcher(rules), requests) == reference(rules, requests)
 
 
 def test_traps_were_found():

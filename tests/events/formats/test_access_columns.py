@@ -12,6 +12,7 @@ from ruleforge.events.columns import to_batches, to_requests
 from ruleforge.events.formats import bounded
 from ruleforge.events.formats.bounded import Block, Line, read_blocks, read_lines
 from ruleforge.events.formats.combined import combined_batches, read_combined
+from ruleforge.events.formats.escapes import unescape_text
 
 MOST = 1 << 30
 
@@ -42,7 +43,25 @@ def one_of(*usual):
     return st.sampled_from(usual)
 
 
-TEXT = one_of("-", "", " ", "a b", '\\"', "\\x22", "[", "]", '"', "\\", "é", "\x0b", "\r", "https://shop.example/a")
+ESCAPES = (
+    '\\"',
+    "\\x22",
+    "\\",
+    "\\\\",
+    '\\\\"',
+    '\\\\\\"',
+    "\\x20",
+    "\\x2",
+    "\\xZZ",
+    "\\n",
+    "\\q",
+    "\\0",
+    "\\'",
+    "\\x5Cx41",
+)
+TEXT = st.lists(
+    one_of("-", "", " ", "a b", "[", "]", '"', "é", "\x0b", "\r", "https://shop.example/a", *ESCAPES), max_size=4
+).map("".join)
 ADDRESSES = one_of("198.51.100.7", "2001:db8::1", "-", "shop.example:443 198.51.100.7", "", "a\tb", "x[y", "a  b")
 DAYS = one_of("10", "29", "31", "00", "1", "32")
 TIMES = st.builds(
@@ -58,16 +77,16 @@ TIMES = st.builds(
 )
 REQUESTS = st.builds(
     "{}{}{}{}{}".format,
-    one_of("GET", "POST", "PROPFIND", "OPTIONS", "get", "", "\x16\x03"),
+    one_of("GET", "POST", "PROPFIND", "SEARCH", "OPTIONS", "get", "", "\x16\x03", "G\\x45T", "M" * 64, "M" * 65),
     one_of(" ", "  ", "", "\t"),
-    one_of("/", "/a?b=c d", "", " ", "/a[0]", "/é", "*", "/\\x27", '/"'),
+    one_of("/", "/a?b=c d", "", " ", "/a[0]", "/é", "*", "/\\x27", '/"') | TEXT,
     one_of(" ", "", "  "),
     one_of("HTTP/1.1", "HTTP/2.0", "HTTP/1.5", "http/1.1", "HTTP/2", "", "HTTP/1.1 "),
 )
 LINES = st.builds(
     '{} {} {} {}[{}] "{}" {} {}{}{}'.format,
     ADDRESSES,
-    one_of("-", "-", "x", "", "["),
+    one_of("-", "-", "x", "", "[", "\\x22", '\\"'),
     one_of("-", "ada", "ada l", "-"),
     one_of("", "", "", " "),
     TIMES | one_of("10/Oct/2025:13:55:36 +0000", "29/Feb/2024:00:00:00 -0330", "now", ""),
@@ -78,23 +97,49 @@ LINES = st.builds(
     one_of("", "", ' "more"', " 0.003", "\r", "\r\r"),
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 USUAL = b'198.51.100.7 - - [10/Oct/2025:13:55:36 +0000] "GET /shop/item?id=1 HTTP/1.1" 200 1234 "-" "agent/1.0"'
-FILES = st.lists(LINES | st.sampled_from([USUAL, USUAL, b"", b"\r", b"hello"]) | st.binary(max_size=80), max_size=12)
+ESCAPED = USUAL.replace(b"/shop", rb"/\x22\\\"\xff\x20").replace(b'"-"', rb'"\"a\x0a"').replace(b"agent", b"\xffa\\\\")
+WORM = USUAL.replace(b"GET /shop", b"SEARCH /" + rb"\x90\x02A" * 600)
+FILES = st.lists(
+    LINES | st.sampled_from([USUAL, USUAL, ESCAPED, WORM, b"", b"\r", b"hello"]) | st.binary(max_size=80), max_size=12
+)
 
 
 @settings(max_examples=600)
 @given(FILES, st.sampled_from([b"\n", b""]))
 @example([b'"' * 6], b"")
 @example([b"\\"], b"\n")
+@example([USUAL.replace(b"/shop/item?id=1", rb"\x20\x09")], b"\n")
+@example([WORM + b'"', ESCAPED[:-1], ESCAPED + b"\\", WORM[:-1] + b'\\"'], b"")
 def test_both_ways_give_the_same_requests_and_errors(lines, end):
     same_both_ways(b"\n".join(lines) + end)
 
 
-@given(st.lists(st.integers(0, len(USUAL)), max_size=3), st.binary(max_size=3), st.booleans())
-def test_a_usual_line_damaged_anywhere_is_read_the_same_way(places, put, cut):
-    line = bytearray(USUAL)
+@settings(max_examples=300)
+@given(
+    st.sampled_from([USUAL, ESCAPED]),
+    st.lists(st.integers(0, len(ESCAPED)), max_size=3),
+    st.binary(max_size=3) | st.sampled_from([b"\\", b'"', b'\\"']),
+    st.booleans(),
+)
+def test_a_usual_line_damaged_anywhere_is_read_the_same_way(usual, places, put, cut):
+    line = bytearray(usual)
     for place in places:
         line[place : place + (len(put) if cut else 0)] = put
     same_both_ways(bytes(line) + b"\n" + USUAL)
+
+
+@pytest.mark.parametrize("line", [USUAL, ESCAPED, WORM])
+def test_a_line_that_was_cut_off_anywhere_is_read_the_same_way(line):
+    ends = [*range(0, len(line), max(1, len(line) // 150)), *range(len(line) - 90, len(line))]
+    same_both_ways(b"\n".join(line[:end] for end in ends))
+
+
+@given(st.lists(st.sampled_from([b"\\", b'"', b"x", b"22", b"a", *map(str.encode, ESCAPES)]), max_size=8))
+def test_long_escaped_values_stand_for_the_same_as_short_ones(parts):
+    text = b"".join(parts)
+    filled = rb"\x41" * 300
+    assert unescape_text(filled + text) == b"A" * 300 + unescape_text(text)
+    assert unescape_text(text + b"." + filled) == unescape_text(text + b".") + b"A" * 300
 
 
 def test_lines_with_oddities_take_their_place_among_the_others():
@@ -113,9 +158,10 @@ def test_usual_lines_take_the_fast_way(monkeypatch):
 
     monkeypatch.setattr("ruleforge.events.formats.combined._read", never)
     common = USUAL[: USUAL.index(b' "-"')]
-    for line in (USUAL, common, USUAL.replace(b"- -", b"- ada"), USUAL + b' "more" 0.3', USUAL.replace(b"1234", b"-")):
-        (batch,) = combined_batches(io.BytesIO((line + b"\n") * 1000), "a", MOST, 8192)
-        assert batch.num_rows == 1000
+    for line in (USUAL, common, USUAL.replace(b"- -", b"- ada"), USUAL + b' "more" 0.3', USUAL.replace(b"1234", b"-"),
+                 ESCAPED, WORM, common.replace(b"/shop", rb"/\x22")):  # fmt: skip
+        batches = list(combined_batches(io.BytesIO((line + b"\n") * 1000), "a", MOST, 8192))
+        assert sum(batch.num_rows for batch in batches) == 1000
 
 
 @settings(max_examples=300)

@@ -92,6 +92,7 @@ class ScanReport(msgspec.Struct, kw_only=True):
     excluded_events: int = 0  # events that an exclusion kept from being counted by a rule that counts or orders
     excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits and events
     exclusion_notes: tuple[str, ...] = ()  # expired ones, unknown rules
+    held_back: int = 0  # last lines without their end, left for the next call with this checkpoint
     interrupted: bool = False
     resumed: bool = False
     problems: list[str] = msgspec.field(default_factory=list)

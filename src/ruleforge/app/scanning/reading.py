@@ -13,6 +13,7 @@ from typing import BinaryIO, TypeAlias
 
 import pyarrow as pa
 
+from ruleforge.app.scanning.whole_lines import beginning, unfinished
 from ruleforge.errors import InputError, OutsideError, RuleForgeError, UsageError
 from ruleforge.events.columns import BATCH_ROWS, to_batch
 from ruleforge.events.event import Event
@@ -35,7 +36,13 @@ class Source:
     """One file, object in a store, or standard input, to read once from its beginning."""
 
     def __init__(
-        self, path: Path, stdin: BinaryIO | None = None, form: Format | None = None, *, most: int = MAX_TOTAL_BYTES
+        self,
+        path: Path,
+        stdin: BinaryIO | None = None,
+        form: Format | None = None,
+        *,
+        most: int = MAX_TOTAL_BYTES,
+        holds_back: bool = False,
     ) -> None:
         """Name what to read.
 
@@ -44,7 +51,9 @@ class Source:
             stdin: what `-` reads.
             form: how it is written; None: found out from its first bytes.
             most: decompressed bytes to read at most.
+            holds_back: whether a last line without its end is left for another time.
         """
+        self.holds_back, self.held = holds_back, 0  # bytes that were left
         self.path, self._stdin, self._form, self._most = path, stdin, form, most
         self.failed = False  # whether the file as a whole could not be read, or not to its end
         self._raw: BinaryIO | None = None
@@ -89,12 +98,33 @@ class Source:
             with _open(self.path) as raw:  # opened here, so that its position can be told
                 self._raw = raw
                 name = self._event_format()
+                stream = self._whole_lines(raw, name)
+                if stream is None:
+                    return
                 if name is None:
-                    yield from read_batches(raw, self._form, rows=ROWS, most=self._most, name=self.path.name)
+                    yield from read_batches(stream, self._form, rows=ROWS, most=self._most, name=self.path.name)
                 else:
                     until_us = self.path.stat().st_mtime_ns // 1_000
                     read = EVENT_FORMATS[name].read
-                    yield from in_groups(read(buffered(unpacked(buffered(raw))), self.path.name, self._most, until_us))
+                    plain = buffered(unpacked(buffered(stream)))
+                    yield from in_groups(read(plain, self.path.name, self._most, until_us))
+
+    def _whole_lines(self, raw: BinaryIO, event_format: str | None) -> BinaryIO | None:
+        """Leave out a last line without its end; None where nothing else is there."""
+        if not self.holds_back:
+            return raw
+        size = os.fstat(raw.fileno()).st_size
+        self.held = unfinished(raw, event_format or self._form_name())
+        return None if self.held >= size else beginning(raw, size - self.held) if self.held else raw
+
+    def _form_name(self) -> str:
+        if self._form is not None:
+            return self._form.name
+        try:
+            with open_file(self.path) as stream:
+                return detect_format(self.path, buffered(stream).peek(_HEAD_BYTES))
+        except InputError:  # the reader will say so
+            return ""
 
     def _event_format(self) -> str | None:
         """Look whether the file is a log of other events; its first bytes say so."""

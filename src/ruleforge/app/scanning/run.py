@@ -28,6 +28,7 @@ class Mark(msgspec.Struct, kw_only=True):
     problems: int = 0
     size: int = 0  # bytes on disk when it was opened
     done: bool = False
+    held: int = 0  # bytes of a last line without its end, which is not counted yet
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class Step(msgspec.Struct, frozen=True):
     failed: bool = False  # the file as a whole
     ends: bool = False  # the file is read to its end
     size: int = 0
+    held: int = 0  # bytes of a last line without its end
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Run:
         form: Format | None = None,
         others: EventAsker | None = None,
         correlator: Correlator | None = None,
+        holds_back: bool = False,
     ) -> None:
         """Begin, or go on from marks.
 
@@ -81,7 +84,10 @@ class Run:
             form: of all files; None: found out for each.
             others: rules about other events.
             correlator: puts together what `asker` and `others` observe.
+            holds_back: whether a last line without its end waits for its end, or for a call in which the file is still
+                the same.
         """
+        self._holds_back = holds_back
         self.others = others or EventAsker((), asker.window)
         self.correlator = correlator or Correlator(())
         self.asker, self.files, self.report = asker, list(files), report
@@ -105,7 +111,9 @@ class Run:
         for number in self._order():
             source = sources[number]
             mark = self.marks[number]
-            if not (mark.done and mark.size == sizes[number] and source.path != STDIN):
+            is_same = mark.done and mark.size == sizes[number] and source.path != STDIN
+            if not is_same or mark.held:
+                source.holds_back = self._holds_back and not is_same
                 for step in self._file(number, source, sizes[number]):
                     yield step
                     watch(self._standing(source, before, total))
@@ -147,7 +155,7 @@ class Run:
             if skip < item.num_rows:
                 left = item.slice(skip) if skip else item
                 yield Step(number, left.num_rows, self.asker.ask(left, source.path))
-        yield Step(number, ends=True, size=size)
+        yield Step(number, ends=True, size=size, held=source.held)
 
     def commit(self, step: Step) -> tuple[Alert, ...]:
         """Count a step and move the mark past it; return its alerts. Plain counting, nothing that takes long."""
@@ -155,7 +163,7 @@ class Run:
         if step.ends:
             if not mark.done:
                 report.files += 1
-            mark.done, mark.size = True, step.size
+            mark.done, mark.size, mark.held = True, step.size, step.held
             return ()
         if step.problem is not None:
             mark.problems += 1
@@ -190,6 +198,7 @@ class Run:
         rules = (*(() if HTTP in kinds else self.asker.rules), *self.others.rules, *self.correlator.plan.rules)
         report.rules_not_asked = tuple(rule.id for rule in rules if rule.event not in kinds) if kinds else ()
         report.not_counted = not_counted(tally)
+        report.held_back = sum(mark.held > 0 for mark in self.marks)
         return alerts
 
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
-from ruleforge.engine.fast.gaps import PLACE_ZONE, Gaps, cannot_be_false, refutable
+from ruleforge.engine.fast.gaps import PLACE_ZONE, UNKNOWN, Gaps, cannot_be_false, refutable
 from ruleforge.engine.fast.layout import BODY, MULTIPART, TEXTS, XML, Ints, Tables
 from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
+from ruleforge.engine.fast.stand_ins import choose
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
 from ruleforge.rules.tree import Rule, Tree
@@ -52,16 +53,24 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     made = [_clauses(rule, gaps, share) for rule in rules]
     literals = Numbers[tuple[int, bytes]]()
     clauses = Numbers[tuple[int, ...]]()
+    leaves = Leaves(literals, clauses, gaps)
+    programs = [leaves.program(rule) for rule in rules]
+    chosen = choose(rules, [_found_share(*one, gaps) for one in made], leaves, share)
+    stand_ins = list(dict.fromkeys(one.tree for one in chosen.values() if one.tree != UNKNOWN))
+    for rule, one in chosen.items():
+        made[rule] = [(share(one.clause), one.clause)], one.tree == UNKNOWN
+    made += [(_priced(refutable(tree, gaps), (), share), False) for tree in stand_ins]
+    programs += [leaves.steps(tree, ()) for tree in stand_ins]
     numbered = [[number_of(clause, literals, clauses) for _, clause in priced] for priced, _ in made]
     owners: list[list[int]] = [[] for _ in literals.items]
     for rule, numbers in enumerate(numbered):
         for literal in clauses.items[numbers[0]] if numbers else ():
             owners[literal].append(rule)
-    leaves = Leaves(literals, clauses, gaps)
-    programs = [leaves.program(rule) for rule in rules]
-    owners += [[] for _ in range(len(literals.items) - len(owners))]
     others = [_quick(numbers[1:], clauses.items) for numbers in numbered]
     always = [rule for rule, numbers in enumerate(numbered) if not numbers]
+    number_of_tree = {tree: number for number, tree in enumerate(stand_ins, len(rules))}
+    stand_in = [number_of_tree.get(chosen[rule].tree, -1) if rule in chosen else -1 for rule in range(len(rules))]
+    members = [[rule for rule, one in enumerate(stand_in) if one == number] for number in number_of_tree.values()]
     by_text = [
         sorted({rule for literal, (at, _) in enumerate(literals.items) if at == text for rule in owners[literal]})
         for text in range(len(TEXTS))
@@ -76,13 +85,18 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     kept["literal_core_at"] = np.array([at for at, _ in cores], np.int32)
     kept["literal_core"] = np.array([size for _, size in cores], np.int32)
     kept["rule_at"], kept["rule_clauses"] = rows_of(others)
-    found = zip(rules, numbered, made, strict=True)
-    kept["rule_field"] = np.array([_field(rule, numbers, one[1], leaves) for rule, numbers, one in found], np.int32)
-    kept["rule_header"] = np.array([leaves.is_of_header(rule) for rule in rules], np.uint8)
+    # Where something stands in for a rule, its own leaf may be unknown although its clause is missing.
+    alone = [not unknown and stand_in[rule] < 0 for rule, (_, unknown) in enumerate(made[: len(rules)])]
+    found = zip(rules, numbered, alone, strict=False)
+    fields = [_field(rule, numbers, leaves) if is_alone else -1 for rule, numbers, is_alone in found]
+    kept["rule_field"] = np.array([*fields, *(-1 for _ in stand_ins)], np.int32)
+    kept["rule_header"] = np.array([*(leaves.is_of_header(rule) for rule in rules), *(0 for _ in stand_ins)], np.uint8)
     kept["owner_at"], kept["owners"] = rows_of(owners)
     kept["text_owner_at"], kept["text_owners"] = rows_of(by_text)
     kept["always"] = np.array(always, np.int32)
     kept["unless_found"] = np.array([unknown for _, unknown in made], np.uint8)
+    kept["stand_in"] = np.array(stand_in, np.int32)
+    kept["member_at"], kept["members"] = rows_of(members)
     kept["searched"] = np.array([bool(rules_) for rules_ in by_text], np.uint8)
     kept["program_at"], kept["programs"] = rows_of(programs)
     kept |= leaves.arrays()
@@ -97,17 +111,25 @@ def _clauses(rule: Rule, gaps: Gaps, share: Callable[[Clause], float]) -> tuple[
     """Return the clauses a candidate must have, rarest first, and whether it is unknown without them, not false."""
     tree: Tree = rule.when  # type: ignore[assignment]  # the others were refused
     unknown = bool(gaps.zones) and cannot_be_false(tree, gaps)
-    asked = tree if unknown or not gaps.zones else refutable(tree, gaps)
-    clauses = requirements(asked, dict(rule.classes), PLACE_ZONE)
-    priced = sorted(((share(clause), clause) for clause in clauses), key=lambda pair: pair[0])
+    priced = _priced(tree if unknown or not gaps.zones else refutable(tree, gaps), rule.classes, share)
     return priced, unknown and bool(priced)
 
 
-def _field(rule: Rule, numbers: Sequence[int], is_unknown: bool, leaves: Leaves) -> int:
+def _priced(tree: Tree, classes: tuple[tuple[str, int], ...], share: Callable[[Clause], float]) -> _Priced:
+    clauses = requirements(tree, dict(classes), PLACE_ZONE)
+    return sorted(((share(clause), clause) for clause in clauses), key=lambda pair: pair[0])
+
+
+def _found_share(priced: _Priced, unknown: bool, gaps: Gaps) -> float | None:
+    """Return the share of rows in which a rule is a candidate; None where nothing needs to stand in for it."""
+    if unknown or not gaps.zones:
+        return None
+    return priced[0][0] if priced else 2
+
+
+def _field(rule: Rule, numbers: Sequence[int], leaves: Leaves) -> int:
     """Return the leaf that must hold in the header field that a rule is found by; -1 where there is none."""
-    if not numbers or is_unknown:
-        return -1
-    return leaves.in_field(rule.when, rule.classes, numbers[0])  # type: ignore[arg-type]
+    return leaves.in_field(rule.when, rule.classes, numbers[0]) if numbers else -1  # type: ignore[arg-type]
 
 
 def _core(text: int, value: bytes) -> tuple[int, int]:

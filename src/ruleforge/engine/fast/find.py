@@ -4,6 +4,7 @@ import numpy as np
 
 from ruleforge.engine.fast.decide import clause_occurs, decide_rule, has_name, is_at, is_scattered
 from ruleforge.engine.fast.layout import (
+    FALSE,
     FIELDS,
     HEADERS,
     MAYBE,
@@ -46,28 +47,60 @@ def next_place(source: Bytes, at: int, end: int, gram: int, text: int, bits: Byt
 
 
 @native
-def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
-    """Decide a rule that may hold, or append it to the pairs; return how many there are.
-
-    A rule that is unknown unless it is found is counted as unknown for all rows by the caller: here what is otherwise
-    is taken back.
-    """
-    work.rule_seen[rule] = serial
+def has_clauses(tables: Tables, rule: int, work: Scratch, serial: int) -> bool:
+    """Say whether the clauses of a rule that are quickly looked for all occur."""
     for index in range(tables.rule_at[rule], tables.rule_at[rule + 1]):
         if not clause_occurs(tables, tables.rule_clauses[index], work, serial):
-            return count
-    answers = decide_rule(tables, rule, work, serial)
-    if answers == MAYBE:
-        if not tables.unless_found[rule]:
-            unknowns[rule] += 1
-        return count
-    if tables.unless_found[rule]:
-        unknowns[rule] -= 1
-    if answers & ~1 == 0:
-        return count
-    pairs[count, 0], pairs[count, 1], pairs[count, 2] = serial - 1, rule, answers == TRUE
-    pairs[count, 3] = field_of(tables, rule, work) if tables.rule_header[rule] and answers != TRUE else -1
-    return count + 1
+            return False
+    return True
+
+
+@native
+def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
+    """Decide a rule, or what stands in for several and all of them where that does not say enough.
+
+    What may hold is appended to the pairs; returns how many there are. A rule that is unknown unless it is found is
+    counted as unknown for all rows by the caller, or for those where its stand-in is: here what is otherwise is taken
+    back. One loop, so that what decides is compiled into it once.
+    """
+    rules = len(tables.stand_in)
+    is_group = rule >= rules
+    at, stop = 0, 0 if is_group else 1
+    own, asked, counted = rule, -1, False
+    if is_group:
+        work.rule_seen[rule] = serial
+        asked = rule
+    while True:
+        if asked < 0:
+            if at == stop:
+                return count
+            own = tables.members[at] if is_group else rule
+            at += 1
+            if is_group and work.rule_seen[own] == serial:
+                continue
+            work.rule_seen[own] = serial
+            if not has_clauses(tables, own, work, serial):
+                continue
+            counted = tables.unless_found[own] == 1
+            asked = own if is_group or tables.stand_in[own] < 0 else tables.stand_in[own]
+        answers = decide_rule(tables, asked, work, serial)
+        if asked < rules:
+            asked = -1
+            if answers == MAYBE:
+                unknowns[own] += not counted
+                continue
+            unknowns[own] -= counted
+            if answers & ~1 != 0:
+                pairs[count, 0], pairs[count, 1], pairs[count, 2] = serial - 1, own, answers == TRUE
+                pairs[count, 3] = field_of(tables, own, work) if tables.rule_header[own] and answers != TRUE else -1
+                count += 1
+        elif is_group:
+            if answers == MAYBE or answers == FALSE:
+                unknowns[rule] += answers == MAYBE
+                return count
+            at, stop, asked = tables.member_at[rule - rules], tables.member_at[rule - rules + 1], -1
+        else:
+            counted, asked = answers == MAYBE, own
 
 
 @native

@@ -18,6 +18,7 @@ OFFSITE = "args.offsite"
 # Where the values of a field are looked for: links that lead elsewhere are some of the arguments.
 PLACE_ZONE: Mapping[str, str] = {**OWN_ZONE, OFFSITE: OWN_ZONE["args"]}
 _NO_CLAUSE = Condition("source.address", "present")  # stands for a part of a tree that nothing can refute
+UNKNOWN = Condition("unknown", "present")  # stands for a part that is unknown; no place has this name
 
 
 class Gaps(NamedTuple):

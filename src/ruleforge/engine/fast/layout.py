@@ -90,7 +90,10 @@ class Tables(NamedTuple):
     word_at: Ints
     words: Bytes
     word_edges: Bytes  # per word: 1 at the beginning, 2 at the end, 3 all of it
-    unless_found: Bytes  # per rule: 1 where it is unknown, not false, while a clause is missing
+    unless_found: Bytes  # per rule: 1 where it is unknown, not false, while a clause is missing; then all stand-ins
+    stand_in: Ints  # per rule: number of what answers for it while its own clause is missing, after the rules; -1: none
+    member_at: Ints  # per stand-in the rules it answers for
+    members: Ints
     searched: Bytes  # per text: 1 where some literal is searched for; then it is scanned
     folded: Bytes  # per text: 1 where some clause needs it
     bits: Bytes  # a bit per hash of four bytes with which a literal is found

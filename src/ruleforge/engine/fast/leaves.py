@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ruleforge.engine.fast.gaps import OFFSITE, PLACE_ZONE, Gaps, cannot_be_false, is_open
+from ruleforge.engine.fast.gaps import OFFSITE, PLACE_ZONE, UNKNOWN, Gaps, cannot_be_false, is_open
 from ruleforge.engine.fast.layout import (
     AND,
     ARGS,
@@ -59,27 +59,43 @@ class Leaves:
         self._literals, self._clauses, self._gaps = literals, clauses, gaps
         self._leaves = Numbers[Leaf]()
         self._known: dict[tuple[Tree, tuple[tuple[str, int], ...]], int] = {}
+        self._needs: dict[tuple[Tree, tuple[tuple[str, int], ...]], tuple[Clause, ...]] = {}
 
     def program(self, rule: Rule) -> list[int]:
         """Return the tree of a rule in postfix order."""
         tree: Tree = rule.when  # type: ignore[assignment]  # the others were refused
-        return self._steps(tree, rule.classes)
+        return self.steps(tree, rule.classes)
 
-    def _steps(self, tree: Tree, classes: tuple[tuple[str, int], ...]) -> list[int]:
+    def steps(self, tree: Tree, classes: tuple[tuple[str, int], ...]) -> list[int]:
+        """Return a tree in postfix order."""
         match tree:
             case AllOf(parts) | AnyOf(parts):
                 done, skip = (AND, SKIP_IF_FALSE) if isinstance(tree, AllOf) else (OR, SKIP_IF_TRUE)
-                first, *others = sorted((self._steps(part, classes) for part in parts), key=self._cost)
+                first, *others = sorted((self.steps(part, classes) for part in parts), key=self._cost)
                 for steps in others:  # the costly ones last, and only where they can change something
                     first += [skip, len(steps) + 1, *steps, done]
                 return first
             case Not(part):
-                return [*self._steps(part, classes), NOT]
+                return [*self.steps(part, classes), NOT]
             case _:
-                key = (tree, classes)
-                if key not in self._known:
-                    self._known[key] = self._leaves.of(self._leaf(tree, dict(classes)))
-                return [self._known[key]]
+                return [self._number(tree, classes)]
+
+    def leaf(self, tree: Condition | Some, classes: tuple[tuple[str, int], ...]) -> Leaf:
+        """Return a leaf as the kernels see it."""
+        return self._leaves.items[self._number(tree, classes)]
+
+    def clauses_of(self, tree: Condition | Some, classes: tuple[tuple[str, int], ...]) -> tuple[Clause, ...]:
+        """Return what must occur for a leaf to be true."""
+        key = (tree, classes)
+        if key not in self._needs:
+            self._needs[key] = requirements(tree, dict(classes), PLACE_ZONE)
+        return self._needs[key]
+
+    def _number(self, tree: Condition | Some, classes: tuple[tuple[str, int], ...]) -> int:
+        key = (tree, classes)
+        if key not in self._known:
+            self._known[key] = self._leaves.of(self._leaf(tree, dict(classes)))
+        return self._known[key]
 
     def _cost(self, steps: list[int]) -> int:
         """Return how many literals it may take to decide a part of a tree."""
@@ -88,6 +104,8 @@ class Leaves:
         return sum(counts) + len(leaves)
 
     def _leaf(self, tree: Condition | Some, classes: Mapping[str, int]) -> Leaf:
+        if tree == UNKNOWN:
+            return Leaf(BY_CLAUSES, MAYBE, MAYBE)
         if isinstance(tree, Condition):
             special = self._by_words(tree) or self._by_name(tree)
             if special is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ruleforge.engine.batches import Matches
+from ruleforge.engine.fast.bounds import Bounds
 from ruleforge.engine.fast.build import make_tables
 from ruleforge.engine.fast.fields import MOST_FIELDS, RAW_ROOM
 from ruleforge.engine.fast.fold import MAX_ELEMENTS
@@ -67,6 +68,7 @@ class FastMatcher:
         self._rarity = rarity
         self._tables = dict(tables or {})
         self._headers: dict[int, bytes | None] = {}
+        self._bounds = Bounds(rules)
         self._answers: dict[tuple[int, tuple[bytes, ...]], bool | None] = {}
         self._few: dict[Gaps, int] = {}
         self.work = Work(0, 0)
@@ -90,18 +92,19 @@ class FastMatcher:
         """Match rows with the same gaps; return those that only the parsers can fold."""
         tables = self._plan(gaps)
         work, pointer = make_scratch(tables), np.zeros(2 * MAX_POINTER + 1_024, np.uint8)
-        pairs = np.empty((_PAIRS + len(self.rules), 4), np.int32)
+        pairs, unknowns = np.empty((_PAIRS + len(tables.unless_found), 4), np.int32), unknowns_of(tables)
         left: list[Ints] = []
         done = 0
         while done < len(chosen):
             doubtful = np.empty(len(chosen), np.int32)
             start = done
             done, count, doubts = match_rows(
-                rows.columns, chosen, start, bits, tables, work, pointer, pairs, found.unknowns, doubtful
+                rows.columns, chosen, start, bits, tables, work, pointer, pairs, unknowns, doubtful
             )
             left.append(doubtful[:doubts])
             found.assume(tables, done - start - doubts)
             self._verify(pairs[:count], rows, {}, found)
+        found.count(tables, unknowns)
         return np.concatenate(left) if left else chosen
 
     def _match_doubtful(self, rows: Rows, chosen: Ints, gaps: Gaps, found: "_Found") -> None:
@@ -137,13 +140,14 @@ class FastMatcher:
         chosen = np.array([row for row, _ in group], np.int32)
         text, begin, end = _texts([view for _, view in group], tables)
         work = make_scratch(tables)._replace(text=text)
-        pairs = np.empty((_PAIRS + len(self.rules), 4), np.int32)
+        pairs, unknowns = np.empty((_PAIRS + len(tables.unless_found), 4), np.int32), unknowns_of(tables)
         done = 0
         while done < len(chosen):
             start = done
-            done, count = match_texts(chosen, start, begin, end, tables, work, pairs, found.unknowns)
+            done, count = match_texts(chosen, start, begin, end, tables, work, pairs, unknowns)
             found.assume(tables, done - start)
             self._verify(pairs[:count], rows, dict(group), found)
+        found.count(tables, unknowns)
 
     def _plan(self, gaps: Gaps) -> Tables:
         tables = self._tables.get(gaps)
@@ -191,7 +195,8 @@ class FastMatcher:
             self._ask_fields(pairs[alone], rows, found)
         view: HttpView | None = None
         last = -1
-        for row, rule, _, _ in pairs[~holds & ~alone].tolist():
+        asked = pairs[~holds & ~alone]
+        for row, rule, _, _ in asked[~self._bounds.refuted(asked, rows)].tolist():
             name = self._header(rule)
             if name is not None and rows.knows_headers(row):
                 found.take(row, ((rule, self._answer_by_header(rule, name, rows, row)),))
@@ -228,7 +233,13 @@ class _Found:
 
     def assume(self, tables: Tables, rows: int) -> None:
         """Count the rules that are unknown for every row but those that a kernel took back."""
-        self.unknowns += tables.unless_found.astype(np.int64) * rows
+        self.unknowns += tables.unless_found[: len(self.unknowns)].astype(np.int64) * rows
+
+    def count(self, tables: Tables, unknowns: Longs) -> None:
+        """Count what kernels found unknown, of rules and of what stands in for them."""
+        self.unknowns += unknowns[: len(self.unknowns)]
+        has = tables.stand_in >= 0
+        self.unknowns[has] += unknowns[tables.stand_in[has]]
 
     def take(self, row: int, answers: Iterable[tuple[int, bool | None]]) -> None:
         """Take the answers of the evaluator about one row."""
@@ -244,6 +255,11 @@ class _Found:
         rows, rules = np.array(self.rows, np.int32), np.array(self.rules, np.int32)
         order = np.lexsort((rules, rows))
         return Matches(rows[order], rules[order], self.unknowns, self.verified)
+
+
+def unknowns_of(tables: Tables) -> Longs:
+    """Return room to count unknown rules and stand-ins."""
+    return np.zeros(len(tables.unless_found), np.int64)
 
 
 def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:

@@ -73,6 +73,12 @@ class Rows:
         at: list[int] = self.columns.name_at.tolist()
         return at
 
+    def target_of(self, row: int) -> Request:
+        """Return a row as a request of which nothing but the target is to be asked about."""
+        columns, memory = self.columns, self._memory["target"]
+        target = bytes(memory[columns.target_at[row] : columns.target_at[row + 1]])
+        return Request(method=b"", target=target, unrecorded=_UNRECORDED[self.bits[row]])
+
     def request(self, row: int) -> Request:
         """Return a row as a request, with all that rules can ask about and nothing else."""
         columns, memory = self.columns, self._memory

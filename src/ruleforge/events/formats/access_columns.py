@@ -1,8 +1,8 @@
 """Access logs, many lines at once: numpy looks at the bytes of a block and finds where the values are.
 
-Only lines whose shape leaves no doubt are taken: no backslash, quotes where they belong, a request line of three
-parts with a usual method and version. Every other line is left to the reader that takes one after the other, so both
-ways give the same requests.
+Only lines whose shape leaves no doubt are taken: quotes where they belong, a request line of three parts with a usual
+method and version, backslashes only between quotes. Every other line is left to the reader that takes one after the
+other, so both ways give the same requests.
 """
 
 import msgspec
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ruleforge.events.columns import MONTHS
-from ruleforge.events.formats.slices import NO_TIME, PAD, Layout, Lines, Mask, Positions, Slices, rows_of
+from ruleforge.events.formats.raw_http import METHOD
+from ruleforge.events.formats.slices import NO_TIME, PAD, Layout, Lines, Mask, Positions, Slices
 
 CLF_TIME_BYTES = 26  # 10/Oct/2099:13:55:36 -0700
 COMBINED = Layout(
@@ -18,10 +19,12 @@ COMBINED = Layout(
     recorded=frozenset({b"referer", b"user-agent"}),
     unrecorded=frozenset({"body"}),
 )
+_TARGET, _REFERER, _AGENT = 3, 5, 6
 COMMON = Layout(slots=COMBINED.slots, unrecorded=frozenset({"body", "headers"}))
 
 _QUOTE, _SPACE, _OPEN, _CLOSE, _DASH, _BACKSLASH = b'" []-\\'
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ")
+_MOST_METHOD = 64
 _VERSIONS = tuple(int.from_bytes(version, "little") for version in (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/3.0"))
 BLANK = np.zeros(256, np.bool_)
 BLANK[list(b" \t\n\r\x0b\x0c")] = True
@@ -44,18 +47,27 @@ def slice_access(lines: Lines) -> Slices:
     data = lines.bytes_at
     second, third, fourth, fifth = (quotes.at(number) for number in (2, 3, 4, 5))
     understood = found.understood & (data[second - 1] == _SPACE) & (fourth == third + 2) & (data[third + 1] == _SPACE)
-    for slot, start, end in ((5, second + 1, third), (6, fourth + 1, fifth)):
+    for slot, start, end in ((_REFERER, second + 1, third), (_AGENT, fourth + 1, fifth)):
         found.cuts[:, slot, 0], found.cuts[:, slot, 1] = start, end
         found.present[:, slot] = ~((end - start == 1) & (data[start] == _DASH))
         understood &= (end <= start) | ~(BLANK[data[start]] | BLANK[data[end - 1]])
-    return msgspec.structs.replace(found, understood=understood)
+    return msgspec.structs.replace(
+        found, understood=understood, escaped=quotes.escapes_in(found.cuts, (_TARGET, _REFERER, _AGENT))
+    )
 
 
 class _Quotes:
-    """Where the quotes of each line are."""
+    """Where the quotes of each line are that no backslash stands before, and where backslashes are."""
 
     def __init__(self, lines: Lines) -> None:
         self._places = np.flatnonzero(lines.bytes_at == _QUOTE)
+        self._backslashes = np.empty(0, np.int64)
+        if _BACKSLASH in lines.text:
+            self._backslashes = np.flatnonzero(lines.bytes_at == _BACKSLASH)
+            asked = np.flatnonzero(lines.bytes_at[self._places - 1] == _BACKSLASH)
+            if len(asked):
+                escaped = asked[_are_escaped(self._backslashes, self._places[asked])]
+                self._places = np.delete(self._places, escaped)
         self._first = np.searchsorted(self._places, lines.starts)
         self.counts = np.diff(self._first, append=len(self._places))
         if not len(self._places):
@@ -64,6 +76,33 @@ class _Quotes:
     def at(self, number: int) -> Positions:
         """The place of the n-th quote of each line, from 0; some place of the text where there is none."""
         return self._places[np.minimum(self._first + number, len(self._places) - 1)]
+
+    def has_backslash(self, starts: Positions, ends: Positions) -> Mask:
+        """Whether a backslash stands between two places of each line."""
+        if not len(self._backslashes):
+            return np.zeros(len(starts), np.bool_)
+        number = np.searchsorted(self._backslashes, starts)
+        found: Mask = self._backslashes[np.minimum(number, len(self._backslashes) - 1)] < ends
+        return found & (number < len(self._backslashes))
+
+    def escapes_in(self, cuts: npt.NDArray[np.int32], slots: tuple[int, ...]) -> Mask | None:
+        """Which of the values in these slots have a backslash; None: none of them."""
+        if not len(self._backslashes):
+            return None
+        escaped = np.zeros(cuts.shape[:2], np.bool_)
+        for slot in slots:
+            starts, ends = cuts[:, slot].T.astype(np.int64)
+            escaped[:, slot] = self.has_backslash(starts, ends)
+        return escaped
+
+
+def _are_escaped(backslashes: Positions, places: Positions) -> Mask:
+    """Whether an odd number of backslashes, of which there are some, stands before each place."""
+    number = np.searchsorted(backslashes, places) - 1  # of the last one before it
+    firsts = np.flatnonzero(np.diff(backslashes, prepend=-2) != 1)  # of each run
+    first = firsts[np.searchsorted(firsts, number, "right") - 1]
+    escaped: Mask = (number >= 0) & (backslashes[number] == places - 1) & ((number - first) % 2 == 0)
+    return escaped
 
 
 def _access_slices(lines: Lines, quotes: _Quotes, layout: Layout, size_ends: Positions, counted: Mask) -> Slices:
@@ -74,8 +113,7 @@ def _access_slices(lines: Lines, quotes: _Quotes, layout: Layout, size_ends: Pos
     data, words = lines.bytes_at, lines.words_at
     begin, end = quotes.at(0), quotes.at(1)
     understood = counted & (begin - lines.starts > CLF_TIME_BYTES + 3)
-    if _BACKSLASH in lines.text:
-        understood[rows_of(lines, np.flatnonzero(data == _BACKSLASH))] = False
+    understood &= ~quotes.has_backslash(lines.starts, begin)
     begin = np.where(understood, begin, PAD)
     end, size_ends = np.where(understood, end, PAD), np.where(understood, size_ends, PAD)
     understood &= (data[begin - 1] == _SPACE) & (data[begin - 2] == _CLOSE) & (data[begin - 29] == _OPEN)
@@ -95,7 +133,7 @@ def _access_slices(lines: Lines, quotes: _Quotes, layout: Layout, size_ends: Pos
     cuts[:, 2:5] = request.cuts
     present = np.ones((len(begin), len(layout.slots)), np.bool_)
     present[:, 5:] = False
-    return Slices(layout, cuts, understood, status, at, present)
+    return Slices(layout, cuts, understood, status, at, present, quotes.escapes_in(cuts, (_TARGET,)))
 
 
 class RequestCuts:
@@ -118,6 +156,9 @@ def request_cuts(
     is_version = np.zeros(len(starts), np.bool_)
     for version in _VERSIONS:
         is_version |= last == np.uint64(version)
+    for row in np.flatnonzero(is_version & (method_bytes == 0)).tolist():
+        found = METHOD.match(data[starts[row] : min(starts[row] + _MOST_METHOD, ends[row])].tobytes())
+        method_bytes[row] = found.end() if found is not None and data[starts[row] + found.end()] == _SPACE else 0
     target, target_end = starts + method_bytes + 1, ends - 9
     understood = (method_bytes > 0) & is_version & (target_end > target) & (data[ends - 9] == _SPACE)
     understood &= ~(BLANK[data[target]] | BLANK[data[target_end - 1]])

@@ -39,7 +39,7 @@ def combined_batches(stream: BinaryIO, name: str, most: int, rows: int) -> "Iter
     from ruleforge.events.formats.access_columns import slice_access
     from ruleforge.events.formats.slices import read_sliced
 
-    return read_sliced(stream, name, most, rows, slicer=slice_access, read_line=_read)
+    return read_sliced(stream, name, most, rows, slicer=slice_access, read_line=_read, restore=_restore)
 
 
 def is_access_line(text: bytes) -> bool:
@@ -68,6 +68,15 @@ def _read(line: Line, name: str) -> Request | InputError:
         unrecorded=_COMBINED if is_combined else _COMMON,
         recorded_headers=_COMBINED_HEADERS if is_combined else None,
     )
+
+
+def _restore(column: str, text: bytes) -> bytes | None:
+    """Undo the escapes of a value as `_read` does; None where the value may then belong to another column."""
+    value = unescape_text(text)
+    if column != "target":
+        return value.strip()
+    value = value.strip(b" \t")
+    return value if value.strip() else None
 
 
 def _headers(referer: bytes, agent: bytes) -> tuple[Header, ...]:

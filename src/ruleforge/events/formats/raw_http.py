@@ -10,7 +10,7 @@ from ruleforge.errors import InputError
 from ruleforge.events.formats.bounded import MAX_LINE_BYTES, MAX_TOTAL_BYTES
 from ruleforge.events.request import Header, Request
 
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}+")
+METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}+")
 _VERSION = re.compile(rb"HTTP/[0-9][0-9.]{0,8}", re.IGNORECASE)
 _LINE_END = re.compile(rb"\r?\n\Z")
 
@@ -27,7 +27,7 @@ def parse_request_line(line: bytes) -> RequestLine:
     """Split a request line; doubled blanks, a missing version and blanks inside the target are tolerated."""
     method, _, rest = line.strip(b" \t").partition(b" ")
     target = rest.strip(b" \t")
-    if not target or not _METHOD.fullmatch(method):
+    if not target or not METHOD.fullmatch(method):
         return RequestLine(b"", line, b"")
     before, _, last = target.rpartition(b" ")
     if not _VERSION.fullmatch(last):

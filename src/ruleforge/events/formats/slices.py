@@ -63,14 +63,30 @@ class Slices(msgspec.Struct, frozen=True):
     status: npt.NDArray[np.int32]  # -1: none
     at: npt.NDArray[np.int64]  # microseconds since 1970; NO_TIME: not readable
     present: Mask  # (lines, slots): false for a header or body that was not sent
+    escaped: Mask | None = None  # (lines, slots): true for a value that stands there with escapes; None: there are none
+
+
+class Others(msgspec.Struct, frozen=True):
+    """What does not stand in the text as it is meant."""
+
+    requests: dict[int, Request]  # by row: lines that only the slow reader understands
+    values: dict[tuple[int, int], bytes]  # by row and slot: values with their escapes undone
 
 
 Slicer: TypeAlias = Callable[[Lines], Slices]
 ReadLine: TypeAlias = Callable[[Line, str], Request | InputError]
+Restore: TypeAlias = Callable[[str, bytes], bytes | None]
 
 
 def read_sliced(
-    stream: BinaryIO, name: str, most: int, rows: int, *, slicer: Slicer, read_line: ReadLine
+    stream: BinaryIO,
+    name: str,
+    most: int,
+    rows: int,
+    *,
+    slicer: Slicer,
+    read_line: ReadLine,
+    restore: Restore = lambda _, text: text,
 ) -> Iterator[pa.RecordBatch | InputError]:
     """Yield the lines of a file as batches.
 
@@ -81,6 +97,7 @@ def read_sliced(
         rows: of a batch at most.
         slicer: the fast way; it may choose another layout for each block.
         read_line: the slow way, for the other lines.
+        restore: what a text with escapes stands for in a column; None leaves its line to the slow way.
     """
     for block in read_blocks(stream, name, most, size=min(max(rows * 256, 1 << 16), 1 << 21)):
         if isinstance(block, InputError):
@@ -90,7 +107,7 @@ def read_sliced(
         if not len(lines.starts):
             continue
         found = slicer(lines)
-        others: dict[int, Request] = {}
+        others = Others({}, _restored(lines, found, restore))
         kept = np.ones(len(lines.starts), np.bool_)
         for row in np.flatnonzero(~found.understood).tolist():
             text = lines.text[lines.starts[row] : lines.ends[row]]
@@ -99,10 +116,26 @@ def read_sliced(
                 kept[row] = False
                 yield item
             else:
-                others[row] = item
+                others.requests[row] = item
         for batch in _batches(lines, found, kept, others, name):
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
+
+
+def _restored(lines: Lines, found: Slices, restore: Restore) -> dict[tuple[int, int], bytes]:
+    """Undo the escapes of values; a line with one that cannot be undone is no longer understood."""
+    values: dict[tuple[int, int], bytes] = {}
+    if found.escaped is None:
+        return values
+    slots = found.layout.slots
+    for row, slot in np.argwhere(found.escaped & found.understood[:, None]).tolist():
+        start, end = found.cuts[row, slot].tolist()
+        value = restore(slots[slot], lines.text[start:end])
+        if value is None:
+            found.understood[row] = False
+        else:
+            values[row, slot] = value
+    return {cell: value for cell, value in values.items() if found.understood[cell[0]]}
 
 
 def lines_of(block: Block) -> Lines:
@@ -124,14 +157,12 @@ def lines_of(block: Block) -> Lines:
     return Lines(text, numbers, starts, ends)
 
 
-def _batches(
-    lines: Lines, found: Slices, kept: Mask, others: dict[int, Request], name: str
-) -> Iterator[pa.RecordBatch]:
+def _batches(lines: Lines, found: Slices, kept: Mask, others: Others, name: str) -> Iterator[pa.RecordBatch]:
     """Yield the kept lines; a batch ends where what is recorded changes, which is a property of a whole batch."""
     layout = found.layout
     kinds = {(layout.unrecorded, layout.recorded): 0}
     kind = np.zeros(len(kept), np.int64)
-    for row, request in others.items():
+    for row, request in others.requests.items():
         kind[row] = kinds.setdefault((request.unrecorded, request.recorded_headers), len(kinds))
     rows = np.flatnonzero(kept)
     if not len(rows):
@@ -151,23 +182,26 @@ def _batches(
         yield pa.RecordBatch.from_arrays(part.columns, schema=with_recorded_headers(SCHEMA, names))
 
 
-def _assemble(lines: Lines, found: Slices, rows: Positions, others: dict[int, Request], name: str) -> pa.RecordBatch:
+def _assemble(lines: Lines, found: Slices, rows: Positions, others: Others, name: str) -> pa.RecordBatch:
     layout = found.layout
     count, width = len(lines.starts), len(layout.slots)
     pieces = _pieces(lines, found, count * width)
-    first, step, present = rows * (2 * width), np.full(len(rows), 2, np.int64), found.present[rows]
-    status, at = found.status[rows], found.at[rows]
-    if others:
-        extra, places = _extra(others, layout), np.searchsorted(rows, list(others))
-        pieces = pa.concat_arrays([pieces, pa.array(extra.values, pa.binary())])
-        first[places], step[places] = 2 * count * width + 1 + np.arange(len(others)) * width, 1
-        present[places], status[places], at[places] = extra.present, extra.status, extra.at
+    places = rows[:, None] * (2 * width) + np.arange(width) * 2  # of each value in `pieces`
+    present, status, at = found.present[rows], found.status[rows], found.at[rows]
+    if others.requests or others.values:
+        extra, read = _extra(others.requests, layout), np.searchsorted(rows, list(others.requests))
+        pieces = pa.concat_arrays([pieces, pa.array([*extra.values, *others.values.values()], pa.binary())])
+        following = 2 * count * width + 1 + np.arange(len(extra.values) + len(others.values))
+        places[read] = following[: len(extra.values)].reshape(-1, width)
+        present[read], status[read], at[read] = extra.present, extra.status, extra.at
+        cells = np.array(list(others.values), np.int64).reshape(-1, 2)
+        places[np.searchsorted(rows, cells[:, 0]), cells[:, 1]] = following[len(extra.values) :]
     columns: dict[str, pa.Array] = {}
     for slot, column in enumerate(layout.slots):
         if column in SCHEMA.names:
-            taken = pieces.take(pa.array(first + step * slot))
+            taken = pieces.take(pa.array(places[:, slot]))
             columns[column] = _nulled(taken, present[:, slot]) if column == "body" else taken
-    columns["headers"] = _headers(pieces, layout, first, step, present)
+    columns["headers"] = _headers(pieces, layout, places, present)
     columns["time"] = _as_text(columns.get("time"), len(rows))
     columns["status"] = pa.array(status, mask=status < 0)
     columns["at"] = pa.array(at, mask=at == NO_TIME).view(SCHEMA.field("at").type)
@@ -229,16 +263,15 @@ def microseconds(time: str) -> int:
     return NO_TIME if read is None else (read - _EPOCH) // timedelta(microseconds=1)
 
 
-def _headers(pieces: pa.Array, layout: Layout, first: Positions, step: Positions, present: Mask) -> pa.Array:
+def _headers(pieces: pa.Array, layout: Layout, places: Positions, present: Mask) -> pa.Array:
     slots = [slot for slot, column in enumerate(layout.slots) if column.startswith("header:")]
     names = [layout.slots[slot].removeprefix("header:").encode() for slot in slots]
     sent = present[:, slots]
-    offsets = np.zeros(len(first) + 1, np.int32)
+    offsets = np.zeros(len(places) + 1, np.int32)
     np.cumsum(sent.sum(axis=1), out=offsets[1:])
     which = np.flatnonzero(sent) % max(len(slots), 1)
-    row = np.repeat(np.arange(len(first)), np.diff(offsets))
-    places = first[row] + step[row] * np.array(slots or [0], np.int64)[which]
-    parts = [pa.array(names or [b""], pa.binary()).take(pa.array(which)), pieces.take(pa.array(places))]
+    values = pieces.take(pa.array(places[:, slots][sent]))
+    parts = [pa.array(names or [b""], pa.binary()).take(pa.array(which)), values]
     pairs = pa.StructArray.from_arrays(parts, fields=list(HEADERS_TYPE.value_type))
     return pa.ListArray.from_arrays(pa.array(offsets), pairs, type=HEADERS_TYPE)
 
