@@ -1,15 +1,18 @@
 """Intervals by resampling whole clusters: rules about one advisory share its fate, and are drawn together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleforge.app.judging.metrics import Bools, Floats, Ints, bin_of
 
 SEED = 20_260_401  # fixed: the same file gives the same interval
 SHARE = 0.95
-CHUNK_CELLS = 2_000_000  # numbers held at a time
+CHUNK_CELLS = 2_000_000  # numbers worked on at a time
+KEPT_CELLS = 8_000_000  # draws kept for the next table
 UNDEFINED_MOST = 0.05  # share of resamples without one of the classes above which no interval is given
 
 
@@ -31,13 +34,9 @@ class Clusters:
 
     def weights(self) -> Iterator[Floats]:
         """Yield how often each row was drawn, as blocks of (draws, rows)."""
-        random = np.random.default_rng(SEED)
-        left, even = self.draws, np.full(self.count, 1 / max(self.count, 1))
-        most = max(1, CHUNK_CELLS // max(len(self.at), 1))
-        while left > 0:
-            now = min(left, most)
-            yield random.multinomial(self.count, even, size=now).astype(np.float64)[:, self.at]
-            left -= now
+        rows = max(1, CHUNK_CELLS // max(len(self.at), self.count, 1))
+        for drawn in _drawn(self.count, self.draws, rows):
+            yield drawn[:, self.at].astype(np.float64)
 
     def interval(self, measure: Callable[[Floats], Floats]) -> Interval | None:
         """Return the interval of what `measure` says of blocks of weights; None where too many draws are undefined."""
@@ -45,6 +44,24 @@ class Clusters:
             return None
         found = np.concatenate([measure(block) for block in self.weights()])
         return interval_of(found)
+
+
+def _drawn(count: int, draws: int, rows: int) -> Iterator[NDArray[np.int32]]:
+    """Yield how often each cluster was drawn, in blocks of at most `rows` draws; the blocks' size changes no draw."""
+    if count * draws <= KEPT_CELLS:
+        whole = _kept(count, draws)
+        yield from (whole[start : start + rows] for start in range(0, draws, rows))
+        return
+    random, even = np.random.default_rng(SEED), np.full(count, 1 / count)
+    for start in range(0, draws, rows):
+        yield random.multinomial(count, even, size=min(rows, draws - start)).astype(np.int32)
+
+
+@lru_cache(maxsize=4)
+def _kept(count: int, draws: int) -> NDArray[np.int32]:
+    """Return all draws at once: one table after the other is about the same advisories."""
+    random = np.random.default_rng(SEED)
+    return random.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.int32)
 
 
 def interval_of(found: Floats) -> Interval | None:

@@ -93,30 +93,49 @@ def _record(file: Path) -> Frozen:
         ) from problem
 
 
-def openings(report: Path | None, opening: Opening) -> tuple[Opening, ...]:
-    """Add `opening` to those that an earlier report holds: a report that is written again forgets none.
+def record_opening(report: Path | None, opening: Opening) -> tuple[Opening, ...]:
+    """Write `opening` into the report, after those it holds, before anything is measured; return them all.
+
+    A run that is broken off has opened the test part, too, and a report that is written again forgets no opening.
 
     Raises:
         PolicyError: there is no report to write it into (RF420).
         InputError: there is a file, and it is no report (RF295).
-        OutsideError: it cannot be opened (RF501).
+        OutsideError: it cannot be read (RF501) or written (RF502).
     """
     if report is None:
         hint = "give --json FILE; each opening leaves a dated line there"
         raise PolicyError("the test part is opened on record only", hint=hint, code="RF420")
-    earlier = _openings(report) if report.exists() else ()
-    return (*earlier, opening)[-OPENINGS_KEPT:]
+    data = _report(report) if report.exists() else {}
+    found = (*msgspec.convert(data.get("openings", ()), tuple[Opening, ...]), opening)[-OPENINGS_KEPT:]
+    write_whole(report, data | {"openings": msgspec.to_builtins(found)})
+    return found
 
 
-def _openings(report: Path) -> tuple[Opening, ...]:
+def write_whole(file: Path, data: dict[str, Any]) -> None:
+    """Write a report, whole or not at all.
+
+    Raises:
+        OutsideError: the file cannot be written (RF502).
+    """
+    part = file.with_name(file.name + ".part")
     try:
-        found: Any = json.loads(_bytes(report))
-        return msgspec.convert(found.get("openings", ()), tuple[Opening, ...])
+        part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError as problem:
+        raise OutsideError(f"cannot write the report: {problem.strerror}", where=str(file), code="RF502") from problem
+
+
+def _report(file: Path) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(_bytes(file))
+        msgspec.convert(found.get("openings", ()), tuple[Opening, ...])
     except (ValueError, RecursionError, AttributeError) as problem:
         hint = "give a new file, or the report of an earlier run"
         raise InputError(
-            f"no report of a judge bench: {problem}", where=str(report), hint=hint, code="RF295"
+            f"no report of a judge bench: {problem}", where=str(file), hint=hint, code="RF295"
         ) from problem
+    return dict(found)
 
 
 def _bytes(file: Path) -> bytes:

@@ -36,7 +36,7 @@ class Said(msgspec.Struct, frozen=True):
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """One rule with the advisory it is for, and what was found out about it. Keys beyond these are left alone."""
 
-    pair: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\z")]
+    pair: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
     advisory: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]  # the cluster
     source: Name
     cves: tuple[Name, ...] = ()
@@ -124,13 +124,11 @@ def lines_of(file: Path) -> Iterator[bytes]:
             packed = raw.read(2) == _GZIP
             raw.seek(0)
             stream: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+            begins = True
             while line := stream.readline(LINE_MOST + 1):
-                yield line
-                while len(line) > LINE_MOST and not line.endswith(b"\n"):
-                    read += len(line)
-                    line = stream.readline(LINE_MOST)
-                    if read > BYTES_MOST:
-                        break
+                if begins:
+                    yield line
+                begins = line.endswith(b"\n")  # else it goes on: the rest of a line that is too long
                 read += len(line)
                 if read > BYTES_MOST:
                     raise InputError(f"more than {BYTES_MOST} bytes", where=str(file), code="RF222")

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.app.judging.asking import ask_judge
-from ruleforge.app.judging.frozen import Opening, check_frozen, openings
+from ruleforge.app.judging.frozen import Opening, check_frozen, record_opening
 from ruleforge.app.judging.pairs import Pair, Part, read_pairs
 from ruleforge.app.judging.report import JudgeReport
 from ruleforge.app.judging.scores import Judged, Score, read_scores, write_scores
@@ -57,7 +57,7 @@ def bench_judge(
     opened: tuple[Opening, ...] = ()
     if options.part == "test":
         now = clock().strftime("%Y-%m-%dT%H:%M:%SZ")
-        opened = openings(options.report, Opening(at=now, sha256=frozen.sha256, frozen=frozen.same))
+        opened = record_opening(options.report, Opening(at=now, sha256=frozen.sha256, frozen=frozen.same))
     train = [pair for pair in read.pairs if pair.part == "train"]
     pairs = [pair for pair in read.pairs if pair.part == options.part]
     judged = _judged(options, pairs, progress)

@@ -94,13 +94,13 @@ def baseline_tables(rows: Rows, progress: Callable[[str, int, int], None]) -> tu
     for group in GROUPS:
         pairs = rows.chosen(group)
         for label in LABELS if pairs else ():
-            progress("baselines", len(against), len(GROUPS) * len(LABELS) * len(BASELINES))
+            progress("measure baselines", len(against), len(GROUPS) * len(LABELS) * len(BASELINES))
             known = [pair for pair in pairs if pair.label(label) is not None]
             train = [pair for pair in rows.train if pair.group == group]
             for baseline in BASELINES:
                 own = values[baseline.key]
                 fitted = fit_baseline(own, train, label)
-                measured = _baseline(rows, known, label, own, fitted)
+                measured = _baseline(known, label, own, fitted)
                 against.append(_against(rows, known, group, label, baseline, own, fitted))
                 tables.append(
                     Table(
@@ -111,16 +111,14 @@ def baseline_tables(rows: Rows, progress: Callable[[str, int, int], None]) -> tu
     return tables, against
 
 
-def _baseline(
-    rows: Rows, known: Sequence[Pair], label: Label, own: Mapping[str, float | None], fitted: Fitted | None
-) -> Measured:
+def _baseline(known: Sequence[Pair], label: Label, own: Mapping[str, float | None], fitted: Fitted | None) -> Measured:
     sample = sample_of(known, label)
     if fitted is None:
         empty = Measured(rows=len(known), bad=int(sample.bad.sum()), clusters=len(set(sample.clusters)))
         why = "the train part has too few labelled rows to fix a direction"
         return msgspec.structs.replace(empty, reasons=dict.fromkeys(("auroc", "brier", "ece"), why))
     values = [own[pair.pair] for pair in known]
-    ranks = measure(sample, fitted.score(values), rows.draws, probabilities=False)
+    ranks = measure(sample, fitted.score(values), 0, probabilities=False)
     if "brier" in ranks.reasons or ranks.rows < 1:
         return ranks
     shown = measure(sample, fitted.probability(values), 0)
