@@ -16,7 +16,8 @@ from ruleforge.events.request import Request
 from ruleforge.ingest.readers import read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.documents import DOUBTED, forge_documents
-from ruleforge.pipeline.forge import EXPLOITS_MOST, Forged, Ground, forge_advisory, varied_exploits
+from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
+from ruleforge.pipeline.judging import EXPLOITS_MOST, varied_exploits
 from ruleforge.pipeline.merge import EXHAUSTIVE_MOST, merge, precedence
 from ruleforge.pipeline.papers import evidence_of
 from ruleforge.records.advisory import Advisory, PocRequest

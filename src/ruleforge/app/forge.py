@@ -11,6 +11,7 @@ import msgspec
 from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import list_files
+from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.run import RunOptions, run
 from ruleforge.records.forging import REFUSALS, Outcome
 from ruleforge.store.state import State
@@ -56,6 +57,7 @@ def forge(
     again: bool = False,
     history: Sequence[Path] = (),
     merge: bool = True,
+    loop: LoopOptions | None = None,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -74,6 +76,7 @@ def forge(
         again: forge unchanged sources, too.
         history: stored traffic; what new rules would have done in it goes into their evidence.
         merge: one rule for all documents about a vulnerability; False: one for each document.
+        loop: how hard to try; None: as ships.
         clock: seconds, for the summary only.
 
     Raises:
@@ -85,7 +88,7 @@ def forge(
     summary.out = str(out)
     options = forge_options(
         paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
-        jobs=jobs, again=again, history=history, merge=merge,
+        jobs=jobs, again=again, history=history, merge=merge, loop=loop,
     )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -119,6 +122,7 @@ def forge_options(
     again: bool = False,
     history: Sequence[Path] = (),
     merge: bool = True,
+    loop: LoopOptions | None = None,
 ) -> RunOptions:
     """Check that what is named exists, and put the options of a run together; see `forge`."""
     for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
@@ -134,6 +138,7 @@ def forge_options(
         jobs=jobs,
         again=again,
         merge=merge,
+        loop=loop or LoopOptions(),
     )
 
 

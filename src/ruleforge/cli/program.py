@@ -20,6 +20,7 @@ from ruleforge.cli.data import data
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
+from ruleforge.cli.judge import judge
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
@@ -128,6 +129,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     test: "Run the tests that lie beside rules.",
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",
+    judge: "How probably a rule misses attacks or looks at the wrong thing.",
     show: "One rule with its evidence and tests.",
     diff: "How a rule differs from an earlier revision.",
     backtest: "Since when would rules have fired.",

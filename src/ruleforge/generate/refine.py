@@ -39,7 +39,7 @@ def refine(draft: Draft, wrongs: Sequence[Wrong], material: Material, must: Sequ
             better = _narrow(arm, mine, material, must)
             if better is None:
                 return None
-            changes.append(f"round {draft.round + 1}: {_difference(arm, better)}, because of {mine[0].why}")
+            changes.append(f"round {draft.round + 1}: {difference(arm, better)}, because of {mine[0].why}")
             arms[index] = better
     for wrong in missed:
         if any(_fires(arm, wrong.view, material) for arm in arms):
@@ -47,7 +47,7 @@ def refine(draft: Draft, wrongs: Sequence[Wrong], material: Material, must: Sequ
         for index, arm in enumerate(arms):
             better = _widen(arm, wrong, material, hits) if wrong.poc in arm.made_for else None
             if better is not None and not _loses(arm, better, arms, must, material):
-                changes.append(f"round {draft.round + 1}: {_difference(arm, better)}, because of {wrong.why}")
+                changes.append(f"round {draft.round + 1}: {difference(arm, better)}, because of {wrong.why}")
                 arms[index] = better
                 break
     if tuple(arms) == draft.arms:
@@ -122,7 +122,8 @@ def _widen(arm: Arm, wrong: Wrong, material: Material, hits: Sequence[Wrong]) ->
     return arm
 
 
-def _difference(old: Arm, new: Arm) -> str:
+def difference(old: Arm, new: Arm) -> str:
+    """Say what a change of an arm added and dropped."""
     added = [facet.label for facet in new.facets if facet not in old.facets]
     gone = [facet.label for facet in old.facets if facet not in new.facets]
     parts = ([f"added {'; '.join(added)}"] if added else []) + ([f"dropped {'; '.join(gone)}"] if gone else [])

@@ -1,135 +1,102 @@
 """The embedded judge: two questions about how a rule could fail, answered from evidence the generator never saw.
 
-First version: interpretable terms with fixed weights, not yet calibrated on labelled rules (a later issue does that).
-The judge sees the rule and the evidence of the JUDGE family; never the author's strategy or rationale.
+Both are answered by measuring (`features`) and a small calibrated sum (`model`); the reasons (`chain`) name the
+conditions and requests. The judge sees the rule and the evidence; never the author's strategy or rationale.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 
-import msgspec
+from ruleforge.cases.evidence import Evidence
+from ruleforge.judge.chain import chain_of, sentence, unmeasured
+from ruleforge.judge.features import FEATURES, measured
+from ruleforge.judge.model import Model, shipped_model
+from ruleforge.judge.observe import Observed, observe
+from ruleforge.records.forging import Mode, Opinion, Reason
+from ruleforge.rules.tree import Rule
 
-from ruleforge.cases.anatomy import Part
-from ruleforge.cases.evidence import Case, Evidence
-from ruleforge.cases.significance import is_selector
-from ruleforge.engine.reference import compile_rule
-from ruleforge.records.forging import Opinion
-from ruleforge.rules.tree import AnyOf, Condition, Rule, conditions_of
-
-VERSION = "evidence judge 2"
-PRIOR_MISS, PRIOR_TRIALS = 0.15, 2.0  # what is assumed before any variant was tried
-LITERAL_VALUE_MISS = 0.06  # per condition that wants one exact value the attacker could change
-NEUTRAL_OFF = 0.6  # fires although the payload was replaced by ordinary values
-NO_PAYLOAD_OFF = 0.25  # no condition reads what the attacker controls
-LISTED_MISS = 0.3  # scaled by the share of documents whose exploits only an alternative of their own hits
-AGREED_OFF = 0.5  # what remains of NO_PAYLOAD_OFF where several documents agree on a value that the rule wants
-WORD_MOST = 40  # bytes of a value on which agreement says something
-NEAR_MISS_OFF = 0.8  # scaled by the share of judge near-misses it fires on
+VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
+HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
-def judge_rule(rule: Rule, evidence: Evidence) -> Opinion:
+def judge_rule(rule: Rule, evidence: Evidence, *, model: Model | None = None, without: Collection[str] = ()) -> Opinion:
     """Answer both questions on `rule`, each None where there is nothing to go by, with the reasons.
 
     Args:
         rule: the rule only; its author's rationale is withheld.
         evidence: variants and near-misses of the JUDGE family; `siblings` are neutralised exploits here.
+        model: None: the one that ships.
+        without: kinds of features that are withheld.
     """
-    ask_view = compile_rule(rule).ask
-
-    def fires(case: Case) -> bool:
-        return ask_view(case.view) is True
-
-    p_miss, miss_reasons = _p_miss(rule, evidence, fires)
-    p_off, off_reasons = _p_off_target(rule, evidence, fires)
-    return Opinion(judge=VERSION, p_miss=p_miss, p_off_target=p_off, reasons=(*miss_reasons, *off_reasons))
+    observed = observe(rule, evidence)
+    return opinion_of(observed, measured(observed), model or shipped_model(), without)
 
 
-def _p_miss(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
-    if not evidence.variants and not evidence.exploits:
-        return None, ["p_miss: there is no exploit request to vary, so misses cannot be judged"]
-    tried = len(evidence.variants)
-    missed = Counter(case.kind for case in evidence.variants if not fires(case))
-    share = (sum(missed.values()) + PRIOR_MISS * PRIOR_TRIALS) / (tried + PRIOR_TRIALS)
-    fixed = [c for c in conditions_of(rule.when) if _wants_exact_value(c)]
-    documents, listed = _by_document(rule, evidence)
-    p_miss = 1 - (1 - share) * (1 - LITERAL_VALUE_MISS) ** min(len(fixed), 5)
-    if listed:
-        p_miss = 1 - (1 - p_miss) * (1 - LISTED_MISS * listed / documents)
-    reasons = [f"p_miss: misses {sum(missed.values())} of {tried} unseen variants"]
-    if missed:
-        reasons[0] += " (" + ", ".join(f"{kind} {count}" for kind, count in sorted(missed.items())) + ")"
-    if fixed:
-        reasons.append(f"p_miss: {len(fixed)} conditions want one exact value ({_name(fixed[0])} …)")
-    if listed:
-        reasons.append(f"p_miss: {listed} of {documents} documents are hit by an alternative of their own only")
-    return round(p_miss, 4), reasons
+def opinion_of(
+    observed: Observed, features: Mapping[str, float | None], model: Model, without: Collection[str] = ()
+) -> Opinion:
+    """Form the opinion on what was observed and measured."""
+    absent = {*without, *_not_there(observed)}
+    kept = {name: value for name, value in features.items() if FEATURES[name].kind not in absent}
+    fits = {question: model.fit(question, absent) for question in ("miss", "off", "any")}
+    blind_miss, blind_off = _blind_miss(observed), _blind_off(observed)
+    p_miss = None if blind_miss else round(fits["miss"].probability(kept), 4)
+    p_off = None if blind_off else round(fits["off"].probability(kept), 4)
+    p_any = None if blind_miss or blind_off else round(fits["any"].probability(kept), 4)
+    contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
+    chain = (*chain_of(observed, contributions), *_blind(blind_miss, blind_off))
+    if not blind_miss and not blind_off:
+        chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
+    thin = blind_miss or blind_off or _thin(observed)
+    return Opinion(
+        judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, chain=chain,
+        reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode_of(p_miss, p_off, thin, model),
+    )  # fmt: skip
 
 
-def _by_document(rule: Rule, evidence: Evidence) -> tuple[int, int]:
-    """How many documents the exploits come from, and how many of these no alternative shares with another.
-
-    A rule that lists what each author showed says little of what the next one will do.
-    """
-    documents = set(evidence.documents)
-    if len(documents) < 2:
-        return len(documents), 0
-    parts = rule.when.parts if isinstance(rule.when, AnyOf) else (rule.when,)
-    shared: set[int] = set()
-    for part in parts:
-        ask = compile_rule(msgspec.structs.replace(rule, when=part)).ask
-        hit = {d for d, c in zip(evidence.documents, evidence.exploits, strict=True) if ask(c.view) is True}
-        shared |= hit if len(hit) > 1 else set()
-    return len(documents), len(documents - shared)
+def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:
+    """Return the strictest use whose gate a rule passes; where the evidence is thin, no rule may block by itself."""
+    if passes("block", p_miss, p_off, model) and not thin:
+        return "block"
+    return "count" if passes("count", p_miss, p_off, model) else "review"
 
 
-def _p_off_target(rule: Rule, evidence: Evidence, fires: Callable[[Case], bool]) -> tuple[float | None, list[str]]:
-    terms: list[float] = []
-    reasons: list[str] = []
-    reads_payload = any(c.op in ("is_class", "regex") for c in conditions_of(rule.when))
-    neutral_hits = [case for case in evidence.siblings if fires(case)]
-    if neutral_hits:
-        share = len(neutral_hits) / len(evidence.siblings)
-        terms.append(NEUTRAL_OFF * share)
-        told = f"{len(neutral_hits)} of {len(evidence.siblings)} exploits whose payload was replaced by ordinary values"
-        reasons.append(f"p_off_target: still fires on {told}")
-    elif evidence.siblings:
-        reasons.append(f"p_off_target: silent on all {len(evidence.siblings)} exploits with the payload taken out")
-    near_hits = Counter(case.kind for case in evidence.near_misses if fires(case))
-    if near_hits:
-        terms.append(NEAR_MISS_OFF * sum(near_hits.values()) / len(evidence.near_misses))
-        kinds = ", ".join(sorted(near_hits))
-        told = f"{sum(near_hits.values())} of {len(evidence.near_misses)} unseen near-misses ({kinds})"
-        reasons.append(f"p_off_target: fires on {told}")
-    elif evidence.near_misses:
-        reasons.append(f"p_off_target: silent on all {len(evidence.near_misses)} unseen near-misses")
-    if not reads_payload:
-        documents, listed = _by_document(rule, evidence)
-        agreed = documents > 1 and not listed and any(map(_wants_word, conditions_of(rule.when)))
-        terms.append(NO_PAYLOAD_OFF * (AGREED_OFF if agreed else 1))
-        told = "no condition reads an attack payload; the rule recognises the call, not the abuse of it"
-        reasons.append(f"p_off_target: {told}")
-    if not evidence.near_misses and not evidence.siblings and reads_payload:
-        return None, ["p_off_target: no near-miss can be made of these requests, so correlation cannot be judged"]
-    p_off = 0.02
-    for term in terms:
-        p_off = 1 - (1 - p_off) * (1 - term)
-    return round(p_off, 4), reasons
+def passes(mode: str, p_miss: float | None, p_off: float | None, model: Model) -> bool:
+    """Whether both probabilities are known and within the thresholds of a mode."""
+    most = model.thresholds[mode]
+    return all(
+        p is not None and p <= most[question] for question, p in (("miss", p_miss), ("off", p_off)) if question in most
+    )
 
 
-def _wants_word(condition: Condition) -> bool:
-    """Whether it wants a value that a person can read: two authors may have copied a longer one from a third."""
-    return _wants_exact_value(condition) and isinstance(condition.value, bytes) and len(condition.value) <= WORD_MOST
+def _not_there(observed: Observed) -> set[str]:
+    """Kinds of features that nothing was given for."""
+    given = {"cross": observed.strangers, "benign": observed.benign}
+    return {"cross", "benign"} if any(value is None for value in given.values()) else set()
 
 
-def _wants_exact_value(condition: Condition) -> bool:
-    if condition.op not in ("equals", "contains", "starts_with", "ends_with"):
-        return False
-    if condition.field in ("path", "path.decoded", "method", "name"):
-        return False
-    # What chooses the function belongs to the endpoint: the attacker cannot change it.
-    return not (condition.name and is_selector(Part(condition.field, condition.name.text, b"")))
+def _blind_miss(observed: Observed) -> str:
+    return "" if observed.exploits else "there is no exploit request to vary, so misses cannot be judged"
 
 
-def _name(condition: Condition) -> str:
-    name = f" {condition.name.text.decode('latin-1')}" if condition.name else ""
-    return f"{condition.field}{name} {condition.op}"
+def _blind_off(observed: Observed) -> str:
+    if observed.harmless or observed.benign is not None or observed.strangers is not None:
+        return ""
+    return "no near-miss can be made of these requests, so correlation cannot be judged"
+
+
+def _blind(blind_miss: str, blind_off: str) -> tuple[Reason, ...]:
+    found = []
+    if blind_miss:
+        found.append(Reason(code="not_measured", question="miss", text=f"Not judged: {blind_miss}."))
+    if blind_off:
+        found.append(Reason(code="not_measured", question="off_target", text=f"Not judged: {blind_off}."))
+    return tuple(found)
+
+
+def _thin(observed: Observed) -> str:
+    varied = len(observed.variants) + len(observed.seen_variants)
+    if varied < VARIANTS_LEAST:
+        return f"only {varied} other ways of writing the attack are known"
+    if len(observed.harmless) < HARMLESS_LEAST:
+        return f"only {len(observed.harmless)} harmless requests could be tried"
+    return ""

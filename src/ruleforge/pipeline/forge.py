@@ -8,12 +8,14 @@ import msgspec
 from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, dissect
 from ruleforge.cases.evidence import Case, Evidence, case
-from ruleforge.cases.near import endpoint_free, near_miss_exemption, near_misses, neutralise
+from ruleforge.cases.near import endpoint_free, near_miss_exemption, near_misses
 from ruleforge.cases.variants import variants
 from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.generate.propose import gather
-from ruleforge.pipeline.loop import Attempt, LoopResult, run_loop
+from ruleforge.judge.evidence import JudgeEvidence
+from ruleforge.pipeline.judging import judge_evidence, varied_exploits
+from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, run_loop
 from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
@@ -23,8 +25,6 @@ from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.validate.checks import family
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
-EXPLOITS_MOST = 24  # exploit requests of one advisory that are varied; all are replayed
-
 SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpoint
 
 
@@ -35,6 +35,7 @@ class Ground(msgspec.Struct, frozen=True):
     corpus: Corpus | None = None
     benign: Sequence[Corpus] = ()
     sensors: Sensors | None = None
+    loop: LoopOptions = LoopOptions()
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -69,11 +70,11 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
     classes = {name: latest_version(name) for name in CLASSES}
     evidence = gather_evidence(advisory, exploits, ground, classes)
-    judging = judge_evidence(advisory, exploits, classes, evidence.product)
+    judging = judge_evidence(advisory, exploits, evidence, ground.background)
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     material = gather(advisory, exploits, free, ground.background, classes)
-    loop = run_loop(material, evidence, judging)
+    loop = run_loop(material, evidence, judging, ground.loop)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
     loop = _named_after_all(loop)
@@ -136,33 +137,9 @@ def gather_evidence(
     )
 
 
-def varied_exploits(exploits: Sequence[Anatomy]) -> list[int]:
-    """Choose the exploit requests to vary, at most EXPLOITS_MOST: each document gets its turn."""
-    seen: dict[int, int] = {}
-    turns = []
-    for index, anatomy in enumerate(exploits):
-        turn = seen[anatomy.poc.source] = seen.get(anatomy.poc.source, -1) + 1
-        turns.append((turn, index))
-    return sorted(index for _, index in sorted(turns)[:EXPLOITS_MOST])
-
-
-def judge_evidence(
-    advisory: Advisory, exploits: Sequence[Anatomy], classes: Mapping[str, int], product: str
-) -> Evidence:
-    """Collect what only the judge sees: JUDGE variants and near-misses; neutralised exploits stand as `siblings`."""
-    varied: list[Case] = []
-    twins: list[Case] = []
-    neutral: list[Case] = []
-    for index in varied_exploits(exploits):
-        anatomy = exploits[index]
-        varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "judge")]
-        twins += [case(n.request, n.kind, index, n.why) for n in near_misses(anatomy, advisory, "judge")]
-        plain = neutralise(anatomy, advisory)
-        if plain is not None:
-            neutral.append(case(plain, "neutralised", index))
-    return Evidence(
-        advisory=advisory.id, product=product,
-        exploits=tuple(case(a.poc.request, "exploit", index) for index, a in enumerate(exploits)),
-        variants=tuple(varied), near_misses=tuple(twins), siblings=tuple(neutral), classes=classes,
-        documents=tuple(a.poc.source for a in exploits),
-    )  # fmt: skip
+def judging_of(advisory: Advisory, ground: Ground) -> JudgeEvidence:
+    """Gather what the judge sees of one advisory whose requests have roles, for judging any rule for it."""
+    exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
+    classes = {name: latest_version(name) for name in CLASSES}
+    gates = gather_evidence(advisory, exploits, ground, classes)
+    return judge_evidence(advisory, exploits, gates, ground.background)

@@ -1,5 +1,6 @@
 """The loop: five candidates, each checked, refined by its counterexamples up to five times; the best one is kept."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
 
 import msgspec
@@ -8,12 +9,14 @@ from ruleforge.cases.anatomy import SPECIFICITY
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule, compile_tree
 from ruleforge.events.places import HttpView
+from ruleforge.generate.advise import advised
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
 from ruleforge.generate.facet import Facet
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
+from ruleforge.judge.advice import advice_of
 from ruleforge.judge.evidence_judge import judge_rule
 from ruleforge.records.advisory import shown_title
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
@@ -21,6 +24,8 @@ from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
 
+ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
+LEAST_GAIN = 0.02  # of the two probabilities together, for which a rule is changed
 PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
@@ -50,36 +55,103 @@ class LoopResult(msgspec.Struct, frozen=True):
     rounds: int
 
 
-def run_loop(material: Material, evidence: Evidence, judging: Evidence) -> LoopResult:
+class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How hard the loop tries; the defaults are what ships, others are for measuring what each part is worth."""
+
+    candidates: int = gates.CANDIDATES_MOST  # first drafts
+    rounds: int = gates.ROUNDS_MOST  # refinements of each
+    judge: bool = True  # False: candidates are ordered without an opinion, and none is recorded
+    judge_feedback: bool = True  # what the judge minds is changed in the next round
+
+
+def run_loop(
+    material: Material, evidence: Evidence, judging: Evidence, options: LoopOptions | None = None
+) -> LoopResult:
     """Propose, check, refine; judge those that pass; keep the best by evidence, then by simplicity.
 
-    `judging` is evidence of the JUDGE family, which no generator or refinement sees.
+    `judging` is evidence of the JUDGE family, which no generator or refinement sees: of the judge's reasons only the
+    conditions it minds go back.
     """
+    options = options or LoopOptions()
     attempts: list[Attempt] = []
-    passed: list[Attempt] = []
-    rounds = 0
-    drafts = propose(material)[: gates.CANDIDATES_MOST * min(material.documents, 2)]
+    judged: list[Attempt] = []
+    drafts = propose(material)[: options.candidates * min(material.documents, 2)]
     for draft in drafts:
-        current: Draft | None = draft
-        best_so_far: Attempt | None = None
-        known: list[Wrong] = [
-            Wrong(c.view, missed=True, why=f"the variant {c.kind}", poc=c.poc)
-            for c in (*evidence.exploits, *evidence.variants)
-        ]
-        while current is not None:
-            attempt, findings = _try(current, material, evidence)
-            attempts.append(attempt)
-            rounds = max(rounds, current.round)
-            if attempt.trial.passed and (best_so_far is None or _grade(attempt) > _grade(best_so_far)):
-                best_so_far = attempt
-            if current.round >= gates.ROUNDS_MOST or (attempt.trial.passed and _grade(attempt) == (0, 1.0)):
-                break
-            current = refine(current, _wrongs(findings), material, known)
-        if best_so_far is not None:
-            passed.append(_simplify(best_so_far, material, evidence))
-    judged = [msgspec.structs.replace(a, opinion=judge_rule(a.candidate.rule, judging)) for a in passed]
-    best = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
-    return LoopResult(tuple(attempts), best, len(drafts), rounds)
+        best = _refined(draft, material, evidence, options, attempts)
+        if best is None:
+            continue
+        best = _simplify(best, material, evidence)
+        if options.judge:
+            best = msgspec.structs.replace(best, opinion=judge_rule(best.candidate.rule, judging))
+            if options.judge_feedback:
+                best = _heeded(best, material, evidence, judging, options, attempts)
+        judged.append(best)
+    chosen = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
+    rounds = max((attempt.candidate.round for attempt in attempts), default=0)
+    return LoopResult(tuple(attempts), chosen, len(drafts), rounds)
+
+
+def _refined(
+    draft: Draft, material: Material, evidence: Evidence, options: LoopOptions, attempts: list[Attempt]
+) -> Attempt | None:
+    """Check a draft and change it by its counterexamples; the best that passed, None where none did."""
+    current: Draft | None = draft
+    best: Attempt | None = None
+    known: list[Wrong] = [
+        Wrong(c.view, missed=True, why=f"the variant {c.kind}", poc=c.poc)
+        for c in (*evidence.exploits, *evidence.variants)
+    ]
+    while current is not None:
+        attempt, findings = _try(current, material, evidence)
+        attempts.append(attempt)
+        if attempt.trial.passed and (best is None or _grade(attempt) > _grade(best)):
+            best = attempt
+        if current.round >= options.rounds or (attempt.trial.passed and _grade(attempt) == (0, 1.0)):
+            break
+        current = refine(current, _wrongs(findings), material, known)
+    return best
+
+
+def _heeded(
+    attempt: Attempt,
+    material: Material,
+    evidence: Evidence,
+    judging: Evidence,
+    options: LoopOptions,
+    attempts: list[Attempt],
+) -> Attempt:
+    """Change what the judge minds, as long as rounds are left, every gate passes and the opinion gets better."""
+    while attempt.opinion is not None and attempt.opinion.mode != "block" and attempt.draft.round < options.rounds:
+        better = next(_answers(attempt, material, evidence, judging, attempts), None)
+        if better is None:
+            break
+        attempt = better
+    return attempt
+
+
+def _answers(
+    attempt: Attempt, material: Material, evidence: Evidence, judging: Evidence, attempts: list[Attempt]
+) -> Iterator[Attempt]:
+    """Try each advice; yield those that pass every gate and that the judge thinks better of."""
+    assert attempt.opinion is not None
+    for advice in advice_of(attempt.opinion, attempt.candidate.rule)[:ADVICE_TRIED_MOST]:
+        draft = advised(attempt.draft, advice, material)
+        if draft is None:
+            continue
+        tried, _ = _try(draft, material, evidence)
+        attempts.append(tried)
+        if not tried.trial.passed or _grade(tried) < _grade(attempt):
+            continue
+        opinion = judge_rule(tried.candidate.rule, judging)
+        if _doubt(opinion) < _doubt(attempt.opinion) - LEAST_GAIN:
+            yield msgspec.structs.replace(tried, opinion=opinion)
+
+
+def _doubt(opinion: Opinion | None) -> float:
+    """How much the judge has against a rule; where it could not tell, candidates of one advisory are equal in it."""
+    if opinion is None:
+        return 0.0
+    return (opinion.p_miss or 0.0) + (opinion.p_off_target or 0.0)
 
 
 def _endpoint_bits(arm: Arm) -> float:
@@ -140,10 +212,7 @@ def _hit_all(arms: Items[Arm], material: Material) -> bool:
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     """Least hits on other sources, then least expected failure, then the strategy that generalises best."""
-    opinion, rule = attempt.opinion, attempt.candidate.rule
-    # Where the judge could not tell, the candidates of one advisory are equal in it.
-    miss = (opinion.p_miss if opinion else None) or 0.0
-    off = (opinion.p_off_target if opinion else None) or 0.0
+    rule = attempt.candidate.rule
     # Any parameter of an endpoint is too wide where the product has other flaws at it: they stay apart by parameter.
     wide = attempt.candidate.strategy == "endpoint_any_parameter"
     family = sibling_sources(rule, evidence) if wide else 0
@@ -153,7 +222,16 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     size = sum(1 for _ in conditions_of(rule.when))
     # A made-up cookie is all it takes to be "signed in": a rule that sees the attack itself is better.
     no_session = float(any(facet.kind == "session" for arm in attempt.draft.arms for facet in arm.facets))
-    return (-_grade(attempt)[0], family, no_session, round(miss + off, 1), strategy, -attempt.survival, apart, size)
+    return (
+        -_grade(attempt)[0],
+        family,
+        no_session,
+        round(_doubt(attempt.opinion), 1),
+        strategy,
+        -attempt.survival,
+        apart,
+        size,
+    )
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:

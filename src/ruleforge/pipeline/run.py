@@ -26,6 +26,7 @@ from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.history import gave_up, read_revision
 from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
+from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
 from ruleforge.records.advisory import Advisory
@@ -51,6 +52,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 0  # processes; 0: one per core
     again: bool = False  # forge unchanged sources too
     merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
+    loop: LoopOptions = LoopOptions()  # how hard to try; others than these are for measuring
     incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
 
 
@@ -179,7 +181,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
         build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
-    return Ground(background, Corpus(folder), tuple(benign), _sensors(options, cache, jobs, progress))
+    return Ground(background, Corpus(folder), tuple(benign), _sensors(options, cache, jobs, progress), options.loop)
 
 
 def _sensors(options: RunOptions, cache: Path, jobs: int, progress: Progress) -> Sensors | None:
@@ -286,6 +288,7 @@ def _store(state: State, batch: Sequence[tuple[str, str, _Done]]) -> None:
 def _base_key(ground: Ground) -> str:
     parts = [code_digest(), str(FORMAT), ground.background.name]
     parts += [ground.sensors.name] if ground.sensors else []
+    parts += [str(ground.loop)] if ground.loop != LoopOptions() else []
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 

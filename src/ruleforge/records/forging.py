@@ -4,8 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.tree import Condition, Rule
 
+Mode = Literal["block", "count", "review"]  # may block; may count and alert; a person should look first
 Verdict = Literal["rule", "refused", "failed", "skipped"]  # skipped: the file discloses nothing and need not
 
 
@@ -43,6 +44,26 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return all(result.passed is not False for result in self.results)
 
 
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a judge has against a rule, or for it: what was seen, of which condition, on which request."""
+
+    code: str  # a key of REASONS
+    question: Literal["miss", "off_target"]  # what it speaks to
+    text: str  # a sentence for people, safe to show
+    condition: str = ""  # place in the rule document, "when.any[0].all[2]"; empty: the rule as a whole
+    request: str = ""  # the request that shows it, shortened and escaped; never shown to a generator
+    feature: str = ""  # what was measured, a key of the judge's features
+    weight: float = 0.0  # what it adds to the log-odds of the defect; below 0: it speaks for the rule
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judge asks the next round to change. It holds no request: those of the judge stay with the judge."""
+
+    action: Literal["drop", "add_payload", "add_endpoint"]
+    code: str  # why, a key of REASONS
+    conditions: tuple[Condition, ...] = ()  # what to drop or to put something more general for
+
+
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     """A judge's two probabilities, each in [0, 1] or None where it could not tell, with reasons."""
 
@@ -50,6 +71,11 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     p_miss: float | None  # probability that the rule fails to flag malicious requests of this vulnerability
     p_off_target: float | None  # probability that it looks at something that merely correlates
     reasons: tuple[str, ...] = ()
+    p_defect: float | None = None  # probability of either
+    mode: Mode = "review"  # the strictest use whose gate the rule passes
+    thin: str = ""  # why the judge abstains; empty: the evidence suffices
+    chain: tuple[Reason, ...] = ()  # the reasons with their types, the weightiest first
+    features: dict[str, float | None] = msgspec.field(default_factory=dict)  # what was measured; None: not measurable
 
 
 class Needed(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,4 +112,29 @@ REFUSALS: dict[str, str] = {
     "runtime_payload": "The decisive bytes are encrypted or built at run time, and nothing else is distinctive.",
     "shared_shape": "The same request is an exploit of another product; no condition tells them apart.",
     "no_candidate_passed": "Every candidate failed a check after the last round.",
+}
+
+# What a judge may say of a rule. A code whose sentence ends in a colon names what the next round may change.
+REASONS: dict[str, str] = {
+    "misses_exploit": "It misses an exploit of its own source.",
+    "misses_variant": "A condition is false on another way of writing the attack.",
+    "copied_from_attack": "A condition wants text of the published attack; the next attacker sends something else.",
+    "made_up_bytes": "A condition wants bytes that the source makes up anew each time.",
+    "exact_value": "A condition wants one exact value that the attacker chooses.",
+    "idle_condition": "A condition keeps out no harmless request that is known, and may cost attacks.",
+    "many_conditions": "Many things have to hold at once.",
+    "raw_place": "A condition reads the request before it is decoded.",
+    "fixed_path": "The path has to be as it is from the root on.",
+    "listed_shapes": "Exploits are hit by an alternative of their own each.",
+    "fires_without_payload": "It fires although the payload was taken out.",
+    "fires_on_near_miss": "It fires on a harmless request that looks like the attack.",
+    "fires_on_step": "It fires on a request of the source that is no attack.",
+    "fires_on_traffic": "It fires on normal traffic.",
+    "fires_on_stranger": "It fires on an exploit of another product.",
+    "no_payload_condition": "No condition reads what makes the request an attack.",
+    "no_endpoint": "An alternative says nothing of where the request goes.",
+    "not_surprising": "What it asks for is common in normal traffic.",
+    "one_guard": "One condition alone keeps harmless requests out.",
+    "not_measured": "Something could not be measured.",
+    "speaks_for_it": "What was measured speaks for the rule.",
 }

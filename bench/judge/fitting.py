@@ -1,0 +1,190 @@
+"""Logistic sums with known signs, selected and checked by product inside the training part."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.model_selection import GroupKFold
+
+from ruleforge.judge.features import FEATURES
+
+Array = np.ndarray[Any, Any]
+QUESTIONS = ("miss", "off", "any")
+FOLDS = 5
+RIDGE = 1.0  # on standardised weights
+LEAST_GAIN = 0.0008  # of mean log loss that a further feature has to bring
+RARELY_MISSING = 0.01  # below this share a missing value gets no weight of its own
+# Where it is known which way a feature speaks: +1 it can only speak for the defect, -1 against it.
+SIGNS: Mapping[str, Mapping[str, int]] = {
+    "miss": {
+        "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "conditions": 1,
+        "names_wanted": 1, "exact_values": 1, "some_values": 1, "literal_bytes": 1, "raw_reads": 1, "path_whole": 1,
+        "wanted_from_attack": 1, "wanted_standins": 1, "idle_conditions": 1, "listed": 1, "documents_listed": 1,
+        "payload_read": -1, "surprise": 1, "endpoint_bits": 1, "no_endpoint": -1,
+    },
+    "off": {
+        "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
+        "no_endpoint": 1, "surprise": -1, "endpoint_bits": -1, "class_breadth": -1, "tell_read": -1,
+        "payload_read": -1, "conditions": -1, "names_wanted": -1,
+    },
+    "any": {
+        "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "neutral_hit": 1, "near_hit": 1,
+        "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1, "wanted_standins": 1, "tell_read": -1,
+        "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1,
+    },
+}  # fmt: skip
+
+
+class Fitted(msgspec.Struct):
+    """Weights, or cross-validated answers."""
+
+    intercept: float = 0.0
+    terms: list[dict[str, Any]] = []
+    logits: Array = np.zeros(0)
+    probabilities: Array = np.zeros(0)
+
+
+class Data:
+    """The pairs of one question with a label: values (rows × features, NaN: missing), labels, weights, products."""
+
+    def __init__(
+        self,
+        question: str,
+        names: list[str],
+        rows: list[tuple[int, Mapping[str, Any], Mapping[str, Any]]],
+        weight: float,
+    ) -> None:
+        self.question, self.names = question, names
+        self.at = np.array([number for number, _, _ in rows])
+        self.values = np.array(
+            [[np.nan if found[n] is None else found[n] for n in names] for _, _, found in rows], dtype=float
+        )
+        self.bad = np.array([label_of(row, question) for _, row, _ in rows], dtype=float)
+        self.natural = np.array([row["group"] == "natural" for _, row, _ in rows])
+        self.origin = np.array([row["origin"] for _, row, _ in rows])
+        self.products = np.array([row["product"] or row["advisory"] for _, row, _ in rows])
+        self.weights = np.where(self.natural, 1.0, weight)
+
+    @classmethod
+    def of(
+        cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
+        weight: float,
+    ) -> "Data":  # fmt: skip
+        """Take the rows that have a label for `question`, and of their features those that are not withheld."""
+        names = [name for name, feature in FEATURES.items() if feature.kind not in without]
+        labelled = [
+            (number, row, found) for number, (row, found) in enumerate(kept) if label_of(row, question) is not None
+        ]
+        return cls(question, names, labelled, weight)
+
+    def spread(self, values: Array, size: int) -> Array:
+        """Put values of the labelled rows where they stand among all rows."""
+        whole = np.full(size, np.nan)
+        whole[self.at] = values
+        return whole
+
+
+def label_of(row: Mapping[str, Any], question: str) -> bool | None:
+    """The label of a pair; of "any": false needs both false, or one false and the other unknown."""
+    if question != "any":
+        label: bool | None = row[question]["label"]
+        return label
+    both = [row["miss"]["label"], row["off"]["label"]]
+    return True if True in both else False if False in both else None
+
+
+def select(data: Data, most: int) -> list[str]:
+    """Add the feature that lowers the cross-validated log loss of natural pairs most, until none does."""
+    chosen: list[str] = []
+    best = _loss(data, chosen)
+    candidates = [n for i, n in enumerate(data.names) if np.nanstd(data.values[:, i]) > 0]
+    while len(chosen) < most:
+        tried = [(_loss(data, [*chosen, name]), name) for name in candidates if name not in chosen]
+        loss, name = min(tried, default=(best, ""))
+        if not name or loss > best - LEAST_GAIN:
+            break
+        chosen.append(name)
+        best = loss
+    return chosen
+
+
+def _loss(data: Data, names: Sequence[str]) -> float:
+    found = cross_validate(data, names).probabilities[data.natural]
+    bad = data.bad[data.natural]
+    clipped = np.clip(found, 1e-4, 1 - 1e-4)
+    return float(-np.mean(bad * np.log(clipped) + (1 - bad) * np.log(1 - clipped)))
+
+
+def cross_validate(data: Data, names: Sequence[str]) -> Fitted:
+    """Give every pair the answer of a fit that has not seen its product."""
+    logits = np.zeros(len(data.bad))
+    for train, test in GroupKFold(FOLDS).split(data.values, groups=data.products):
+        fitted = _fit(data, names, train)
+        logits[test] = predict(fitted, data, test)
+    return Fitted(logits=logits, probabilities=1 / (1 + np.exp(-logits)))
+
+
+def fit_question(data: Data, names: Sequence[str]) -> Fitted:
+    """Fit on all pairs."""
+    return _fit(data, names, np.arange(len(data.bad)))
+
+
+def _fit(data: Data, names: Sequence[str], rows: Array) -> Fitted:
+    terms, columns, bounds = _columns(data, names, rows)
+    matrix = np.column_stack([np.ones(len(rows)), *columns]) if columns else np.ones((len(rows), 1))
+    bad, weights = data.bad[rows], data.weights[rows]
+
+    def loss(beta: Array) -> tuple[float, Array]:
+        z = matrix @ beta
+        value = np.sum(weights * (np.logaddexp(0, z) - bad * z)) + RIDGE / 2 * np.sum(beta[1:] ** 2)
+        gradient = matrix.T @ (weights * (1 / (1 + np.exp(-z)) - bad))
+        gradient[1:] += RIDGE * beta[1:]
+        return float(value), gradient
+
+    start = np.zeros(matrix.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None), *bounds]).x
+    at = 1
+    for term in terms:
+        term["weight"], at = round(float(found[at]), 5), at + 1
+        if term.pop("sometimes"):
+            term["missing"], at = round(float(found[at]), 5), at + 1
+    return Fitted(intercept=float(found[0]), terms=terms)
+
+
+def _columns(
+    data: Data, names: Sequence[str], rows: Array
+) -> tuple[list[dict[str, Any]], list[Array], list[tuple[float | None, float | None]]]:
+    """One standardised column for each feature, 0 where missing, and one that says where that is."""
+    signs = SIGNS[data.question]
+    terms: list[dict[str, Any]] = []
+    columns: list[Array] = []
+    bounds: list[tuple[float | None, float | None]] = []
+    for name in names:
+        values = data.values[rows, data.names.index(name)]
+        known = values[~np.isnan(values)]
+        centre = round(float(known.mean()), 5) if len(known) else 0.0
+        scale = max(round(float(known.std()), 5), 0.02) if len(known) else 1.0
+        sign = signs.get(name, 0)
+        columns.append(np.nan_to_num((values - centre) / scale))
+        bounds.append((0.0 if sign > 0 else None, 0.0 if sign < 0 else None))
+        sometimes = bool(np.isnan(values).mean() > RARELY_MISSING)
+        if sometimes:
+            columns.append(np.isnan(values).astype(float))
+            bounds.append((None, None))
+        terms.append(
+            {"feature": name, "weight": 0.0, "centre": centre, "scale": scale, "missing": 0.0, "sometimes": sometimes}
+        )
+    return terms, columns, bounds
+
+
+def predict(fitted: Fitted, data: Data, rows: Array) -> Array:
+    """Return the log-odds of rows."""
+    total = np.full(len(rows), fitted.intercept)
+    for term in fitted.terms:
+        values = data.values[rows, data.names.index(term["feature"])]
+        total += np.where(
+            np.isnan(values), term["missing"], np.nan_to_num(term["weight"] * (values - term["centre"]) / term["scale"])
+        )
+    return total

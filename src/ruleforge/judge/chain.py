@@ -1,0 +1,369 @@
+"""What the judge says: each sentence names a condition as the rule's own sentence does, and the request that shows it.
+
+The direct observations come first in weight: a request that is answered wrongly is a fact, a shape is a suspicion.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ruleforge.cases.anatomy import Part
+from ruleforge.events.request import Request
+from ruleforge.judge.features import (
+    FEATURES,
+    idle,
+    reads_tell,
+    surprise,
+    wants_value,
+    wants_whole,
+)
+from ruleforge.judge.observe import Asked, Observed, reads
+from ruleforge.judge.shape import Conjunct, Question
+from ruleforge.records.forging import Reason
+from ruleforge.rules.render import quote_bytes, render_clause
+from ruleforge.rules.tree import Root
+
+MAX_REQUEST = 160  # characters of a request that are shown
+MAX_BODY = 80
+MAX_CLAUSE = 160
+EACH_MOST = 3  # sentences of one code
+FACT = 3.0  # least weight of a request that is answered wrongly
+SUSPICION = 0.4  # least weight of a shape that is told
+IN_FAVOUR_MOST = 2
+
+Found = Iterator[tuple[str, str, str, Request | None, float]]  # code, text, condition path, request, least weight
+
+
+def chain_of(observed: Observed, contributions: Mapping[str, Mapping[str, float]]) -> tuple[Reason, ...]:
+    """Say what speaks against the rule, the weightiest first, then what speaks for it.
+
+    Args:
+        observed: what the rule answered.
+        contributions: "miss" and "off" → feature → what it adds to the log-odds.
+    """
+    against: list[Reason] = []
+    for question, feature, tell in _TELLERS:
+        told = contributions.get("miss" if question == "miss" else "off", {}).get(feature, 0.0)
+        for code, text, path, request, least in tell(observed):
+            against.append(
+                Reason(
+                    code=code, question=question, text=text, condition=path, feature=feature,  # type: ignore[arg-type]
+                    request=shown(request) if request is not None else "", weight=round(max(told, least), 3),
+                )
+            )  # fmt: skip
+    against.sort(key=lambda reason: -reason.weight)
+    return (*_few(against), *_in_favour(observed, contributions))
+
+
+def sentence(reason: Reason) -> str:
+    """Give a reason as one line: the question, the sentence, the request."""
+    said = f"p_{reason.question}: {reason.text}"
+    return f"{said} Shown by {reason.request}" if reason.request else said
+
+
+def shown(request: Request) -> str:
+    """Give a request as one short line without control characters."""
+    line = request.method[:20] + b" " + request.target
+    text = quote_bytes(line, MAX_REQUEST)[1:-1]
+    if request.body:
+        text += f" with the body {quote_bytes(request.body, MAX_BODY)}"
+    return text
+
+
+def _few(reasons: Sequence[Reason]) -> list[Reason]:
+    kept: list[Reason] = []
+    for reason in reasons:
+        same = [one for one in kept if one.code == reason.code]
+        if len(same) < EACH_MOST and not any(one.condition == reason.condition and one.condition for one in same):
+            kept.append(reason)
+    return kept
+
+
+def clause(tree: Root) -> str:
+    """Say a condition as the rule's sentence does, short."""
+    said = render_clause(tree)
+    return said if len(said) <= MAX_CLAUSE else said[: MAX_CLAUSE - 1] + "…"
+
+
+# --- miss -------------------------------------------------------------------------------------------------------------
+
+
+def _missed(asked: Sequence[Asked], observed: Observed, code: str, what: Callable[[Asked], str]) -> Found:
+    """One sentence for each condition that stands in the way of requests that ought to be hit."""
+    by_condition: dict[int, list[Asked]] = {}
+    missed = [one for one in asked if not one.fires]
+    for one in missed:
+        blamed = observed.blamed(one)
+        if blamed:
+            by_condition.setdefault(blamed[0], []).append(one)
+    for at, cases in sorted(by_condition.items(), key=lambda item: -len(item[1])):
+        conjunct = observed.conjuncts[at]
+        text = f"“{clause(conjunct.tree)}” does not hold for {len(cases)} of {len(asked)} {what(cases[0])}."
+        yield code, text, conjunct.path, cases[0].case.view.request, FACT + len(cases) / len(asked)
+
+
+def _misses_exploit(observed: Observed) -> Found:
+    return _missed(
+        observed.exploits, observed, "misses_exploit", lambda _: "exploit requests of the source, so it misses them"
+    )
+
+
+def _misses_variant(observed: Observed) -> Found:
+    def what(one: Asked) -> str:
+        way = one.case.note or one.case.kind.replace("_", " ")
+        return f"ways of writing the same attack ({way})"
+
+    return _missed((*observed.variants, *observed.seen_variants), observed, "misses_variant", what)
+
+
+def _copied(observed: Observed) -> Found:
+    parts = [part for tells in observed.evidence.tells for tell in tells if (part := tell.part) is not None]
+    exploit = observed.exploits[0].case.view.request if observed.exploits else None
+    for conjunct in observed.conjuncts:
+        found = next((p for q in conjunct.questions for p in parts if wants_value(q) and _holds(q, p)), None)
+        if found is not None:
+            text = (
+                f"“{clause(conjunct.tree)}” wants text of the attack that was published; "
+                f"another attacker sends another {_place(found)}."
+            )
+            yield "copied_from_attack", text, conjunct.path, exploit, SUSPICION
+
+
+def _holds(question: Question, part: Part) -> bool:
+    return reads(question, part) and any(text.lower() in part.value.lower() for text in question.literals)
+
+
+def _place(part: Part) -> str:
+    name = quote_bytes(part.name, 40) if part.name else ""
+    return f"{part.place.replace('_', ' ').removesuffix('s')} {name}".strip()
+
+
+def _made_up(observed: Observed) -> Found:
+    marks = {mark for anatomy in observed.evidence.anatomies for mark in anatomy.poc.standins if len(mark) > 3}
+    for conjunct in observed.conjuncts:
+        if any(mark in text for q in conjunct.questions for text in q.literals for mark in marks):
+            text = f"“{clause(conjunct.tree)}” wants bytes that the source makes up anew for each attack."
+            yield "made_up_bytes", text, conjunct.path, None, FACT
+
+
+def _exact(observed: Observed) -> Found:
+    for conjunct in observed.conjuncts:
+        if conjunct.questions and all(map(wants_whole, conjunct.questions)):
+            text = f"“{clause(conjunct.tree)}” wants one exact value where the attacker chooses what to send."
+            yield "exact_value", text, conjunct.path, None, SUSPICION
+
+
+def _idle(observed: Observed) -> Found:
+    count = len(observed.harmless)
+    for at in idle(observed) if count else ():
+        conjunct = observed.conjuncts[at]
+        text = (
+            f"“{clause(conjunct.tree)}” keeps out none of the {count} harmless requests tried: "
+            "it can only cost attacks."
+        )
+        yield "idle_condition", text, conjunct.path, None, SUSPICION / 2
+
+
+def _raw(observed: Observed) -> Found:
+    for conjunct in observed.conjuncts:
+        if conjunct.questions and all(q.place.endswith(".raw") for q in conjunct.questions):
+            text = f"“{clause(conjunct.tree)}” reads the request as sent: the same bytes in another encoding pass it."
+            yield "raw_place", text, conjunct.path, None, SUSPICION
+
+
+def _fixed_path(observed: Observed) -> Found:
+    for conjunct in observed.conjuncts:
+        asked = [q for q in conjunct.questions if not q.negated]
+        if conjunct.kind == "endpoint" and asked and all(q.op in ("equals", "in", "starts_with") for q in asked):
+            text = f"“{clause(conjunct.tree)}” fails where the product is installed under another path."
+            yield "fixed_path", text, conjunct.path, None, SUSPICION
+
+
+def _listed(observed: Observed) -> Found:
+    if len(observed.exploits) > 1 and len(observed.arms) > 1:
+        text = (
+            f"The {len(observed.exploits)} exploits are hit by {len(observed.arms)} alternatives: "
+            "what the next author sends may be in none of them."
+        )
+        yield "listed_shapes", text, "when", None, SUSPICION
+
+
+def _many(observed: Observed) -> Found:
+    most = max(map(len, observed.arms), default=0)
+    if most > 3:
+        text = f"{most} things have to hold at once; an attack that lacks one of them passes."
+        yield "many_conditions", text, "when", None, 0.0
+
+
+# --- off target -------------------------------------------------------------------------------------------------------
+
+
+def _fires(asked: Sequence[Asked], observed: Observed, code: str, what: Callable[[Asked], str]) -> Found:
+    """Of each kind of harmless request that is hit, the condition that ought to have kept it out."""
+    by_kind: dict[str, list[Asked]] = {}
+    for one in asked:
+        if one.fires:
+            by_kind.setdefault(one.case.kind, []).append(one)
+    for cases in sorted(by_kind.values(), key=len, reverse=True):
+        conjunct = _weakest(observed, cases[0])
+        if conjunct is not None and conjunct.kind == "payload":
+            about = f"“{clause(conjunct.tree)}” holds there as well"
+        else:
+            about = _unread(observed, conjunct)
+        text = f"It fires on {len(cases)} of {len(asked)} {what(cases[0])}: {about}."
+        path = conjunct.path if conjunct else "when"
+        yield code, text, path, cases[0].case.view.request, FACT + len(cases) / len(asked)
+
+
+def _weakest(observed: Observed, asked: Asked) -> Conjunct | None:
+    """The condition that is to tell the attack: the one on the payload, else the one that says most."""
+    arm = observed.arm_of(asked)
+    if arm is None:
+        return None
+    order = ("payload", "value", "bound", "presence", "selector", "endpoint", "method", "negated")
+    return min(observed.arms[arm], key=lambda c: order.index(c.kind), default=None)
+
+
+def _unread(observed: Observed, conjunct: Conjunct | None) -> str:
+    asked = "nothing it asks for tells the attack"
+    if conjunct is not None:
+        asked = f"“{clause(conjunct.tree)}” is the most it asks"
+    part = next((t.part for tells in observed.evidence.tells for t in tells if t.part is not None), None)
+    if part is None or any(reads(q, part) for c in observed.conjuncts for q in c.questions):
+        return asked
+    return f"{asked}, and nothing in it reads the payload in {_place(part)}"
+
+
+def _neutral(observed: Observed) -> Found:
+    return _fires(observed.neutral, observed, "fires_without_payload", lambda _: "exploits whose payload was replaced")
+
+
+def _near(observed: Observed) -> Found:
+    def what(one: Asked) -> str:
+        return f"harmless look-alikes ({one.case.note or one.case.kind.replace('_', ' ')})"
+
+    return _fires((*observed.near, *observed.seen_near), observed, "fires_on_near_miss", what)
+
+
+def _steps(observed: Observed) -> Found:
+    return _fires(
+        observed.steps, observed, "fires_on_step", lambda one: f"{one.case.kind} requests of the source, no attack"
+    )
+
+
+def _traffic(observed: Observed) -> Found:
+    if observed.benign:
+        request = observed.benign[0].view.request
+        text = f"It fires on {len(observed.benign)} requests of normal traffic."
+        yield "fires_on_traffic", text, "when", request, 2 * FACT
+
+
+def _strangers(observed: Observed) -> Found:
+    if observed.strangers:
+        owners = sorted({case.note for case in observed.strangers})
+        names = ", ".join(owners[:3]) + (" …" if len(owners) > 3 else "")
+        text = f"It fires on requests of {len(owners)} other vulnerabilities of other products ({names})."
+        yield "fires_on_stranger", text, "when", observed.strangers[0].view.request, FACT
+
+
+def _no_payload(observed: Observed) -> Found:
+    tells = [(asked, own) for asked, own in zip(observed.exploits, observed.evidence.tells, strict=False) if own]
+    for asked, own in tells:
+        arm = observed.arm_of(asked)
+        parts = observed.arms[arm] if arm is not None else observed.conjuncts
+        if not any(reads_tell(conjunct, tell.part) for conjunct in parts for tell in own):
+            told = f"No condition reads what makes the request an attack ({own[0].phrase})."
+            path = f"when.any[{arm}]" if len(observed.arms) > 1 and arm is not None else "when"
+            yield "no_payload_condition", told, path, asked.case.view.request, SUSPICION
+            return
+    if not tells and observed.exploits and not any(c.kind == "payload" for c in observed.conjuncts):
+        text = "No condition reads an attack payload; the rule recognises the call, not the abuse of it."
+        yield "no_payload_condition", text, "when", observed.exploits[0].case.view.request, 0.0
+
+
+def _nowhere(observed: Observed) -> Found:
+    for number, arm in enumerate(observed.arms):
+        if all(conjunct.kind != "endpoint" for conjunct in arm):
+            path = f"when.any[{number}]" if len(observed.arms) > 1 else "when"
+            said = clause(arm[0].tree) if arm else "it"
+            text = f"“{said}” is asked of every path: the rule says nothing of where the vulnerability is."
+            yield "no_endpoint", text, path, None, SUSPICION
+            return
+
+
+def _common(observed: Observed) -> Found:
+    bits = surprise(observed)
+    if bits is not None and bits < 22:
+        said = clause(observed.rule.when)
+        text = f"“{said}” amounts to {bits:.0f} bits of surprise: ordinary traffic may well satisfy it."
+        yield "not_surprising", text, "when", None, SUSPICION if bits < 18 else 0.0
+
+
+def _one_guard(observed: Observed) -> Found:
+    harmless = observed.harmless
+    kept = [
+        (sum(observed.fires_without(at, one.answers) and not one.fires for one in harmless), at)
+        for at, conjunct in enumerate(observed.conjuncts)
+        if conjunct.kind not in ("endpoint", "method")
+    ]
+    count, at = max(kept, default=(0, 0))
+    if count * 3 > len(harmless):
+        conjunct = observed.conjuncts[at]
+        cases = [one for one in harmless if observed.fires_without(at, one.answers) and not one.fires]
+        text = f"Only “{clause(conjunct.tree)}” keeps out {count} of {len(harmless)} harmless requests."
+        yield "one_guard", text, conjunct.path, cases[0].case.view.request, 0.0
+
+
+_TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
+    ("miss", "replay_missed", _misses_exploit),
+    ("miss", "variants_missed", _misses_variant),
+    ("miss", "wanted_from_attack", _copied),
+    ("miss", "wanted_standins", _made_up),
+    ("miss", "exact_values", _exact),
+    ("miss", "idle_conditions", _idle),
+    ("miss", "raw_reads", _raw),
+    ("miss", "path_whole", _fixed_path),
+    ("miss", "listed", _listed),
+    ("miss", "conditions", _many),
+    ("off_target", "neutral_hit", _neutral),
+    ("off_target", "near_hit", _near),
+    ("off_target", "steps_hit", _steps),
+    ("off_target", "benign_hit", _traffic),
+    ("off_target", "strangers_hit", _strangers),
+    ("off_target", "tell_read", _no_payload),
+    ("off_target", "no_endpoint", _nowhere),
+    ("off_target", "surprise", _common),
+    ("off_target", "guard", _one_guard),
+)
+
+
+# --- in favour --------------------------------------------------------------------------------------------------------
+
+
+def _in_favour(observed: Observed, contributions: Mapping[str, Mapping[str, float]]) -> Iterator[Reason]:
+    variants, harmless = (*observed.variants, *observed.seen_variants), (*observed.near, *observed.seen_near)
+    said = (
+        ("miss", "variants_missed", variants, all(one.fires for one in variants),
+         f"It hits all {len(variants)} ways of writing the attack that were tried."),
+        ("off_target", "neutral_hit", observed.neutral, not any(one.fires for one in observed.neutral),
+         f"It is silent on all {len(observed.neutral)} exploits with the payload taken out."),
+        ("off_target", "near_hit", harmless, not any(one.fires for one in harmless),
+         f"It is silent on all {len(harmless)} harmless look-alikes."),
+    )  # fmt: skip
+    for question, feature, cases, holds, text in said:
+        if cases and holds:
+            weight = contributions.get("miss" if question == "miss" else "off", {}).get(feature, 0.0)
+            yield Reason(
+                code="speaks_for_it", question=question, text=text, feature=feature,  # type: ignore[arg-type]
+                weight=round(min(weight, 0.0), 3),
+            )  # fmt: skip
+
+
+def unmeasured(features: Mapping[str, float | None], used: Sequence[str], question: str) -> Iterator[Reason]:
+    """Say what could not be measured of what the model would use."""
+    whys: dict[str, list[str]] = {}
+    for name in used:
+        if features.get(name) is None and FEATURES[name].absent:
+            whys.setdefault(FEATURES[name].absent, []).append(name)
+    for why, names in whys.items():
+        yield Reason(
+            code="not_measured", question=question, text=f"Not measured, because {why}.", feature=names[0],  # type: ignore[arg-type]
+        )  # fmt: skip

@@ -1,0 +1,150 @@
+"""Ask a rule about everything the judge is shown, condition by condition; features and reasons read the answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ruleforge.cases.anatomy import Part
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.engine.corpus import Row
+from ruleforge.engine.reference import Ask, compile_tree
+from ruleforge.events.places import HttpView
+from ruleforge.judge.evidence import JudgeEvidence
+from ruleforge.judge.shape import Conjunct, Question, conjuncts_of
+from ruleforge.rules.patterns import compile_pattern
+from ruleforge.rules.tree import Rule
+
+TRAFFIC_HITS_MOST = 50  # rows of one corpus that are counted; more says no more
+Answers = tuple[bool, ...]  # of one request: one answer for each conjunct, in order
+
+
+class Asked(NamedTuple):
+    """A request with the rule's answer, and that of each of its conditions."""
+
+    case: Case
+    fires: bool
+    answers: Answers
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule answered."""
+
+    rule: Rule
+    evidence: JudgeEvidence
+    arms: tuple[tuple[Conjunct, ...], ...]
+    exploits: tuple[Asked, ...]
+    variants: tuple[Asked, ...]  # JUDGE family
+    seen_variants: tuple[Asked, ...]
+    near: tuple[Asked, ...]  # JUDGE family
+    seen_near: tuple[Asked, ...]
+    neutral: tuple[Asked, ...]
+    steps: tuple[Asked, ...]
+    benign: tuple[Case, ...] | None  # rows of normal traffic it fires on; None: there is none
+    strangers: tuple[Case, ...] | None  # exploits of other products it fires on; None: there are no other sources
+
+    @property
+    def conjuncts(self) -> tuple[Conjunct, ...]:
+        """All conditions of all alternatives, in the order of the answers."""
+        return tuple(conjunct for arm in self.arms for conjunct in arm)
+
+    @property
+    def harmless(self) -> tuple[Asked, ...]:
+        """Requests that are no attack."""
+        return (*self.neutral, *self.near, *self.seen_near, *self.steps)
+
+    def arm_of(self, asked: Asked) -> int | None:
+        """The first alternative that holds for a request; None where none does."""
+        return next((number for number in range(len(self.arms)) if self.holds(number, asked.answers)), None)
+
+    def span(self, arm: int) -> range:
+        """Where the answers of an alternative stand."""
+        start = sum(len(each) for each in self.arms[:arm])
+        return range(start, start + len(self.arms[arm]))
+
+    def holds(self, arm: int, answers: Answers, without: int = -1) -> bool:
+        """Whether an alternative holds, leaving out the condition at `without`."""
+        return all(answers[at] for at in self.span(arm) if at != without)
+
+    def fires_without(self, at: int, answers: Answers) -> bool:
+        """Whether the rule would fire if the condition at `at` did not stand there."""
+        return any(self.holds(arm, answers, at) for arm in range(len(self.arms)))
+
+    def blamed(self, asked: Asked) -> tuple[int, ...]:
+        """Which conditions keep a missed request from being hit: those of the alternative that misses it least."""
+        gaps = [[at for at in self.span(arm) if not asked.answers[at]] for arm in range(len(self.arms))]
+        fewest: list[int] = min(gaps, key=len, default=[])
+        return tuple(fewest)
+
+
+def observe(rule: Rule, evidence: Evidence) -> Observed:
+    """Ask `rule` about all of `evidence`.
+
+    Raises:
+        RuleError: RF330 the rule counts or orders events.
+    """
+    shown = evidence if isinstance(evidence, JudgeEvidence) else _plain(evidence)
+    arms = conjuncts_of(rule.when)
+    whole = compile_tree(rule.when, dict(rule.classes))
+    asks = [compile_tree(conjunct.tree, dict(rule.classes)) for arm in arms for conjunct in arm]
+
+    def ask(cases: Sequence[Case]) -> tuple[Asked, ...]:
+        return tuple(_asked(case, whole, asks) for case in cases)
+
+    return Observed(
+        rule=rule, evidence=shown, arms=arms, exploits=ask(shown.exploits), variants=ask(shown.variants),
+        seen_variants=ask(shown.seen_variants), near=ask(shown.near_misses), seen_near=ask(shown.seen_near),
+        neutral=ask(shown.siblings), steps=ask(shown.steps), benign=_benign(rule, shown),
+        strangers=_strangers(rule, shown),
+    )  # fmt: skip
+
+
+def _plain(evidence: Evidence) -> JudgeEvidence:
+    return JudgeEvidence(**{name: getattr(evidence, name) for name in Evidence.__struct_fields__})
+
+
+def _asked(case: Case, whole: Ask, asks: Sequence[Ask]) -> Asked:
+    return Asked(case, whole(case.view) is True, tuple(ask(case.view) is True for ask in asks))
+
+
+def _benign(rule: Rule, evidence: JudgeEvidence) -> tuple[Case, ...] | None:
+    if not evidence.benign:
+        return None
+    found: list[Case] = []
+    for corpus in evidence.benign:
+        numbers = corpus.hits(rule.when, evidence.classes, limit=TRAFFIC_HITS_MOST)  # type: ignore[arg-type]
+        found += [Case(HttpView(corpus.row(number).request), "benign") for number in numbers]
+    return tuple(found)
+
+
+def _strangers(rule: Rule, evidence: JudgeEvidence) -> tuple[Case, ...] | None:
+    if evidence.corpus is None:
+        return None
+    corpus = evidence.corpus
+
+    def own(row: Row) -> bool:
+        if row.owner == evidence.advisory or row.owner in evidence.cves:
+            return True
+        return bool(row.product) and row.product == evidence.product
+
+    rows = corpus.hits(rule.when, evidence.classes, limit=TRAFFIC_HITS_MOST, skip=own)  # type: ignore[arg-type]
+    return tuple(Case(HttpView(corpus.row(n).request), corpus.row(n).kind, note=corpus.row(n).owner) for n in rows)
+
+
+def reads(question: Question, part: Part) -> bool:
+    """Whether a question looks at the value of a part of a request."""
+    place = question.place.partition(".")[0] if question.place.startswith("args") else question.place
+    if place in ("body", "body.raw"):
+        return part.place in ("body", "form_args", "json", "xml", "multipart")
+    if place.startswith(("query", "target")) and place != "query_args":
+        return part.place == "query_args"
+    fits = part.place in (("query_args", "form_args") if place == "args" else (place,))
+    return fits and (not question.names or any(_named(name.text, name.how, part) for name in question.names))
+
+
+def _named(text: bytes, how: str, part: Part) -> bool:
+    if how == "regex":
+        return compile_pattern(text).test(part.name)
+    if how == "lower" or part.place == "headers":
+        return text.lower() == part.name.lower()
+    return text == part.name or (b"*" in text and text.rpartition(b"/")[2] == part.name.rpartition(b"/")[2])
