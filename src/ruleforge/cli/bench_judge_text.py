@@ -88,7 +88,7 @@ def _sections(report: "JudgeReport") -> Iterator[Section]:
             yield f"Trivial baselines, {group} rules", _AGAINST, list(_baselines(report, group)), ()
     yield "Operating points, either defect", _OPERATING, [_operating(point) for point in report.operating], ()
     yield _selection(report)
-    yield "Abstentions: the base rate of the train part in their place", _HEAD, _filled(own), ()
+    yield "All rules, the base rate of the train part where there is no answer", _HEAD, _filled(own), ()
     yield "The run", ("", ""), list(_run(report)), ()
 
 
@@ -98,7 +98,7 @@ _HEAD = (
     "log loss", "ECE", "told", "TPR at 5 %", "area",
 )  # fmt: skip
 _AGAINST = ("label", "baseline", "AUROC", "judge ahead by", "95 %", "Brier", "ECE", "without a value", "")
-_OPERATING = ("rules", "", "shipped", "bad", "bad per 100", "95 %", "good ones kept", "left to a person", "unlabelled")
+_OPERATING = ("rules", "", "shipped", "bad", "bad per 100", "95 %", "good ones kept", "abstained", "unlabelled")
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -1,5 +1,6 @@
 """Ask the evidence judge of the program about labelled pairs. It sees the rule and the source, and never a label."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,17 +34,24 @@ def ask_judge(
         UsageError: there is no such folder of templates (RF117).
     """
     from ruleforge.app.judge import judge_pairs
-    from ruleforge.judge.evidence_judge import VERSION
+    from ruleforge.judge.model import shipped_model
 
     if templates is None or not templates.is_dir():
         hint = "give --templates DIR, the folder that the sources of the pairs lie in, or --scores FILE"
         raise UsageError("no such folder of templates", where=str(templates or ""), hint=hint, code="RF117")
+    started = cpu_seconds()
     rows = [{"rule": pair.rule, "source": pair.source} for pair in pairs]
     found = judge_pairs(
         rows, templates, benign=benign, cross=cross, cache=cache, also_without=APART, jobs=jobs, progress=progress
     )
     scores = {pair.pair: _score(pair, judged) for pair, judged in zip(pairs, found, strict=True)}
-    return Judged(VERSION, scores)
+    return Judged(shipped_model().judge, scores, round(cpu_seconds() - started, 2))
+
+
+def cpu_seconds() -> float:
+    """Return CPU seconds of this process and of those of its own that ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _score(pair: Pair, judged: "JudgedPair") -> Score:
@@ -61,6 +69,5 @@ def _score(pair: Pair, judged: "JudgedPair") -> Score:
         apart_any=both.p_defect if both else None,
         mode=opinion.mode,
         thin=opinion.thin,
-        seconds=judged.seconds,
         problem=judged.problem,
     )

@@ -107,9 +107,20 @@ def _probabilities(bad: Bools, probability: Floats, clusters: Clusters) -> dict[
     return found | {"ece": metrics.ece(bad, probability), "ece_interval": clusters.interval(ece_of(bad, probability))}
 
 
-def both_ways(sample: Sample, answers: Sequence[float | None], base: float, draws: int) -> tuple[Measured, Measured]:
-    """Measure a judge that may abstain: on the rows it answered, and on all with `base` in place of an answer."""
-    answered = np.array([answer is not None for answer in answers], dtype=np.bool_)
+def both_ways(
+    sample: Sample, answers: Sequence[float | None], sure: Sequence[bool], base: float, draws: int
+) -> tuple[Measured, Measured]:
+    """Measure a judge that may abstain: on the rows it is sure enough of, and on all, with `base` where it is silent.
+
+    Args:
+        sample: labelled rows.
+        answers: its probabilities; None: it has none.
+        sure: whether it lets its answer stand; where it has none it cannot be.
+        base: probability in place of none.
+        draws: resamples of the intervals.
+    """
+    known = [answer is not None and stands for answer, stands in zip(answers, sure, strict=True)]
+    answered = np.array(known, dtype=np.bool_)
     filled = np.array([base if answer is None else answer for answer in answers], dtype=np.float64)
     told = measure(sample.where(answered), filled[answered], draws)
     return told, told if answered.all() else measure(sample, filled, draws)

@@ -108,7 +108,13 @@ def _coverage_risk(report: JudgeReport, group: str, found: dict[str, Measured]) 
         axes.plot(*_curve(measured), color=BLUE, linewidth=1.6, label="judge")
         apart = table_of(report.tables, group=group, label=label, scorer=APART)
         if apart and apart.answered.risk:
-            axes.plot(*_curve(apart.answered), color=ORANGE, linewidth=1.2, linestyle="-.", label="without the label's own kind")
+            axes.plot(
+                *_curve(apart.answered),
+                color=ORANGE,
+                linewidth=1.2,
+                linestyle="-.",
+                label="without the label's own kind",
+            )
         ideal = [max(0.0, (k - (measured.rows - measured.bad) / measured.rows)) / k for k in _SHARES]
         axes.plot(_SHARES, ideal, color=GREY, linewidth=1, linestyle=":", label="knows every label")
         axes.set(xlim=(0, 1.02), ylim=(-0.02, min(1.0, 1.35 * base + 0.1)), xlabel="share of rules shipped")

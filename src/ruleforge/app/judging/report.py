@@ -18,7 +18,11 @@ SCORERS = {
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """One score on one set of rows: `answered` where it gave an answer; `filled`: the base rate where it did not."""
+    """One score on one set of rows: `answered`: where it let its answer stand; `filled`: all.
+
+    What rests on thin evidence counts as abstained, though there is a number, which `filled` takes; where there is
+    none, `filled` takes the base rate of the train part.
+    """
 
     group: Group
     origin: str  # empty: all
@@ -57,7 +61,7 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
     mode: str  # "none" | "count" | "block"
     shipped: Rate  # bad ones of the labelled rules that pass
     good: Rate  # good rules that pass
-    abstained: int  # labelled rules that the judge left to a person
+    abstained: int  # labelled rules that the judge abstains on: no answer, or thin evidence
     unlabelled: int  # rules that pass and have no label
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ruleforge.app.judging.asking import ask_judge
+from ruleforge.app.judging.asking import ask_judge, cpu_seconds
 from ruleforge.app.judging.frozen import Opening, check_frozen, record_opening
 from ruleforge.app.judging.pairs import Pair, Part, read_pairs
 from ruleforge.app.judging.report import JudgeReport
@@ -50,7 +50,7 @@ def bench_judge(
         PolicyError: the test part is to be opened without a record of it (RF420).
         OutsideError: a file cannot be opened (RF501).
     """
-    started = _cpu()
+    started = cpu_seconds()
     progress("read", 0, 0)
     read = read_pairs(options.pairs)
     frozen = check_frozen(read.pairs, options.frozen)
@@ -68,7 +68,7 @@ def bench_judge(
     trivial, against = baseline_tables(rows, progress)
     whole = (*tables, *trivial)
     selection = select(pairs, judged.scores, options.draws)
-    seconds = {"judge": round(sum(score.seconds for score in judged.scores.values()), 2)}
+    seconds = {} if judged.seconds is None else {"judge": judged.seconds}
     return JudgeReport(
         judge=judged.judge,
         part=options.part,
@@ -86,7 +86,7 @@ def bench_judge(
         unreadable=read.unreadable + judged.unreadable,
         unjudged=_unjudged(pairs, judged.scores),
         problems=(*read.problems, *judged.problems),
-        seconds=seconds | {"all": round(_cpu() - started, 2)},
+        seconds=seconds | {"all": round(cpu_seconds() - started, 2)},
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     )
 
@@ -113,9 +113,3 @@ def _unjudged(pairs: Sequence[Pair], scores: Mapping[str, Score]) -> dict[str, i
         if why:
             found[why.partition(":")[0][:120]] += 1
     return dict(found.most_common(50))
-
-
-def _cpu() -> float:
-    """Return CPU seconds of this process and of those that ended."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system

@@ -28,15 +28,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     apart_any: Probability | None = None
     mode: str = ""  # strictest mode whose gate the rule passes: "block" | "count" | "review"; empty: not told
     thin: str = ""  # why the judge abstains; empty: it does not
-    seconds: float = 0.0  # CPU time
     problem: str = ""  # why the pair could not be judged; empty: it was
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """All answers by pair, who gave them, and lines that could not be read."""
+    """All answers by pair, who gave them, the CPU time it took, and lines that could not be read."""
 
     judge: str
     scores: Mapping[str, Score]
+    seconds: float | None = None  # over all processes; None: not known
     unreadable: int = 0
     problems: tuple[str, ...] = ()
 
@@ -59,25 +59,32 @@ def joined(score: Score, *, apart: bool = False) -> float | None:
     return 1 - (1 - miss) * (1 - off)
 
 
-def abstains(score: Score) -> bool:
-    """Whether the judge gives no answer to go by."""
-    return bool(score.thin or score.problem) or (score.p_miss is None and score.p_off is None and score.p_any is None)
+def abstains(score: Score | None) -> bool:
+    """Whether the judge gives no answer to go by, or says that it rests on thin evidence."""
+    if score is None or score.thin or score.problem:
+        return True
+    return score.p_miss is None and score.p_off is None and score.p_any is None
 
 
-def passes(score: Score, mode: str) -> bool:
-    """Whether the gate of a mode ("block", "count") lets a rule through; what the judge abstains on, it does not."""
-    return not abstains(score) and score.mode in (("block",) if mode == "block" else ("block", "count"))
+def passes(score: Score | None, mode: str) -> bool:
+    """Whether the gate of a mode ("block", "count") lets a rule through; a rule that was not judged does not pass."""
+    modes = ("block",) if mode == "block" else ("block", "count")
+    return score is not None and not score.problem and score.mode in modes
 
 
 def write_scores(judged: Judged, file: Path) -> None:
     """Write a line about the judge, then one line a pair."""
-    rows: Iterable[object] = ({"judge": judged.judge}, *map(msgspec.to_builtins, judged.scores.values()))
+    rows: Iterable[object] = (
+        {"judge": judged.judge, "seconds": judged.seconds},
+        *map(msgspec.to_builtins, judged.scores.values()),
+    )
     with file.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 class _Head(msgspec.Struct, frozen=True):
     judge: str
+    seconds: float | None = None
 
 
 def read_scores(file: Path) -> Judged:
@@ -105,7 +112,7 @@ def read_scores(file: Path) -> Judged:
     if not scores:
         hint = problems[0] if problems else "'ruleforge bench judge --save-scores FILE' writes one"
         raise InputError("no answer of a judge there", where=str(file), hint=hint, code="RF293")
-    return Judged(head.judge[:200], scores, unreadable, tuple(problems))
+    return Judged(head.judge[:200], scores, head.seconds, unreadable, tuple(problems))
 
 
 def _numbered(file: Path) -> Iterator[tuple[int, bytes]]:

@@ -16,12 +16,12 @@ import numpy as np
 from ruleforge.app.judging.bootstrap import Clusters, Interval, interval_of
 from ruleforge.app.judging.metrics import Bools, Floats
 from ruleforge.app.judging.pairs import Pair
-from ruleforge.app.judging.scores import Score, abstains, probability
+from ruleforge.app.judging.scores import Score, probability
 from ruleforge.generate.strategies import GENERATORS
 
 POOL = ("shipped", "passed")
 BAD_LEAST = 60  # bad rules before, below which no reduction is claimed
-ABSTAINED = 2.0  # stands behind every answer: what the judge says nothing about is shipped last
+ABSTAINED = 2.0  # stands behind every answer: what the judge has no number for is shipped last
 
 
 class Shipped(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ def own_order(pair: Pair) -> tuple[float, ...]:
 
 def _risk(scores: Mapping[str, Score], pair: Pair) -> float:
     score = scores.get(pair.pair)
-    found = None if score is None or abstains(score) else probability(score, "any")
+    found = None if score is None or score.problem else probability(score, "any")
     return ABSTAINED if found is None else found
 
 

@@ -42,9 +42,13 @@ class Rows(msgspec.Struct, frozen=True):
         ]  # fmt: skip
 
     def answer(self, pair: Pair, label: Label, scorer: str) -> float | None:
-        """Return what a scorer said; None where it abstains."""
+        """Return what a scorer said; None where it said nothing."""
         score = self.scores.get(pair.pair)
-        return None if score is None or told.abstains(score) else ANSWERS[scorer](score, label)
+        return None if score is None or score.problem else ANSWERS[scorer](score, label)
+
+    def abstains(self, pair: Pair) -> bool:
+        """Whether the judge lets no answer stand."""
+        return told.abstains(self.scores.get(pair.pair))
 
     def base(self, group: Group, label: Label) -> float:
         """Return the share of bad rules in the train part of a group; one half where there is none."""
@@ -74,7 +78,8 @@ def _tables(rows: Rows, group: Group, origin: str, split: str) -> Iterator[Table
             answers = [rows.answer(pair, label, scorer) for pair in known]
             if scorer != JUDGE and all(answer is None for answer in answers):
                 continue
-            answered, filled = both_ways(sample_of(known, label), answers, rows.base(group, label), rows.draws)
+            sure = [not rows.abstains(pair) for pair in known]
+            answered, filled = both_ways(sample_of(known, label), answers, sure, rows.base(group, label), rows.draws)
             yield Table(
                 group=group, origin=origin, split=split, label=label, scorer=scorer, answered=answered, filled=filled,
                 unlabelled=len(pairs) - len(known),
@@ -167,11 +172,11 @@ def operating_points(rows: Rows) -> Iterator[Operating]:
 
 
 def _operating(rows: Rows, pairs: Sequence[Pair], group: Group, origin: str, mode: str) -> Operating:
-    passing = [pair for pair in pairs if mode == "none" or _passes(rows, pair, mode)]
+    passing = [pair for pair in pairs if mode == "none" or told.passes(rows.scores.get(pair.pair), mode)]
     labels = [pair.label("any") for pair in passing]
     good, bad = labels.count(False), labels.count(True)
     known = [pair for pair in pairs if pair.label("any") is not None]
-    silent = 0 if mode == "none" else sum(_is_silent(rows, pair) for pair in known)
+    silent = 0 if mode == "none" else sum(rows.abstains(pair) for pair in known)
     return Operating(
         group=group,
         origin=origin,
@@ -181,16 +186,6 @@ def _operating(rows: Rows, pairs: Sequence[Pair], group: Group, origin: str, mod
         abstained=silent,
         unlabelled=labels.count(None),
     )
-
-
-def _passes(rows: Rows, pair: Pair, mode: str) -> bool:
-    score = rows.scores.get(pair.pair)
-    return score is not None and told.passes(score, mode)
-
-
-def _is_silent(rows: Rows, pair: Pair) -> bool:
-    score = rows.scores.get(pair.pair)
-    return score is None or told.abstains(score)
 
 
 def counted(pairs: Iterable[Pair]) -> dict[str, int]:
