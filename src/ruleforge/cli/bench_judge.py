@@ -123,5 +123,3 @@ def _notes(report: "JudgeReport") -> None:
         term.note(f"ruleforge: {problem}")
     if report.unreadable > PROBLEMS_SHOWN:
         term.note(f"ruleforge: {report.unreadable - PROBLEMS_SHOWN:,} more lines could not be read")
-    for why, count in report.unjudged.items():
-        term.note(f"ruleforge: {term.plural(count, 'pair')} without an answer: {why}")

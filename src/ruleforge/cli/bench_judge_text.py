@@ -17,6 +17,7 @@ Section = tuple[str, Cells, list[Cells], Sequence[str]]  # title, head, rows, wo
 DASH = "–"
 _PAGE_ONLY = ("AUPRC", "log loss", "told", "area")  # columns that a terminal has no room for
 _MET = {True: "met", False: "not met", None: ""}
+TESTED = "passed tests"  # a slice of `app.judging.rows`, whose import takes longer than the help
 LABELS = {"miss": "misses", "off": "off target", "any": "either"}
 MODES = {"none": "no judge", "count": "gate: count", "block": "gate: block"}
 
@@ -85,7 +86,13 @@ def _sections(report: "JudgeReport") -> Iterator[Section]:
             name = group.capitalize()
             yield f"{name} rules", _HEAD, [_cells(t) for t in mine if not t.origin], _reasons(mine)
             yield f"{name} rules by origin", _HEAD, [_cells(t) for t in mine if t.origin and t.scorer == "judge"], ()
-            yield f"Trivial baselines, {group} rules", _AGAINST, list(_baselines(report, group)), ()
+            yield f"Trivial baselines, {group} rules", _AGAINST, list(_baselines(report, group, "")), ()
+            yield (
+                f"Trivial baselines, {group} rules that {TESTED}",
+                _AGAINST,
+                list(_baselines(report, group, TESTED)),
+                (),
+            )
     yield "Operating points, either defect", _OPERATING, [_operating(point) for point in report.operating], ()
     yield _selection(report)
     yield "All rules, the base rate of the train part where there is no answer", _HEAD, _filled(own), ()
@@ -160,10 +167,11 @@ def _reasons(tables: "Iterable[Table]") -> list[str]:
     return [*notes, *found]
 
 
-def _baselines(report: "JudgeReport", group: str) -> Iterator[Cells]:
-    measured: Mapping[tuple[str, str], Table] = {(t.label, t.scorer): t for t in report.tables if t.group == group}
+def _baselines(report: "JudgeReport", group: str, origin: str) -> Iterator[Cells]:
+    mine = [table for table in report.tables if (table.group, table.origin, table.split) == (group, origin, "all")]
+    measured: Mapping[tuple[str, str], Table] = {(table.label, table.scorer): table for table in mine}
     for each in report.against:
-        if each.group == group:
+        if (each.group, each.origin) == (group, origin):
             yield _against(each, measured[each.label, each.baseline].answered)
 
 
@@ -229,5 +237,5 @@ def _run(report: "JudgeReport") -> Iterator[Cells]:
     yield "resamples", f"{report.draws:,}, whole advisories drawn"
     if report.unreadable:
         yield "not read", term.plural(report.unreadable, "line")
-    for why, count in report.unjudged.items():
-        yield "not judged", f"{count:,}: {why}"
+    for why, count in report.abstained.items():
+        yield "abstained", f"{count:,}: {why}"

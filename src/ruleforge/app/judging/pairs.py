@@ -28,9 +28,11 @@ Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Said(msgspec.Struct, frozen=True):
-    """One label: true is a defect, None is "could not tell"."""
+    """One label: true is a defect, None is "could not tell"; and how often it was tried, as (wrong, tried)."""
 
     label: bool | None
+    near: tuple[int, int] = (0, 0)  # harmless twins of the exploit
+    neutral: tuple[int, int] = (0, 0)  # the exploit with its payload taken out
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     group: Group
-    origin: str  # empty: all
+    origin: str  # or one of the slices; empty: all
     split: str  # "all" | "product" | "date" | "train"
     label: Label
     scorer: str  # a key of SCORERS or of BASELINES
@@ -43,6 +43,7 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
     """The judge beside one baseline, on the same rows and the same draws."""
 
     group: Group
+    origin: str  # empty: all, or a slice
     label: Label
     baseline: str
     title: str
@@ -99,13 +100,13 @@ class JudgeReport(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     words: tuple[str, ...]  # what a reader must know, in sentences
     unreadable: int
-    unjudged: dict[str, int]  # reason → pairs
+    abstained: dict[str, int]  # why the judge abstains → pairs
     problems: tuple[str, ...]
     seconds: dict[str, float]  # CPU time: judge (over all processes), bench
     load: float | None  # of the machine, when the run ended
 
 
-def table_of(tables: tuple[Table, ...], *, group: str, label: str, scorer: str, split: str = "all") -> Table | None:
-    """Return the table of all origins with these names."""
-    keys = (group, label, scorer, split, "")
+def table_of(tables: tuple[Table, ...], *, group: str, label: str, scorer: str, origin: str = "") -> Table | None:
+    """Return the table of all splits with these names."""
+    keys = (group, label, scorer, "all", origin)
     return next((t for t in tables if (t.group, t.label, t.scorer, t.split, t.origin) == keys), None)

@@ -12,9 +12,10 @@ from ruleforge.app.judging.asking import ask_judge, cpu_seconds
 from ruleforge.app.judging.frozen import Opening, check_frozen, record_opening
 from ruleforge.app.judging.pairs import Pair, Part, read_pairs
 from ruleforge.app.judging.report import JudgeReport
+from ruleforge.app.judging.rows import Rows
 from ruleforge.app.judging.scores import Judged, Score, read_scores, write_scores
 from ruleforge.app.judging.selection import select
-from ruleforge.app.judging.tables import Rows, baseline_tables, counted, judge_tables, operating_points
+from ruleforge.app.judging.tables import baseline_tables, counted, judge_tables, operating_points
 from ruleforge.app.judging.targets import targets, words
 
 Progress = Callable[[str, int, int], None]
@@ -84,7 +85,7 @@ def bench_judge(
         targets=targets(whole, against, selection, options.part),
         words=tuple(words(whole, against, selection, frozen, options.part)),
         unreadable=read.unreadable + judged.unreadable,
-        unjudged=_unjudged(pairs, judged.scores),
+        abstained=_abstained(pairs, judged.scores),
         problems=(*read.problems, *judged.problems),
         seconds=seconds | {"all": round(cpu_seconds() - started, 2)},
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
@@ -104,8 +105,8 @@ def _judged(options: JudgeBenchOptions, pairs: Sequence[Pair], progress: Progres
     return judged
 
 
-def _unjudged(pairs: Sequence[Pair], scores: Mapping[str, Score]) -> dict[str, int]:
-    """Count pairs without an answer, by reason: what comes before the first colon."""
+def _abstained(pairs: Sequence[Pair], scores: Mapping[str, Score]) -> dict[str, int]:
+    """Count pairs that the judge abstains on, by reason: what comes before the first colon."""
     found: Counter[str] = Counter()
     for pair in pairs:
         score = scores.get(pair.pair)

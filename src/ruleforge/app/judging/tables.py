@@ -10,50 +10,10 @@ from ruleforge.app.judging.baselines import BASELINES, Baseline, Fitted, fit_bas
 from ruleforge.app.judging.bootstrap import Clusters, auroc_of, difference_of
 from ruleforge.app.judging.measuring import Measured, Sample, both_ways, measure
 from ruleforge.app.judging.metrics import auroc
-from ruleforge.app.judging.pairs import CONSTRUCTED, LABELS, NATURAL, Group, Label, Pair
+from ruleforge.app.judging.pairs import LABELS, Group, Label, Pair
 from ruleforge.app.judging.report import APART, JOINED, JUDGE, Against, Operating, Table
-from ruleforge.app.judging.scores import Score
+from ruleforge.app.judging.rows import BESIDE, GROUPS, MODES, ORIGINS, SLICES, TESTED, Rows
 from ruleforge.records.quality import rate
-
-GROUPS: tuple[Group, ...] = ("natural", "constructed")
-ORIGINS: Mapping[Group, Sequence[str]] = {"natural": NATURAL, "constructed": CONSTRUCTED}
-MODES = ("none", "count", "block")
-Answer = Callable[[Score, Label], float | None]
-ANSWERS: Mapping[str, Answer] = {
-    JUDGE: lambda score, label: told.probability(score, label),
-    APART: lambda score, label: told.probability(score, label, apart=True),
-    JOINED: lambda score, label: told.joined(score) if label == "any" else None,
-}
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """What is measured: the pairs of the part, those of the train part, and what the judge said of each."""
-
-    pairs: Sequence[Pair]
-    train: Sequence[Pair]
-    scores: Mapping[str, Score]
-    draws: int
-
-    def chosen(self, group: Group, origin: str = "", split: str = "all") -> list[Pair]:
-        """Return the pairs of a group, of one origin and split where these are named."""
-        return [
-            pair for pair in self.pairs
-            if pair.group == group and origin in ("", pair.origin) and split in ("all", pair.split)
-        ]  # fmt: skip
-
-    def answer(self, pair: Pair, label: Label, scorer: str) -> float | None:
-        """Return what a scorer said; None where it said nothing."""
-        score = self.scores.get(pair.pair)
-        return None if score is None or score.problem else ANSWERS[scorer](score, label)
-
-    def abstains(self, pair: Pair) -> bool:
-        """Whether the judge lets no answer stand."""
-        return told.abstains(self.scores.get(pair.pair))
-
-    def base(self, group: Group, label: Label) -> float:
-        """Return the share of bad rules in the train part of a group; one half where there is none."""
-        known = [pair.label(label) for pair in self.train if pair.group == group and pair.label(label) is not None]
-        return sum(map(bool, known)) / len(known) if known else 0.5
 
 
 def judge_tables(rows: Rows) -> Iterator[Table]:
@@ -62,7 +22,7 @@ def judge_tables(rows: Rows) -> Iterator[Table]:
         splits = ("all", *sorted({pair.split for pair in rows.pairs} if len({p.split for p in rows.pairs}) > 1 else ()))
         for split in splits:
             yield from _tables(rows, group, "", split)
-        for origin in ORIGINS[group]:
+        for origin in (*SLICES, *ORIGINS[group]):
             yield from _tables(rows, group, origin, "all")
 
 
@@ -79,7 +39,8 @@ def _tables(rows: Rows, group: Group, origin: str, split: str) -> Iterator[Table
             if scorer != JUDGE and all(answer is None for answer in answers):
                 continue
             sure = [not rows.abstains(pair) for pair in known]
-            answered, filled = both_ways(sample_of(known, label), answers, sure, rows.base(group, label), rows.draws)
+            base = rows.base(group, origin, label)
+            answered, filled = both_ways(sample_of(known, label), answers, sure, base, rows.draws)
             yield Table(
                 group=group, origin=origin, split=split, label=label, scorer=scorer, answered=answered, filled=filled,
                 unlabelled=len(pairs) - len(known),
@@ -96,20 +57,19 @@ def baseline_tables(rows: Rows, progress: Callable[[str, int, int], None]) -> tu
     values = values_of([*{pair.pair: pair for pair in (*rows.train, *rows.pairs)}.values()])
     tables: list[Table] = []
     against: list[Against] = []
-    for group in GROUPS:
-        pairs = rows.chosen(group)
+    for group, origin in BESIDE:
+        pairs, train = rows.chosen(group, origin), rows.trained(group, origin)
         for label in LABELS if pairs else ():
-            progress("measure baselines", len(against), len(GROUPS) * len(LABELS) * len(BASELINES))
+            progress("measure baselines", len(against), len(BESIDE) * len(LABELS) * len(BASELINES))
             known = [pair for pair in pairs if pair.label(label) is not None]
-            train = [pair for pair in rows.train if pair.group == group]
             for baseline in BASELINES:
                 own = values[baseline.key]
                 fitted = fit_baseline(own, train, label)
                 measured = _baseline(known, label, own, fitted)
-                against.append(_against(rows, known, group, label, baseline, own, fitted))
+                against.append(_against(rows, known, (group, origin), label, baseline, own, fitted))
                 tables.append(
                     Table(
-                        group=group, origin="", split="all", label=label, scorer=baseline.key, answered=measured,
+                        group=group, origin=origin, split="all", label=label, scorer=baseline.key, answered=measured,
                         filled=measured, unlabelled=len(pairs) - len(known),
                     )
                 )  # fmt: skip
@@ -135,19 +95,21 @@ def _baseline(known: Sequence[Pair], label: Label, own: Mapping[str, float | Non
 def _against(
     rows: Rows,
     known: Sequence[Pair],
-    group: Group,
+    which: tuple[Group, str],
     label: Label,
     baseline: Baseline,
     own: Mapping[str, float | None],
     fitted: Fitted | None,
 ) -> Against:
     """Compare on all labelled rows, the judge's abstentions filled with the base rate."""
-    sample, base = sample_of(known, label), rows.base(group, label)
-    names = {"group": group, "label": label, "baseline": baseline.key, "title": baseline.title}
+    sample, base = sample_of(known, label), rows.base(*which, label)
+    names = {"group": which[0], "origin": which[1], "label": label, "baseline": baseline.key, "title": baseline.title}
     without = sum(own[pair.pair] is None for pair in known)
     plain = Against(**names, auroc=None, without=without, ahead=None, interval=None)  # type: ignore[arg-type]
     if fitted is None:
         return msgspec.structs.replace(plain, reason="too few labelled rows in the train part")
+    if known and without == len(known):
+        return msgspec.structs.replace(plain, reason="no row has a value")
     if "auroc" in (told_why := measure(sample, np.zeros(len(known)), 0).reasons):
         return msgspec.structs.replace(plain, reason=told_why["auroc"])
     answers = [rows.answer(pair, label, JUDGE) for pair in known]
@@ -165,7 +127,7 @@ def _against(
 def operating_points(rows: Rows) -> Iterator[Operating]:
     """Count what each gate lets through, natural and constructed apart, and each origin of natural rules."""
     for group in GROUPS:
-        for origin in ("", *(ORIGINS[group] if group == "natural" else ())):
+        for origin in ("", TESTED, *ORIGINS[group]) if group == "natural" else ("",):
             pairs = rows.chosen(group, origin)
             if pairs:
                 yield from (_operating(rows, pairs, group, origin, mode) for mode in MODES)

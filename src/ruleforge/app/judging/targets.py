@@ -9,6 +9,7 @@ from ruleforge.app.judging.frozen import FrozenCheck
 from ruleforge.app.judging.measuring import CLUSTERS_LEAST, Measured
 from ruleforge.app.judging.pairs import Part
 from ruleforge.app.judging.report import APART, JUDGE, Against, Table, Target, table_of
+from ruleforge.app.judging.rows import TESTED
 from ruleforge.app.judging.selection import Selection
 
 CLOSE = 0.05  # AUROC between the judge and a baseline below which the report says that it comes close
@@ -19,9 +20,10 @@ def targets(
     tables: tuple[Table, ...], against: Sequence[Against], selection: Selection, part: Part
 ) -> tuple[Target, ...]:
     """Return the figures that targets were set for: natural rules, either defect."""
-    judge = _measured(tables, JUDGE)
+    judge, tested = _measured(tables, JUDGE), _measured(tables, JUDGE, TESTED)
     found = (
         _auroc("auroc", "AUROC, natural rules, either defect", judge, 0.85, 0.95),
+        _auroc("auroc_tested", "the same among rules that passed the tests", tested, None, None),
         _auroc(
             "auroc_apart", "the same without the features of the label's own kind", _measured(tables, APART), None, 0.80
         ),
@@ -38,9 +40,9 @@ def _on_train(target: Target) -> Target:
     return msgspec.structs.replace(target, met=None, note=note)
 
 
-def _measured(tables: tuple[Table, ...], scorer: str) -> Measured | None:
+def _measured(tables: tuple[Table, ...], scorer: str, origin: str = "") -> Measured | None:
     """Return what was measured over all rows, the base rate standing for abstentions."""
-    table = table_of(tables, group="natural", label="any", scorer=scorer)
+    table = table_of(tables, group="natural", label="any", scorer=scorer, origin=origin)
     return table.filled if table else None
 
 
@@ -65,7 +67,7 @@ def _target(
     )  # fmt: skip
 
 
-def _auroc(key: str, title: str, measured: Measured | None, target: float | None, stretch: float) -> Target:
+def _auroc(key: str, title: str, measured: Measured | None, target: float | None, stretch: float | None) -> Target:
     if measured is None:
         return _target(key, title, None, None, None, "high", target, stretch, "not measured: no such answers")
     why = measured.reasons.get("auroc", "")
@@ -94,7 +96,11 @@ def _reduction(selection: Selection) -> Target:
 
 def best_baseline(against: Sequence[Against], group: str, label: str) -> Against | None:
     """Return the trivial baseline that ranks best on these very rows: the hardest one to beat."""
-    known = [each for each in against if (each.group, each.label) == (group, label) and each.auroc is not None]
+    known = [
+        each
+        for each in against
+        if (each.group, each.origin, each.label) == (group, "", label) and each.auroc is not None
+    ]
     return max(known, key=lambda each: each.auroc or 0.0, default=None)
 
 
@@ -115,15 +121,27 @@ def words(
         yield frozen.words
     if part == "train":
         yield ("These are rows of the train part, on which the judge was fitted: figures show the fit, no estimate.")
-    for each in against:
-        if each.ahead is not None and each.baseline != "constant" and each.ahead < CLOSE:
-            how = "is ahead of" if each.ahead < 0 else "comes within 0.05 of"
-            yield (
-                f"A trivial baseline {how} the judge: {each.title}, {each.group} rules, label {each.label}: "
-                f"AUROC {each.auroc:.3f}, the judge {(each.auroc or 0.0) + each.ahead:.3f}."
-            )
+    yield from _close(against)
     constructed = table_of(tables, group="constructed", label="any", scorer=JUDGE)
     if constructed is not None:
         yield "Constructed rules are spoiled on purpose and easier to tell: read them apart from the natural ones."
     if not selection.ranked and selection.advisories:
         yield "The pairs do not say the generator's own order: its first choice is guessed from its strategies."
+
+
+def _close(against: Sequence[Against]) -> Iterator[str]:
+    """Name the trivial baselines that come close to the judge or are ahead of it, one sentence a group and label."""
+    found: dict[str, list[Against]] = {}
+    for each in against:
+        if each.ahead is not None and each.baseline != "constant" and each.ahead < CLOSE:
+            which = f"{each.group} rules" + (f" that {each.origin}" if each.origin else "")
+            found.setdefault(f"{which}, label {each.label}", []).append(each)
+    for which, close in found.items():
+        best = max(close, key=lambda each: each.auroc or 0.0)
+        judge = (best.auroc or 0.0) + (best.ahead or 0.0)
+        how = "comes" if len(close) == 1 else "come"
+        named = ", ".join(
+            f"{each.title} {each.auroc:.3f}" for each in sorted(close, key=lambda each: each.ahead or 0.0)
+        )
+        what = "A trivial baseline" if len(close) == 1 else f"{len(close)} trivial baselines"
+        yield f"{what} {how} within {CLOSE:g} of the judge or ahead of it ({which}): {named}; the judge {judge:.3f}."
