@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.bench_ablate import judge_ablate
 from ruleforge.cli.bench_judge import judge
 
 PROBLEMS_SHOWN = 10
@@ -45,6 +46,7 @@ def _bench() -> None:
 
 
 bench.command()(judge)
+bench.command(name="judge-ablate")(judge_ablate)
 
 
 @bench.command()

@@ -17,6 +17,7 @@ Section = tuple[str, Cells, list[Cells], Sequence[str]]  # title, head, rows, wo
 DASH = "–"
 _PAGE_ONLY = ("AUPRC", "log loss", "told", "area")  # columns that a terminal has no room for
 _MET = {True: "met", False: "not met", None: ""}
+_NAMES = {"brier": "Brier"}
 TESTED = "passed tests"  # a slice of `app.judging.rows`, whose import takes longer than the help
 LABELS = {"miss": "misses", "off": "off target", "any": "either"}
 MODES = {"none": "no judge", "count": "gate: count", "block": "gate: block"}
@@ -155,16 +156,16 @@ def _measures(found: "Measured") -> Cells:
 
 def _reasons(tables: "Iterable[Table]") -> list[str]:
     """Say once why measures are missing, and what the marks mean."""
-    found: dict[str, None] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for table in tables:
-        where = table.origin or table.split
         for name, why in table.answered.reasons.items():
-            found[f"{where}, {LABELS[table.label]}: {name.upper()} could not be told: {why}"] = None
+            names = found.setdefault((f"{table.origin or table.split}, {LABELS[table.label]}", why), [])
+            names += [_NAMES.get(name, name.upper())] * (_NAMES.get(name, name.upper()) not in names)
     left_out = max((table.unlabelled for table in tables), default=0)
     notes = ["apart: fitted without the features of the label's own kind. An interval in brackets claims no bound."]
     if left_out:
         notes.append("Rules whose label nobody could tell are left out of that label's rows.")
-    return [*notes, *found]
+    return [*notes, *(f"{where}: {', '.join(names)} could not be told: {why}" for (where, why), names in found.items())]
 
 
 def _baselines(report: "JudgeReport", group: str, origin: str) -> Iterator[Cells]:

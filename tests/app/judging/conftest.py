@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from ruleforge.app.judging.pairs import Pair
 
 CANDIDATES = (("shipped", "endpoint_payload"), ("passed", "endpoint_any_parameter"), ("rejected", "payload_anywhere"))
 
@@ -42,6 +45,10 @@ def pair_row(number: int, origin: str, *, key: int, **keys: Any) -> dict[str, An
         "split": "train",
     }
     return row | keys
+
+
+def pair_of(row: dict[str, Any]) -> Pair:
+    return msgspec.convert(row, Pair)
 
 
 def invented(advisories: int, seed: int = 7) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
