@@ -74,7 +74,7 @@ def _plain(text: str) -> str:
 
 def _title(report: "JudgeReport") -> str:
     whole = sum(count for name, count in report.rows.items() if " " not in name)
-    return f"{report.judge} on {term.plural(whole, 'pair')} of the {report.part} part"
+    return f"{term.visible(report.judge)} on {term.plural(whole, 'pair')} of the {report.part} part"
 
 
 def _sections(report: "JudgeReport") -> Iterator[Section]:

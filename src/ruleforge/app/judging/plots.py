@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruleforge.app.judging.measuring import Measured
 from ruleforge.app.judging.report import APART, JUDGE, JudgeReport, table_of
+from ruleforge.app.visible import visible
 from ruleforge.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def write_plots(report: JudgeReport, folder: Path) -> tuple[Path, ...]:
     written: list[Path] = []
     with mpl.rc_context(_SETTINGS):
         for name, figure in _figures(report):
+            figure.draw_without_rendering()  # places everything once, not for each file
+            figure.set_layout_engine("none")
             for kind in ("png", "svg"):
                 file = folder / f"{name}.{kind}"
                 try:
@@ -72,8 +75,9 @@ def _panels(report: JudgeReport, group: str, count: int, title: str) -> tuple["F
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.6 * count + 0.6, 5.0), layout="constrained")
-    # The name of a judge comes from a file: a dollar sign would begin mathematics.
-    judge = report.judge[:80].replace("$", r"\$")
+    # The name of a judge comes from a file: its letters may have no picture, and a dollar sign begins mathematics.
+    judge = report.judge[:80].encode("ascii", "backslashreplace").decode()
+    judge = visible(judge).replace("$", r"\$")
     figure.suptitle(f"{title}: {group} rules, {report.part} part, {judge}")
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 

@@ -13,7 +13,7 @@ from ruleforge.errors import InputError
 Probability: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class Score(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One judge's answer about one pair, each probability None where it could not tell.
 
     `apart_…` is the same judge, fitted without the features of the label's own kind.
