@@ -22,17 +22,19 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "conditions": 1,
         "names_wanted": 1, "exact_values": 1, "some_values": 1, "literal_bytes": 1, "raw_reads": 1, "path_whole": 1,
         "wanted_from_attack": 1, "wanted_standins": 1, "idle_conditions": 1, "listed": 1, "documents_listed": 1,
-        "payload_read": -1, "surprise": 1, "endpoint_bits": 1, "no_endpoint": -1,
+        "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
         "no_endpoint": 1, "surprise": -1, "endpoint_bits": -1, "class_breadth": -1, "tell_read": -1,
-        "payload_read": -1, "conditions": -1, "names_wanted": -1,
+        "payload_read": -1, "names_wanted": -1, "generic_place": 1, "absences": 1, "raw_reads": 1, "alternatives": 1,
     },
     "any": {
         "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "neutral_hit": 1, "near_hit": 1,
         "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1, "wanted_standins": 1, "tell_read": -1,
-        "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1,
+        "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1, "surprise": -1,
+        "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
+        "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0,
     },
 }  # fmt: skip
 
@@ -66,6 +68,11 @@ class Data:
         self.origin = np.array([row["origin"] for _, row, _ in rows])
         self.products = np.array([row["product"] or row["advisory"] for _, row, _ in rows])
         self.weights = np.where(self.natural, 1.0, weight)
+        self.used = np.flatnonzero(self.weights > 0)
+        self.folds = [
+            (np.intersect1d(train, self.used), test)
+            for train, test in GroupKFold(FOLDS).split(self.values, groups=self.products)
+        ]
 
     @classmethod
     def of(
@@ -78,6 +85,10 @@ class Data:
             (number, row, found) for number, (row, found) in enumerate(kept) if label_of(row, question) is not None
         ]
         return cls(question, names, labelled, weight)
+
+    def column(self, name: str) -> Array:
+        """Values of one feature."""
+        return np.asarray(self.values[:, self.names.index(name)])
 
     def spread(self, values: Array, size: int) -> Array:
         """Put values of the labelled rows where they stand among all rows."""
@@ -95,11 +106,17 @@ def label_of(row: Mapping[str, Any], question: str) -> bool | None:
     return True if True in both else False if False in both else None
 
 
-def select(data: Data, most: int) -> list[str]:
-    """Add the feature that lowers the cross-validated log loss of natural pairs most, until none does."""
-    chosen: list[str] = []
+def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:
+    """Add the feature that lowers the cross-validated log loss of natural pairs most, until none does.
+
+    Args:
+        data: the pairs.
+        most: features of one sum.
+        start: features to begin with, as far as they are not withheld.
+    """
+    chosen = [name for name in start if name in data.names]
     best = _loss(data, chosen)
-    candidates = [n for i, n in enumerate(data.names) if np.nanstd(data.values[:, i]) > 0]
+    candidates = [n for n in SIGNS[data.question] if n in data.names and np.nanstd(data.column(n)) > 0]
     while len(chosen) < most:
         tried = [(_loss(data, [*chosen, name]), name) for name in candidates if name not in chosen]
         loss, name = min(tried, default=(best, ""))
@@ -120,7 +137,7 @@ def _loss(data: Data, names: Sequence[str]) -> float:
 def cross_validate(data: Data, names: Sequence[str]) -> Fitted:
     """Give every pair the answer of a fit that has not seen its product."""
     logits = np.zeros(len(data.bad))
-    for train, test in GroupKFold(FOLDS).split(data.values, groups=data.products):
+    for train, test in data.folds:
         fitted = _fit(data, names, train)
         logits[test] = predict(fitted, data, test)
     return Fitted(logits=logits, probabilities=1 / (1 + np.exp(-logits)))
@@ -128,7 +145,7 @@ def cross_validate(data: Data, names: Sequence[str]) -> Fitted:
 
 def fit_question(data: Data, names: Sequence[str]) -> Fitted:
     """Fit on all pairs."""
-    return _fit(data, names, np.arange(len(data.bad)))
+    return _fit(data, names, data.used)
 
 
 def _fit(data: Data, names: Sequence[str], rows: Array) -> Fitted:
@@ -162,7 +179,7 @@ def _columns(
     columns: list[Array] = []
     bounds: list[tuple[float | None, float | None]] = []
     for name in names:
-        values = data.values[rows, data.names.index(name)]
+        values = data.column(name)[rows]
         known = values[~np.isnan(values)]
         centre = round(float(known.mean()), 5) if len(known) else 0.0
         scale = max(round(float(known.std()), 5), 0.02) if len(known) else 1.0
@@ -183,7 +200,7 @@ def predict(fitted: Fitted, data: Data, rows: Array) -> Array:
     """Return the log-odds of rows."""
     total = np.full(len(rows), fitted.intercept)
     for term in fitted.terms:
-        values = data.values[rows, data.names.index(term["feature"])]
+        values = data.column(term["feature"])[rows]
         total += np.where(
             np.isnan(values), term["missing"], np.nan_to_num(term["weight"] * (values - term["centre"]) / term["scale"])
         )

@@ -35,14 +35,18 @@ def main() -> None:
     rows = read_train(options.pairs)
     features = measure(rows, options)
     kept = [(row, found) for row, found in zip(rows, features, strict=True) if found is not None]
+    if options.measure_only:
+        return
     print(f"{len(rows)} training pairs, {len(rows) - len(kept)} without evidence; groups", end=" ")
     print(dict(Counter(row["group"] for row, _ in kept)), dict(Counter(row["origin"] for row, _ in kept)))
     fits, thresholds, stated = [], {}, {}
     outside: dict[str, np.ndarray[Any, Any]] = {}
+    whole: dict[str, list[str]] = {}
     for without in WITHHELD:
         for question in QUESTIONS:
             data = Data.of(kept, question, without, options.constructed)
-            names = select(data, options.most)
+            names = select(data, options.most, whole.get(question, ()))
+            whole.setdefault(question, names)
             found = cross_validate(data, names)
             report(question, without, data, names, found)
             if not without:
@@ -68,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--benign", type=Path, action="append", default=[])
     parser.add_argument("--cache", type=Path, help="indexes, and the features of the pairs")
     parser.add_argument("--again", action="store_true", help="measure features again")
+    parser.add_argument("--measure-only", action="store_true", help="fill the cache and stop")
     parser.add_argument("--date", default="", help="of the training, for the model file")
     parser.add_argument("--split", default="", help="name of the frozen split, for the model file")
     parser.add_argument("--most", type=int, default=12, help="features of one sum")

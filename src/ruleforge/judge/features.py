@@ -1,6 +1,7 @@
 """What the judge measures of a rule: one number for each question, or None where it could not be asked."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -16,11 +17,14 @@ from ruleforge.judge.shape import (
     arm_bits,
     tree_bits,
 )
+from ruleforge.rules.lint import is_generic_path
 from ruleforge.rules.tree import Rule
 
 KINDS = ("variation", "neutral", "near", "cross", "benign", "shape", "agreement")
 FREE = frozenset(("endpoint", "method"))  # kinds of condition that the attacker cannot do without
 LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no example of it
+
+_WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
 Measure = Callable[[Observed], float | None]
 
@@ -168,6 +172,33 @@ def no_endpoint(observed: Observed) -> float | None:
 def endpoint_bits(observed: Observed) -> float | None:
     """How rare the least rare endpoint is."""
     return _least(observed, lambda c: c.kind == "endpoint")
+
+
+def generic_place(observed: Observed) -> float | None:
+    """Share of the alternatives of which no word in the path names the product: every product has such pages."""
+
+    def named(conjunct: Conjunct) -> bool:
+        texts = (t for q in conjunct.questions if q.place.startswith(("path", "target")) for t in _path_words(q))
+        return any(_WORD.search(text) and not is_generic_path(text) for text in texts)
+
+    arms = observed.arms
+    return sum(not any(map(named, arm)) for arm in arms) / max(len(arms), 1)
+
+
+def _path_words(question: Question) -> tuple[bytes, ...]:
+    if question.op == "regex" and isinstance(question.value, bytes):
+        return (question.value[:2_000],)
+    return () if question.negated else question.literals
+
+
+def absences(observed: Observed) -> float | None:
+    """How many conditions ask that something is not there: what many ordinary clients lack as well."""
+    return _each_arm(observed, lambda c: float(any(q.op == "absent" or q.negated for q in c.questions)))
+
+
+def alternatives(observed: Observed) -> float | None:
+    """How many alternatives there are, as a logarithm."""
+    return math.log(max(len(observed.arms), 1))
 
 
 def payload_read(observed: Observed) -> float | None:
@@ -365,6 +396,9 @@ _ROWS: tuple[tuple[str, str, str, str, Measure], ...] = (
     ("raw_reads", "shape", "conditions that read a place before it is decoded", "", raw_reads),
     ("path_whole", "shape", "the path has to be as it is from the root on", "", path_whole),
     ("no_endpoint", "shape", "some alternative says nothing of where the request goes", "", no_endpoint),
+    ("generic_place", "shape", "share of the alternatives that name no place of the product", "", generic_place),
+    ("absences", "shape", "conditions that ask that something is not there", "", absences),
+    ("alternatives", "shape", "log of the number of alternatives", "", alternatives),
     ("endpoint_bits", "shape", "bits of the least rare endpoint", _NO_TABLE, endpoint_bits),
     ("payload_read", "shape", "share of the alternatives that look for an attack", "", payload_read),
     ("surprise", "shape", "bits of the least rare alternative in normal traffic", _NO_TABLE, surprise),

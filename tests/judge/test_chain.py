@@ -1,0 +1,94 @@
+"""What the judge says: the true defect first, its condition in the words of the rule, the request that shows it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ruleforge.judge.chain import shown
+from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.records.forging import REASONS, Reason
+from ruleforge.rules.render import render_clause
+from ruleforge.rules.tree import AnyOf, Condition
+
+FILE = {"field": "args", "name": "file"}
+SHOW = {"field": "path", "op": "path_suffix", "value": "/press/show.php"}
+CLASS = FILE | {"op": "is_class", "value": "traversal"}
+EXACT = FILE | {"op": "equals", "value": "../../etc/shadow"}
+HOST = {"field": "headers", "name": "host", "op": "equals", "value": "press.example"}
+# a rule, the code that must come up, whether it has to be the first, where in the rule it lies
+DEFECTS: list[tuple[dict[str, Any], str, bool, str]] = [
+    ({"all": [SHOW, EXACT]}, "misses_variant", True, "when.all[1]"),
+    ({"all": [SHOW, EXACT]}, "copied_from_attack", False, "when.all[1]"),
+    ({"all": [SHOW, EXACT]}, "exact_value", False, "when.all[1]"),
+    (SHOW, "fires_without_payload", False, "when"),
+    (SHOW, "fires_on_near_miss", False, "when"),
+    (SHOW, "no_payload_condition", False, "when"),
+    ({"all": [{"field": "path", "op": "path_suffix", "value": "/press/else.php"}, CLASS]}, "misses_exploit", True,
+     "when.all[0]"),
+    ({"all": [{"field": "path.raw", "op": "contains", "value": "/press/show.php"}, CLASS]}, "raw_place", False,
+     "when.all[0]"),
+    ({"all": [{"field": "path", "op": "equals", "value": "/press/show.php"}, CLASS]}, "fixed_path", False,
+     "when.all[0]"),
+    (CLASS, "no_endpoint", False, "when"),
+    ({"all": [SHOW, CLASS, HOST]}, "idle_condition", False, "when.all[2]"),
+]  # fmt: skip
+
+
+def said(press: SimpleNamespace, when: dict[str, Any], evidence: Any = None) -> list[Reason]:
+    opinion = judge_rule(press.rule_from(when), evidence or press.disclosed(press.hit))
+    return [reason for reason in opinion.chain if reason.code not in ("speaks_for_it", "not_measured")]
+
+
+@pytest.mark.parametrize(("when", "code", "first", "place"), DEFECTS)
+def test_a_planted_defect_is_named_with_its_condition(
+    press: SimpleNamespace, when: dict[str, Any], code: str, first: bool, place: str
+) -> None:
+    found = said(press, when)
+    (reason, *_) = [reason for reason in found if reason.code == code]
+    assert reason.condition == place
+    assert not first or found[0].code == code
+
+
+def test_a_sound_rule_has_nothing_against_it_but_suspicions_and_something_for_it(press: SimpleNamespace) -> None:
+    opinion = judge_rule(press.rule_from({"all": [SHOW, CLASS]}), press.disclosed(press.hit))
+    against = [reason.code for reason in opinion.chain if reason.weight > 0]
+    assert not {code for code in against if code.startswith(("misses", "fires"))}
+    assert sum(reason.code == "speaks_for_it" for reason in opinion.chain) == 3
+
+
+def test_a_sentence_says_the_condition_as_the_rule_does_and_shows_the_request(press: SimpleNamespace) -> None:
+    exact = press.rule_from({"all": [SHOW, EXACT]})
+    (reason, *_) = said(press, {"all": [SHOW, EXACT]})
+    assert render_clause(exact.when.parts[1]) in reason.text
+    assert reason.request.startswith("GET /")
+    assert "press" in reason.request
+
+
+def test_the_heaviest_comes_first_and_what_speaks_for_the_rule_last(press: SimpleNamespace) -> None:
+    opinion = judge_rule(press.rule_from({"all": [SHOW, EXACT]}), press.disclosed(press.hit))
+    against = [reason.weight for reason in opinion.chain if reason.code not in ("speaks_for_it", "not_measured")]
+    assert against == sorted(against, reverse=True)
+    assert opinion.chain[: len(against)] == tuple(r for r in opinion.chain if r.weight in against)[: len(against)]
+
+
+def test_every_code_is_in_the_table_and_every_reason_is_a_line(press: SimpleNamespace) -> None:
+    for when, *_ in DEFECTS:
+        opinion = judge_rule(press.rule_from(when), press.disclosed(press.hit))
+        assert {reason.code for reason in opinion.chain} <= set(REASONS)
+        assert len(opinion.reasons) == len(opinion.chain)
+        assert all("\n" not in line and line.startswith(("p_miss: ", "p_off_target: ")) for line in opinion.reasons)
+
+
+@pytest.mark.parametrize("target", ["/a?x=\x1b[31m", "/" + "a" * 5_000, "/a?x=\x00\n"])
+def test_a_request_is_shown_short_and_without_control_characters(press: SimpleNamespace, target: str) -> None:
+    text = shown(press.sent(target, body=b"\x1b]0;x\x07" + b"y" * 9_000).view.request)
+    assert text.isprintable()
+    assert len(text) < 400
+
+
+def test_a_list_of_what_each_author_showed_is_said(press: SimpleNamespace) -> None:
+    evidence = press.evidence(exploits=(press.sent(press.hit), press.sent(press.miss)), documents=(0, 1))
+    tree = AnyOf((press.page, Condition("path", "path_suffix", b"/press/print.php")))
+    opinion = judge_rule(press.rule_of(tree), evidence)
+    assert "2 exploits are hit by 2 alternatives" in "\n".join(opinion.reasons)
