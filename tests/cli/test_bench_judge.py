@@ -41,7 +41,7 @@ def test_the_report_is_printed_and_written(run: Run, words: tuple[Any, ...], tmp
         assert said in result.stdout
     data = json.loads((tmp_path / "now.json").read_text())
     assert (data["schema"], data["part"], data["openings"]) == (1, "train", [])
-    assert data["selection"]["tests_only"]["bad_per_100_shipped"] is not None
+    assert data["selection"]["matched"]["before"]["bad_per_100_shipped"] is not None
     assert all("coverage" in table for table in data["tables"])
     assert "NaN" not in (tmp_path / "now.json").read_text()
     assert "## Targets" in (tmp_path / "now.md").read_text()
@@ -71,7 +71,7 @@ def test_opening_the_test_part_needs_a_record_and_leaves_a_dated_line(
 
 
 def test_another_test_part_than_the_frozen_one_ends_with_1(run: Run, words: tuple[Any, ...], tmp_path: Path) -> None:
-    (tmp_path / "frozen.json").write_text('{"sha256": "00", "rows": 1, "advisories": 1, "made": "2099-01-01"}')
+    (tmp_path / "frozen.json").write_text('{"sha256": "00", "pairs": 1}')
     result = run(*words, "--part", "test", "--json", "test.json", "--frozen", "frozen.json")
     assert result.exit_code == 1
     assert "THE TEST PART IS NOT THE FROZEN ONE" in result.stdout

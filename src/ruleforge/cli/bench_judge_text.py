@@ -8,9 +8,9 @@ from ruleforge.cli.bench_text import md_table
 
 if TYPE_CHECKING:
     from ruleforge.app.judging.bootstrap import Interval
+    from ruleforge.app.judging.matching import Shipped
     from ruleforge.app.judging.measuring import Measured
     from ruleforge.app.judging.report import Against, JudgeReport, Operating, Table, Target
-    from ruleforge.app.judging.selection import Shipped
 
 Cells = Sequence[str]
 Section = tuple[str, Cells, list[Cells], Sequence[str]]  # title, head, rows, words below
@@ -32,8 +32,8 @@ def judge_dict(report: "JudgeReport") -> dict[str, Any]:
         plain["coverage"] = table.coverage
     for point, plain in zip(report.operating, data["operating"], strict=True):
         plain["bad_per_100_shipped"] = _per_hundred(point)
-    for name in ("tests_only", "with_judge", "chosen_only"):
-        data["selection"][name]["bad_per_100_shipped"] = getattr(report.selection, name).per_hundred
+    for name in ("before", "whole", "after"):
+        data["selection"]["matched"][name]["bad_per_100_shipped"] = getattr(report.selection.matched, name).per_hundred
     return data
 
 
@@ -202,17 +202,18 @@ def _operating(point: "Operating") -> Cells:
 
 
 def _selection(report: "JudgeReport") -> Section:
-    found = report.selection
+    found = report.selection.matched
     rows = [
-        _shipped("tests only: the generator's first choice", found.tests_only),
-        _shipped("tests, then the judge's choice, nothing dropped", found.chosen_only),
-        _shipped("tests, then the judge, as many good rules", found.with_judge),
+        _shipped("tests only: the generator's first choice", found.before),
+        _shipped("tests, then the judge's choice, nothing dropped", found.whole),
+        _shipped("tests, then the judge, as many good rules", found.after),
     ]
     saved = "could not be told" if found.reduction is None else f"{100 * found.reduction:.1f} %"
     if found.interval is not None:
         saved += f" (95 %: {100 * found.interval.low:.1f} to {100 * found.interval.high:.1f})"
     below = [
-        f"Bad rules saved: {saved}. {found.advisories:,} advisories, {found.choices:,} with more than one candidate.",
+        f"Bad rules saved: {saved}.",
+        f"{found.advisories:,} advisories, of which {report.selection.choices:,} have more than one candidate.",
         *([f"No reduction is claimed: {found.reason}."] if found.reason else ()),
         "The threshold is set on these labels, to compare at equal numbers of good rules; it is not the shipped gate.",
     ]

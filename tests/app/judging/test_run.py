@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ruleforge.app.judging.frozen import freeze
+from ruleforge.app.judging.frozen import fingerprint
 from ruleforge.app.judging.pairs import read_pairs
 from ruleforge.app.judging.report import JUDGE, JudgeReport, table_of
 from ruleforge.app.judging.run import JudgeBenchOptions, bench_judge
@@ -87,7 +87,7 @@ def test_another_test_part_than_the_frozen_one_is_marked_first(
 ) -> None:
     rows = invented(60)[0]
     frozen = tmp_path / "frozen.json"
-    frozen.write_bytes(msgspec.json.encode(freeze(read_pairs(put_lines(rows)).pairs, "2099-01-01")))
+    frozen.write_text(json.dumps({"sha256": fingerprint(read_pairs(put_lines(rows)).pairs), "pairs": 200}))
     same = measured(part="test", report=tmp_path / "one.json", frozen=frozen)
     assert (same.frozen.same, same.openings[0].frozen) == (True, True)
     at = next(number for number, row in enumerate(rows) if row["part"] == "test")

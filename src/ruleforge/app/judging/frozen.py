@@ -8,22 +8,19 @@ from typing import Any
 
 import msgspec
 
-from ruleforge.app.judging.pairs import LABELS, Pair
+from ruleforge.app.judging.pairs import Pair
 from ruleforge.errors import InputError, OutsideError, PolicyError
 
 RECORD_BYTES_MOST = 64 << 20
 OPENINGS_KEPT = 1_000
-_SPELLED = {True: "true", False: "false", None: "null"}
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     """What was frozen: the fingerprint of the test part, and its counts."""
 
     sha256: str
-    rows: int
-    advisories: int
-    bad: dict[str, int] = {}  # label → rows with that defect
-    made: str = ""  # date
+    pairs: int
+    advisories: int = 0
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,23 +41,10 @@ class FrozenCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(pairs: Iterable[Pair]) -> str:
-    """Return the SHA-256 over the sorted lines "pair miss off" of the test part."""
-    lines = sorted(
-        f"{pair.pair} {_SPELLED[pair.miss.label]} {_SPELLED[pair.off.label]}\n" for pair in pairs if pair.part == "test"
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def freeze(pairs: Iterable[Pair], made: str) -> Frozen:
-    """Return the record of the test part of `pairs`; `made` is a date given by the caller."""
-    test = [pair for pair in pairs if pair.part == "test"]
-    return Frozen(
-        sha256=fingerprint(test),
-        rows=len(test),
-        advisories=len({pair.advisory for pair in test}),
-        bad={label: sum(pair.label(label) is True for pair in test) for label in LABELS},
-        made=made,
-    )
+    """Return the SHA-256 over the sorted lines `["pair", miss, off]` of the test part, one line feed between two."""
+    test = (pair for pair in pairs if pair.part == "test")
+    lines = sorted(json.dumps([pair.pair, pair.miss.label, pair.off.label]) for pair in test)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def check_frozen(pairs: Iterable[Pair], file: Path | None) -> FrozenCheck:
@@ -75,10 +59,10 @@ def check_frozen(pairs: Iterable[Pair], file: Path | None) -> FrozenCheck:
         return FrozenCheck(same=None, sha256=found, words="no record of a frozen test part was given to compare with")
     wanted = _record(file)
     if wanted.sha256 == found:
-        return FrozenCheck(same=True, sha256=found, words=f"the test part is the one frozen on {wanted.made or '?'}")
+        return FrozenCheck(same=True, sha256=found, words=f"the test part is the frozen one ({found[:16]})")
     words = (
-        f"THE TEST PART IS NOT THE FROZEN ONE: {found[:16]} instead of {wanted.sha256[:16]} "
-        f"(frozen {wanted.made or '?'}, {wanted.rows} rows). Figures of it are not those of the frozen part."
+        f"THE TEST PART IS NOT THE FROZEN ONE: {found[:16]} instead of {wanted.sha256[:16]} ({wanted.pairs:,} pairs). "
+        "Its figures are not those of the frozen part."
     )
     return FrozenCheck(same=False, sha256=found, words=words)
 

@@ -85,12 +85,12 @@ def _error(key: str, title: str, measured: Measured | None, target: float, stret
 
 
 def _reduction(selection: Selection) -> Target:
+    found = selection.matched
     title = "fewer bad rules shipped, tests only → tests and judge, at equal numbers of good rules"
     return Target(
-        key="reduction", title=title, value=selection.reduction, interval=selection.interval,
-        rows=selection.tests_only.bad, clusters=selection.advisories, wanted="high", target=2 / 3, stretch=0.9,
-        met=None if not selection.claimed or selection.reduction is None else selection.reduction >= 0.67,
-        note=selection.reason,
+        key="reduction", title=title, value=found.reduction, interval=found.interval, rows=found.before.bad,
+        clusters=found.advisories, wanted="high", target=0.67, stretch=0.9,
+        met=None if not found.claimed or found.reduction is None else found.reduction >= 0.67, note=found.reason,
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def words(
     constructed = table_of(tables, group="constructed", label="any", scorer=JUDGE)
     if constructed is not None:
         yield "Constructed rules are spoiled on purpose and easier to tell: read them apart from the natural ones."
-    if not selection.ranked and selection.advisories:
+    if not selection.ranked and selection.matched.advisories:
         yield "The pairs do not say the generator's own order: its first choice is guessed from its strategies."
 
 
