@@ -14,7 +14,13 @@ Array = np.ndarray[Any, Any]
 QUESTIONS = ("miss", "off", "any")
 FOLDS = 5
 RIDGE = 1.0  # on standardised weights
-LEAST_GAIN = 0.0008  # of mean log loss that a further feature has to bring
+LEAST_GAIN = 0.003  # share of the mean log loss that a further feature has to save
+FLOOR = 0.1  # least weight of a fact: what is answered wrongly always counts a little, whatever else explains it
+FACTS: Mapping[str, tuple[str, ...]] = {
+    "miss": ("replay_missed", "variants_missed"),
+    "off": ("neutral_hit", "near_hit", "benign_hit", "strangers_hit"),
+    "any": ("replay_missed", "variants_missed", "neutral_hit", "near_hit", "benign_hit", "strangers_hit"),
+}
 RARELY_MISSING = 0.01  # below this share a missing value gets no weight of its own
 # Where it is known which way a feature speaks: +1 it can only speak for the defect, -1 against it.
 SIGNS: Mapping[str, Mapping[str, int]] = {
@@ -107,20 +113,21 @@ def label_of(row: Mapping[str, Any], question: str) -> bool | None:
 
 
 def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:
-    """Add the feature that lowers the cross-validated log loss of natural pairs most, until none does.
+    """Begin with the facts; add the feature that lowers the cross-validated log loss most, until none does.
 
     Args:
         data: the pairs.
         most: features of one sum.
         start: features to begin with, as far as they are not withheld.
     """
-    chosen = [name for name in start if name in data.names]
+    wanted = dict.fromkeys((*FACTS[data.question], *start))
+    chosen = [name for name in wanted if name in data.names and np.nanstd(data.column(name)) > 0]
     best = _loss(data, chosen)
     candidates = [n for n in SIGNS[data.question] if n in data.names and np.nanstd(data.column(n)) > 0]
     while len(chosen) < most:
         tried = [(_loss(data, [*chosen, name]), name) for name in candidates if name not in chosen]
         loss, name = min(tried, default=(best, ""))
-        if not name or loss > best - LEAST_GAIN:
+        if not name or loss > best * (1 - LEAST_GAIN):
             break
         chosen.append(name)
         best = loss
@@ -128,10 +135,9 @@ def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:
 
 
 def _loss(data: Data, names: Sequence[str]) -> float:
-    found = cross_validate(data, names).probabilities[data.natural]
-    bad = data.bad[data.natural]
-    clipped = np.clip(found, 1e-4, 1 - 1e-4)
-    return float(-np.mean(bad * np.log(clipped) + (1 - bad) * np.log(1 - clipped)))
+    found = np.clip(cross_validate(data, names).probabilities, 1e-4, 1 - 1e-4)
+    each = data.bad * np.log(found) + (1 - data.bad) * np.log(1 - found)
+    return float(-np.average(each, weights=data.weights))
 
 
 def cross_validate(data: Data, names: Sequence[str]) -> Fitted:
@@ -185,7 +191,8 @@ def _columns(
         scale = max(round(float(known.std()), 5), 0.02) if len(known) else 1.0
         sign = signs.get(name, 0)
         columns.append(np.nan_to_num((values - centre) / scale))
-        bounds.append((0.0 if sign > 0 else None, 0.0 if sign < 0 else None))
+        least = FLOOR if name in FACTS[data.question] else 0.0
+        bounds.append((least if sign > 0 else None, 0.0 if sign < 0 else None))
         sometimes = bool(np.isnan(values).mean() > RARELY_MISSING)
         if sometimes:
             columns.append(np.isnan(values).astype(float))

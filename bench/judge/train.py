@@ -19,6 +19,7 @@ from measures import calibration_table, scores
 
 from ruleforge.app.judge import judge_pairs
 from ruleforge.judge.features import FEATURES
+from ruleforge.judge.model import calibrated
 
 WITHHELD: tuple[tuple[str, ...], ...] = (
     (),
@@ -48,11 +49,12 @@ def main() -> None:
             names = select(data, options.most, whole.get(question, ()))
             whole.setdefault(question, names)
             found = cross_validate(data, names)
+            final = fit_question(data, names)
+            table = calibration_table(found.logits[data.natural], data.bad[data.natural], options.calibration)
+            found.probabilities = crossed(data, found.logits, options.calibration)
             report(question, without, data, names, found)
             if not without:
                 outside[question] = data.spread(found.probabilities, len(kept))
-            final = fit_question(data, names)
-            table = calibration_table(found.logits[data.natural], data.bad[data.natural], options.calibration)
             fits.append(as_fit(question, without, data, final, table))
             if not without:
                 coefficients(final)
@@ -76,11 +78,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--date", default="", help="of the training, for the model file")
     parser.add_argument("--split", default="", help="name of the frozen split, for the model file")
     parser.add_argument("--most", type=int, default=12, help="features of one sum")
-    parser.add_argument("--constructed", type=float, default=0.0, help="weight of a constructed pair; natural: 1")
+    parser.add_argument("--constructed", type=float, default=0.15, help="weight of a constructed pair; natural: 1")
     parser.add_argument("--calibration", choices=("platt", "isotonic"), default="platt")
-    parser.add_argument("--count-off", type=float, default=0.10, help="share of off-target rules let into mode count")
-    parser.add_argument("--block-bad", type=float, default=0.05, help="share of off-target rules let into mode block")
-    parser.add_argument("--count-miss", type=float, default=0.20, help="share of missing rules let into mode count")
+    parser.add_argument("--count-off", type=float, default=0.03, help="share of off-target rules in mode count")
+    parser.add_argument("--block-off", type=float, default=0.01, help="share of off-target rules in mode block")
+    parser.add_argument("--count-miss", type=float, default=0.02, help="share of rules with misses in mode count")
     return parser.parse_args()
 
 
@@ -108,6 +110,16 @@ def measure(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> l
         if count:
             print(f"  not judged: {count} × {problem}")
     return [known[row["pair"]] for row in rows]
+
+
+def crossed(data: Data, logits: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, Any]:
+    """Calibrate the cross-validated log-odds of each fold by the natural pairs of the others."""
+    found = np.zeros(len(logits))
+    for train, test in data.folds:
+        own = train[data.natural[train]]
+        table = tuple(calibration_table(logits[own], data.bad[own], how))
+        found[test] = [calibrated(float(score), table) for score in logits[test]]
+    return found
 
 
 def report(question: str, without: Sequence[str], data: Data, names: Sequence[str], found: Fitted) -> None:
@@ -143,35 +155,40 @@ def gates(
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
     """Choose the largest threshold below which the share of bad rules stays under what is asked.
 
-    On natural rules that passed the deterministic gates, by their cross-validated probabilities.
+    Of all training pairs with their weights, by their cross-validated and calibrated probabilities.
     """
     wanted = {
         "count": {"miss": options.count_miss, "off": options.count_off},
-        "block": {"off": options.block_bad},
+        "block": {"off": options.block_off},
     }
     thresholds: dict[str, dict[str, float]] = {}
     stated: dict[str, dict[str, float]] = {}
     for mode, shares in wanted.items():
         for question, most in shares.items():
-            key = "miss" if question == "miss" else "off"
             pairs = [
-                (p, bool(row[key]["label"]))
+                (float(p), bool(row[question]["label"]), 1.0 if row["group"] == "natural" else options.constructed, row)
                 for row, p in zip(rows, outside[question], strict=True)
-                if row["group"] == "natural" and row["tests_passed"] and row[key]["label"] is not None
+                if row[question]["label"] is not None
             ]
-            limit, share, kept = _limit(sorted(pairs), most)
+            limit, share = _limit(sorted(pairs, key=lambda pair: pair[0]), most)
             thresholds.setdefault(mode, {})[question] = round(limit, 4)
             stated.setdefault(mode, {})[question] = round(share, 4)
-            print(f"gate {mode} {question}: p ≤ {limit:.3f} keeps {kept} of {len(pairs)}, {share:.1%} of them bad")
+            print(f"gate {mode} {question}: p ≤ {limit:.4f} lets {share:.2%} bad ones through")
+            for origin in ("shipped", "passed", "rejected"):
+                own = [(p, bad) for p, bad, _, row in pairs if row["origin"] == origin]
+                kept = [bad for p, bad in own if p <= limit]
+                print(f"  {origin}: keeps {len(kept)} of {len(own)}; bad {sum(kept)} of {sum(bad for _, bad in own)}")
     return thresholds, stated
 
 
-def _limit(pairs: Sequence[tuple[float, bool]], most: float) -> tuple[float, float, int]:
-    bad, best = 0, (0.0, 0.0, 0)
-    for count, (p, is_bad) in enumerate(pairs, 1):
-        bad += is_bad
-        if bad / count <= most:
-            best = (float(p), bad / count, count)
+def _limit(pairs: Sequence[tuple[float, bool, float, Any]], most: float) -> tuple[float, float]:
+    bad = total = 0.0
+    best = (0.0, 0.0)
+    for p, is_bad, weight, _ in pairs:
+        total += weight
+        bad += weight * is_bad
+        if bad <= most * total:
+            best = (p, bad / total)
     return best
 
 
