@@ -19,7 +19,7 @@ _PAGE_ONLY = ("AUPRC", "log loss", "told", "area")  # columns that a terminal ha
 _MET = {True: "met", False: "not met", None: ""}
 _NAMES = {"brier": "Brier"}
 TESTED = "passed tests"  # a slice of `app.judging.rows`, whose import takes longer than the help
-LABELS = {"miss": "misses", "off": "off target", "any": "either"}
+LABELS = {"miss": "misses", "off": "off target", "any": "either", "sure": "either, both known"}
 MODES = {"none": "no judge", "count": "gate: count", "block": "gate: block"}
 
 

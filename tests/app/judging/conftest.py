@@ -40,7 +40,7 @@ def pair_row(number: int, origin: str, *, key: int, **keys: Any) -> dict[str, An
         "gates": {"benign_traffic": True, "replay": origin != "rejected"},
         "confidence": 0.8,
         "miss": {"label": False, "independent": [0, 1], "oracle": [0, 9], "why": ""},
-        "off": {"label": False, "near": [0, 4], "why": ""},
+        "off": {"label": False, "near": [0, 4], "neutral": [0, 2], "why": ""},
         "part": "train",
         "split": "train",
     }
@@ -66,6 +66,7 @@ def invented(advisories: int, seed: int = 7) -> tuple[list[dict[str, Any]], list
             if origin in ("shipped", "passed"):
                 keys["rank"] = key
             miss, off = ({"label": label} for label in labels)
+            off |= {"near": [0, 4 * (number % 5 > 0)]}  # for every fifth no harmless twin could be made
             rule = rule_document(number, 2 + (chance.random() < 0.5))
             rows.append(pair_row(number, origin, key=key, miss=miss, off=off, rule=rule, **keys))
             mode = "block" if max(p_miss, p_off) < 0.1 else "count" if max(p_miss, p_off) < 0.4 else "review"

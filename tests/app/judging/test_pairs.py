@@ -116,3 +116,7 @@ def test_either_defect_is_known_where_one_label_is(
 ) -> None:
     (pair,) = read_pairs(put_lines([GOOD | {"miss": {"label": miss}, "off": {"label": off}}])).pairs
     assert (pair.label("miss"), pair.label("off"), pair.label("any")) == (miss, off, both)
+    assert pair.label("sure") is None  # nothing says that a twin was tried
+    tried = GOOD | {"miss": {"label": miss}, "off": {"label": off, "near": [0, 0], "neutral": [1, 1]}}
+    (twin,) = read_pairs(put_lines([tried])).pairs
+    assert twin.label("sure") == (None if miss is None or off is None else both)

@@ -13,8 +13,8 @@ from ruleforge.errors import InputError, OutsideError
 
 Group = Literal["natural", "constructed"]
 Part = Literal["train", "test"]
-Label = Literal["miss", "off", "any"]
-LABELS: tuple[Label, ...] = ("miss", "off", "any")
+Label = Literal["miss", "off", "any", "sure"]
+LABELS: tuple[Label, ...] = ("miss", "off", "any", "sure")
 NATURAL = ("shipped", "passed", "rejected", "crowdsec")
 CONSTRUCTED = ("first_request", "exact_literal", "path_only", "dropped", "widened")
 LINE_MOST = 1 << 20  # bytes of one line
@@ -59,13 +59,25 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     split: Literal["product", "date", "train"]
 
     def label(self, name: Label) -> bool | None:
-        """Return a label; "any" is true when one is, and None only when neither is known."""
+        """Return a label.
+
+        "any" is true when one of the two is, and None only when neither is known. "sure" is the same, and None unless
+        both could have come out either way: a rule that no harmless twin was made for can be found off target (by a
+        stranger's request), but not be cleared of it, and counting such rows by how they came out would lean one way.
+        """
         if name == "miss":
             return self.miss.label
         if name == "off":
             return self.off.label
         known = [label for label in (self.miss.label, self.off.label) if label is not None]
+        if name == "sure" and not (len(known) == 2 and self.has_twins):
+            return None
         return any(known) if known else None
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether the label "off" rests on more than the requests of strangers and ordinary traffic."""
+        return self.off.near[1] + self.off.neutral[1] > 0
 
 
 class Pairs(msgspec.Struct, frozen=True):

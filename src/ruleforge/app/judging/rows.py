@@ -16,7 +16,7 @@ TESTED, TWINS = "passed tests", "tried on harmless twins"
 # label "off" rests on more than the traffic of strangers.
 SLICES: Mapping[str, Callable[[Pair], bool]] = {
     TESTED: lambda pair: pair.tests_passed is True,
-    TWINS: lambda pair: pair.off.near[1] + pair.off.neutral[1] > 0,
+    TWINS: lambda pair: pair.has_twins,
 }
 BESIDE: tuple[tuple[Group, str], ...] = (("natural", ""), ("natural", TESTED), ("constructed", ""))
 MODES = ("none", "count", "block")
@@ -24,7 +24,7 @@ Answer = Callable[[Score, Label], float | None]
 ANSWERS: Mapping[str, Answer] = {
     JUDGE: lambda score, label: told.probability(score, label),
     APART: lambda score, label: told.probability(score, label, apart=True),
-    JOINED: lambda score, label: told.joined(score) if label == "any" else None,
+    JOINED: lambda score, label: told.joined(score) if label in ("any", "sure") else None,
 }
 
 

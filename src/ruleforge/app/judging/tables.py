@@ -33,7 +33,7 @@ def _tables(rows: Rows, group: Group, origin: str, split: str) -> Iterator[Table
     for label in LABELS:
         known = [pair for pair in pairs if pair.label(label) is not None]
         for scorer in (JUDGE, APART, JOINED):
-            if scorer == JOINED and label != "any":
+            if scorer == JOINED and label not in ("any", "sure"):
                 continue
             answers = [rows.answer(pair, label, scorer) for pair in known]
             if scorer != JUDGE and all(answer is None for answer in answers):

@@ -20,17 +20,17 @@ def targets(
     tables: tuple[Table, ...], against: Sequence[Against], selection: Selection, part: Part
 ) -> tuple[Target, ...]:
     """Return the figures that targets were set for: natural rules, either defect."""
-    judge, tested = _measured(tables, JUDGE), _measured(tables, JUDGE, TESTED)
+    judge, sure = _measured(tables, JUDGE), _measured(tables, JUDGE, label="sure")
     found = (
         _auroc("auroc", "AUROC, natural rules, either defect", judge, 0.85, 0.95),
-        _auroc("auroc_tested", "the same among rules that passed the tests", tested, None, None),
-        _auroc(
-            "auroc_apart", "the same without the features of the label's own kind", _measured(tables, APART), None, 0.80
-        ),
+        _auroc("auroc_sure", "the same where both labels are known", sure, 0.85, 0.95),
+        _auroc("auroc_tested", "among rules that passed the tests", _measured(tables, JUDGE, TESTED), None, None),
+        _auroc("auroc_apart", "without the features of the label's own kind", _measured(tables, APART), None, 0.80),
         _error("ece", "ECE, ten bins of equal mass", judge, 0.08, 0.05),
         _error("brier", "Brier score", judge, 0.12, 0.12),
         _reduction(selection),
-        _distance(tables, against),
+        _distance(tables, against, "any"),
+        _distance(tables, against, "sure"),
     )
     return tuple(_on_train(target) if part == "train" else target for target in found)
 
@@ -40,9 +40,9 @@ def _on_train(target: Target) -> Target:
     return msgspec.structs.replace(target, met=None, note=note)
 
 
-def _measured(tables: tuple[Table, ...], scorer: str, origin: str = "") -> Measured | None:
+def _measured(tables: tuple[Table, ...], scorer: str, origin: str = "", label: str = "any") -> Measured | None:
     """Return what was measured over all rows, the base rate standing for abstentions."""
-    table = table_of(tables, group="natural", label="any", scorer=scorer, origin=origin)
+    table = table_of(tables, group="natural", label=label, scorer=scorer, origin=origin)
     return table.filled if table else None
 
 
@@ -104,13 +104,14 @@ def best_baseline(against: Sequence[Against], group: str, label: str) -> Against
     return max(known, key=lambda each: each.auroc or 0.0, default=None)
 
 
-def _distance(tables: tuple[Table, ...], against: Sequence[Against]) -> Target:
-    best, measured = best_baseline(against, "natural", "any"), _measured(tables, JUDGE)
-    title = "AUROC ahead of the best trivial baseline"
+def _distance(tables: tuple[Table, ...], against: Sequence[Against], label: str) -> Target:
+    best, measured = best_baseline(against, "natural", label), _measured(tables, JUDGE, label=label)
+    key = "distance" if label == "any" else f"distance_{label}"
+    title = "AUROC ahead of the best trivial baseline" + ("" if label == "any" else ", both labels known")
     if best is None:
-        return _target("distance", title, measured, None, None, "high", 0.08, 0.15, "no baseline could be measured")
+        return _target(key, title, measured, None, None, "high", 0.08, 0.15, "no baseline could be measured")
     named = f"{title} ({best.title})"
-    return _target("distance", named, measured, best.ahead, best.interval, "high", 0.08, 0.15)
+    return _target(key, named, measured, best.ahead, best.interval, "high", 0.08, 0.15)
 
 
 def words(
