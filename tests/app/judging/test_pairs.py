@@ -86,9 +86,9 @@ def test_problems_are_kept_up_to_a_number_and_all_are_counted(put_lines: Put) ->
 
 
 def test_a_file_without_a_pair_is_refused(put_lines: Put) -> None:
-    with pytest.raises(InputError, match="RF292"):
+    with pytest.raises(InputError, match="RF296"):
         read_pairs(put_lines(["{}"]))
-    with pytest.raises(InputError, match="RF292"):
+    with pytest.raises(InputError, match="RF296"):
         read_pairs(put_lines([]))
 
 

@@ -93,7 +93,7 @@ def read_pairs(file: Path) -> Pairs:
 
     Raises:
         OutsideError: it cannot be opened or unpacked (RF501).
-        InputError: it is larger than the bounds (RF222), or no line of it is a pair (RF292).
+        InputError: it is larger than the bounds (RF222), or no line of it is a pair (RF296).
     """
     pairs: dict[str, Pair] = {}
     problems: list[str] = []
@@ -113,7 +113,7 @@ def read_pairs(file: Path) -> Pairs:
             raise InputError(f"more than {PAIRS_MOST} pairs", where=str(file), code="RF222")
     if not pairs:
         hint = problems[0] if problems else "make one with bench/judge/make_pairs.py"
-        raise InputError("no labelled pair there", where=str(file), hint=hint, code="RF292")
+        raise InputError("no labelled pair there", where=str(file), hint=hint, code="RF296")
     return Pairs(tuple(pairs.values()), unreadable, tuple(problems))
 
 

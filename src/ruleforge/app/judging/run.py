@@ -47,7 +47,7 @@ def bench_judge(
 
     Raises:
         UsageError: no templates to read (RF117).
-        InputError: no pairs (RF292), answers (RF293), record (RF294) or earlier report (RF295) there.
+        InputError: no pairs (RF296), answers (RF293), record (RF294) or earlier report (RF295) there.
         PolicyError: the test part is to be opened without a record of it (RF420).
         OutsideError: a file cannot be opened (RF501).
     """
