@@ -44,6 +44,10 @@ def test_pairs_are_read_packed_and_plain(put_lines: Put, name: str) -> None:
         (GOOD | {"miss": True}, "$.miss"),
         (GOOD | {"miss": {"label": "yes"}}, "$.miss.label"),
         (GOOD | {"rule": []}, "$.rule"),
+        (
+            json.dumps(GOOD).replace('"rule": {', '"rule": {"x": ' + "[" * 400 + "]" * 400 + ", "),
+            "nested deeper than 100",
+        ),
         ({key: value for key, value in GOOD.items() if key != "off"}, "missing required field `off`"),
         (GOOD, "was there before"),
     ],

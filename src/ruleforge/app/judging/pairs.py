@@ -20,6 +20,7 @@ CONSTRUCTED = ("first_request", "exact_literal", "path_only", "dropped", "widene
 LINE_MOST = 1 << 20  # bytes of one line
 BYTES_MOST = 2 << 30  # of the whole file, unpacked
 PAIRS_MOST = 500_000
+DEPTH_MOST = 100  # of a rule document; the rule language allows less
 PROBLEMS_KEPT = 100
 _GZIP = b"\x1f\x8b"
 
@@ -125,9 +126,22 @@ def _pair(line: bytes, before: dict[str, Pair]) -> Pair:
         raise ValueError(f"a {pair.group} pair has no origin {pair.origin!r}")
     if (pair.part == "train") != (pair.split == "train"):
         raise ValueError(f"the part {pair.part} does not fit the split {pair.split}")
+    if _is_deeper(pair.rule, DEPTH_MOST):
+        raise ValueError(f"the rule is nested deeper than {DEPTH_MOST}")
     if pair.pair in before:
         raise ValueError(f"the pair {pair.pair} was there before")
     return pair
+
+
+def _is_deeper(document: object, most: int) -> bool:
+    """Whether plain data is nested deeper than `most`; whoever writes it again would run out of stack."""
+    level = [document]
+    for _ in range(most + 1):
+        level = [
+            each for part in level if isinstance(part, dict | list)
+            for each in (part.values() if isinstance(part, dict) else part)
+        ]  # fmt: skip
+    return bool(level)
 
 
 def lines_of(file: Path) -> Iterator[bytes]:
