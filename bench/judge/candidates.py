@@ -20,7 +20,7 @@ from ruleforge.engine.corpus import Corpus, Row, build_corpus
 from ruleforge.engine.workers import spread
 from ruleforge.ingest.readers import list_files
 from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
-from ruleforge.pipeline.loop import Attempt
+from ruleforge.pipeline.loop import Attempt, _order
 from ruleforge.pipeline.run import benign_corpus, read_sources
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.products import product_of
@@ -45,6 +45,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool  # every gate
     gates: dict[str, bool | None]
     confidence: float  # what the generator knows before any judge
+    rank: int | None = None  # of those that passed: 0 is what the loop would ship if no judge were asked
 
 
 class Tries(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,19 +73,24 @@ def kept(forged: Forged) -> tuple[Tried, ...]:
     if loop is None:
         return ()
     found: dict[str, Tried] = {}
-    if loop.best is not None:
-        shipped = _tried(loop.best, "shipped")
-        found[shipped.meaning] = shipped
+    orders: dict[str, tuple[float, ...]] = {}
+    first = [loop.best] if loop.best is not None else []
     for passed in (True, False):
-        for attempt in _in_turns([a for a in loop.attempts if a.trial.passed is passed]):
-            tried = _tried(attempt, "passed" if passed else "rejected")
-            found.setdefault(tried.meaning, tried)
-    return tuple(bounded(list(found.values()), ATTEMPTS_MOST))
+        for attempt in first + _in_turns([a for a in loop.attempts if a.trial.passed is passed]):
+            tried = _tried(attempt, "shipped" if attempt is loop.best else "passed" if passed else "rejected")
+            if found.setdefault(tried.meaning, tried) is tried and passed and forged.evidence is not None:
+                unjudged = msgspec.structs.replace(attempt, opinion=None)
+                orders[tried.meaning] = _order(unjudged, forged.evidence)
+        first = []
+    ranks = {meaning: rank for rank, meaning in enumerate(sorted(orders, key=lambda each: orders[each]))}
+    ranked = [msgspec.structs.replace(tried, rank=ranks.get(meaning)) for meaning, tried in found.items()]
+    return tuple(bounded(ranked, ATTEMPTS_MOST))
 
 
 def bounded(tries: Sequence[Tried], most: int) -> list[Tried]:
     """Keep the shipped one, half of the rest for those that passed, and what is left for those that did not."""
     by = {origin: [t for t in tries if t.origin == origin] for origin in ("shipped", "passed", "rejected")}
+    by["passed"].sort(key=lambda tried: tried.rank != 0)  # what would ship without a judge is always there
     room = most - len(by["shipped"])
     passed = by["passed"][: max(room - len(by["rejected"]), room // 2)]
     return [*by["shipped"], *passed, *by["rejected"][: room - len(passed)]]

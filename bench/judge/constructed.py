@@ -75,13 +75,19 @@ def _endpoint(request: Request) -> tuple[Condition, ...]:
     return (Condition("path", "equals", path),) if path and len(path) <= LITERAL_MOST else ()
 
 
+def _values(view: HttpView, place: str) -> list[Condition]:
+    return [
+        Condition(place, "equals", element.value, Name(element.name))
+        for element in view.read(place).elements
+        if element.name and 0 < len(element.value) <= LITERAL_MOST
+    ]
+
+
 def _first(request: Request) -> Tree | None:
     """What a hurried author copies: method, path and one argument of the first request, whatever it is for."""
     view = HttpView(request)
     parts: list[Tree] = [Condition("method", "equals", request.method), *_endpoint(request)]
-    for element in view.read("args").elements[:1]:
-        if 0 < len(element.value) <= LITERAL_MOST and element.name:
-            parts.append(Condition("args", "equals", element.value, Name(element.name)))
+    parts += _values(view, "args")[:1]
     return AllOf(tuple(parts)) if len(parts) > 1 else None
 
 
@@ -90,9 +96,7 @@ def _exact(request: Request) -> Tree | None:
     view = HttpView(request)
     parts: list[Tree] = list(_endpoint(request))
     for place in ("args", "json", "multipart"):
-        for element in view.read(place).elements:
-            if element.name and 0 < len(element.value) <= LITERAL_MOST:
-                parts.append(Condition(place, "equals", element.value, Name(element.name)))
+        parts += _values(view, place)
     if len(parts) < 2 and request.body and len(request.body) <= LITERAL_MOST:
         parts.append(Condition("body", "contains", request.body))
     return AllOf(tuple(parts[: VALUES_MOST + 1])) if len(parts) > 1 else None

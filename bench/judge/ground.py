@@ -1,4 +1,4 @@
-"""What labels are counted on: exploits of others, ORACLE variants and near-misses, strangers' exploits, held-out traffic.
+"""What labels are counted on: exploits of others, what the ORACLE makes, strangers' exploits, held-out traffic.
 
 None of it is ever shown to a judge: see README.md.
 """
@@ -36,10 +36,54 @@ CHUNK = 16
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 # Flaws of a library, and forms of attack that many products share: their exploits are no strangers to each other.
 SHARED_FLAWS = frozenset(
-    "log4j jndi shellshock spring4shell springshell struts struts2 text4shell fastjson ognl phpunit elfinder timthumb "
-    "jolokia springboot spring actuator swagger tinymce ckeditor fckeditor kcfinder plupload swfupload jquery ofbiz "
-    "shiro velocity freemarker weblogic xwork goahead boa jmx crlf host-header-injection django rails php-cgi apache "
-    "iis tomcat nginx grafana-plugin rconfig joomla-component".split()
+    [
+        "log4j",
+        "jndi",
+        "shellshock",
+        "spring4shell",
+        "springshell",
+        "struts",
+        "struts2",
+        "text4shell",
+        "fastjson",
+        "ognl",
+        "phpunit",
+        "elfinder",
+        "timthumb",
+        "jolokia",
+        "springboot",
+        "spring",
+        "actuator",
+        "swagger",
+        "tinymce",
+        "ckeditor",
+        "fckeditor",
+        "kcfinder",
+        "plupload",
+        "swfupload",
+        "jquery",
+        "ofbiz",
+        "shiro",
+        "velocity",
+        "freemarker",
+        "weblogic",
+        "xwork",
+        "goahead",
+        "boa",
+        "jmx",
+        "crlf",
+        "host-header-injection",
+        "django",
+        "rails",
+        "php-cgi",
+        "apache",
+        "iis",
+        "tomcat",
+        "nginx",
+        "grafana-plugin",
+        "rconfig",
+        "joomla-component",
+    ]
 )
 
 
@@ -77,7 +121,8 @@ class Kin(msgspec.Struct, frozen=True):
     names: frozenset[str]  # CVEs it is about, or speaks of
     shared: frozenset[str]  # flaws of libraries
     calls: frozenset[tuple[object, ...]]
-    files: frozenset[bytes]
+    files: frozenset[bytes]  # long names of files, and
+    paths: frozenset[bytes]  # paths, that few products have: one device or library sold under several names
 
 
 class Ground(msgspec.Struct):
@@ -91,7 +136,7 @@ class Ground(msgspec.Struct):
     _tried: dict[str, int] = {}
 
     def tried(self, kin: Kin) -> int:
-        """Count the strangers that are tried: those of other vendors (what else relates is looked at where one is hit)."""
+        """Count the strangers that are tried: those of other vendors; what else relates is looked at for hits."""
         if kin.vendor not in self._tried:
             self._tried[kin.vendor] = sum(s.product.partition("/")[0] != kin.vendor for s in self.strangers)
         return self._tried[kin.vendor]
@@ -112,8 +157,9 @@ def gather(advisories: Sequence[Advisory], exploits: Path, benign_hold: Path, jo
     _SHARED["advisories"] = advisories
     made = spread(_own_of, range(len(advisories)), jobs, chunk=CHUNK)
     own = {advisory.id: found for advisory, found in zip(advisories, made, strict=True) if found is not None}
-    kin = {advisory.id: kin_of(advisory) for advisory in advisories}
-    return Ground({a.id: a for a in advisories}, own, kin, tuple(_strangers(advisories, others)), benign)
+    return Ground(
+        {a.id: a for a in advisories}, own, all_kin(advisories), tuple(_strangers(advisories, others)), benign
+    )
 
 
 class _Work(msgspec.Struct):
@@ -159,9 +205,34 @@ def _own_of(number: int) -> Own:
         variants += [Named(made, name) for name, made in mutate(case)]
         payloads += [Named(made, name) for name, made in retell(case)]
         near += [Named(made, name) for name, made in near_misses(case, work.ordinary) if identity(made) not in known]
-        neutral += [Named(made, "neutralised") for made in neutralise(case, work.ordinary) if identity(made) not in known]
-    independent = tuple(one for cve in advisory.cves for one in work.others.get(cve, ()))
-    return Own(independent, *(tuple(rows) for rows in (_evenly(variants), _evenly(payloads), _once(near), _once(neutral))))
+        neutral += [
+            Named(made, "neutralised") for made in neutralise(case, work.ordinary) if identity(made) not in known
+        ]
+    independent = tuple(
+        one for cve in advisory.cves for one in work.others.get(cve, ()) if is_told(one.request, advisory)
+    )
+    return Own(
+        independent, *(tuple(rows) for rows in (_evenly(variants), _evenly(payloads), _once(near), _once(neutral)))
+    )
+
+
+_GARBLED = re.compile(rb"\\[?=&]|#|<[a-z_ -]{3,40}>|\{\{|\[[A-Z_]{3,20}\]")
+
+
+def is_told(request: Request, advisory: Advisory) -> bool:
+    """Whether what others wrote is an exploit as it would be sent.
+
+    Not counted are targets with marks of a shell or gaps to be filled in, and a bare look at a page where the
+    template's own exploits send something.
+    """
+    if _GARBLED.search(request.target) and not any(_GARBLED.search(own.target) for own in exploits_of(advisory)):
+        return False
+    return not _is_bare(request) or any(_is_bare(own) for own in exploits_of(advisory))
+
+
+def _is_bare(request: Request) -> bool:
+    plain = re.fullmatch(rb"/[\w./-]*", request.target) and b".." not in request.target
+    return bool(request.method in (b"GET", b"HEAD") and plain and not request.body)
 
 
 def _evenly(items: list[Named]) -> list[Named]:
@@ -214,7 +285,30 @@ def kin_of(advisory: Advisory) -> Kin:
         shared=frozenset(tag.lower() for tag in advisory.tags) & SHARED_FLAWS,
         calls=frozenset(call_of(request, advisory) for request in requests),
         files=frozenset(file for request in requests if (file := _long_file(request))),
+        paths=frozenset(path for request in requests if (path := _deep_path(request))),
     )
+
+
+def all_kin(advisories: Iterable[Advisory]) -> dict[str, Kin]:
+    """Collect the kin of all; of paths and files those are kept that at most PRODUCTS_OF_PATH products have."""
+    found = {advisory.id: kin_of(advisory) for advisory in advisories}
+    products: dict[bytes, set[str]] = defaultdict(set)
+    for kin in found.values():
+        for name in kin.paths | kin.files:
+            products[name].add(kin.product)
+    rare = frozenset(name for name, its in products.items() if len(its) <= PRODUCTS_OF_PATH)
+    return {
+        name: msgspec.structs.replace(kin, paths=kin.paths & rare, files=kin.files & rare)
+        for name, kin in found.items()
+    }
+
+
+PRODUCTS_OF_PATH = 3
+
+
+def _deep_path(request: Request) -> bytes:
+    path = request.target.partition(b"?")[0].rstrip(b"/").lower()
+    return path if path.count(b"/") > 1 and re.fullmatch(rb"[\w./-]+", path) and b".." not in path else b""
 
 
 _FILE_LEAST = 12  # bytes: a name that long is one product's, or that of a library which several products hold
@@ -235,7 +329,7 @@ def are_unrelated(one: Kin, other: Kin) -> bool:
         return False
     if one.names & other.names or one.shared & other.shared:
         return False
-    return not (one.calls & other.calls or one.files & other.files)
+    return not (one.calls & other.calls or one.files & other.files or one.paths & other.paths)
 
 
 def _strangers(advisories: Sequence[Advisory], others: dict[str, list[Named]]) -> Iterable[Stranger]:

@@ -35,7 +35,10 @@ class MissLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OffLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a rule fires on what is no attack of its CVE. `label` None: nothing could be tried."""
+    """Whether a rule fires on what is no attack of its CVE.
+
+    `label` None: it fires on nothing, but no ordinary twin of the exploit could be made, which would tell most.
+    """
 
     label: bool | None
     near: Count  # (hit, tried)
@@ -50,12 +53,6 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 
     miss: MissLabel
     off: OffLabel
-
-    @property
-    def any_defect(self) -> bool | None:
-        """True when either is; None when both are unknown; false needs one false and no true."""
-        both = (self.miss.label, self.off.label)
-        return True if True in both else None if both == (None, None) else False
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -170,18 +167,25 @@ def _off(
     if near:
         why.append(f"fires on {len(near)} of {len(own.near)} near-misses ({_kinds(near)})")
     if neutral:
-        why.append(f"still fires on {len(neutral)} of {len(own.neutral)} exploits with ordinary values in place of the payload")
+        why.append(
+            f"still fires on {len(neutral)} of {len(own.neutral)} exploits with ordinary values in place of the payload"
+        )
     if foreign.hits:
         names = sorted({stranger.advisory for stranger in foreign.hits})
         more = " …" if len(names) > NAMED_MOST else ""
         why.append(f"fires on exploits of {len(names)} unrelated CVEs ({', '.join(names[:NAMED_MOST])}{more})")
     if benign:
         why.append(f"fires on {benign} of {len(ground.benign)} ordinary requests")
-    tried = bool(own.near or own.neutral or foreign.tried or ground.benign)
+    # Silence on strangers and on ordinary traffic alone says little: most rules are silent there.
+    label = True if why else False if own.near or own.neutral else None
     return OffLabel(
-        label=bool(why) if tried else None, near=(len(near), len(own.near)), neutral=(len(neutral), len(own.neutral)),
-        unrelated=(len(foreign.hits), foreign.tried), benign=(benign, len(ground.benign)), why="; ".join(why),
-    )  # fmt: skip
+        label=label,
+        near=(len(near), len(own.near)),
+        neutral=(len(neutral), len(own.neutral)),
+        unrelated=(len(foreign.hits), foreign.tried),
+        benign=(benign, len(ground.benign)),
+        why="; ".join(why) if label is not None else "no ordinary twin can be made of these exploits",
+    )
 
 
 def hits_on(rules: Sequence[Rule], requests: Sequence[Request]) -> list[npt.NDArray[np.int64]]:
@@ -206,4 +210,3 @@ def _hits(matcher: BatchMatcher, size: int, batches: Sequence[object]) -> list[n
         first += batch.num_rows  # type: ignore[attr-defined]
     empty = np.zeros(0, np.int64)
     return [np.concatenate(by_rule[rule]) if rule in by_rule else empty for rule in range(size)]
-

@@ -35,7 +35,7 @@ def natural(tries: Sequence[Tries], most: int) -> Iterator[Offered]:
             yield Offered(
                 rule=parse_rule(each.rule).require(), advisory=tried.advisory, group="natural", origin=each.origin,
                 strategy=each.strategy, round=each.round, tests_passed=each.passed, gates=each.gates,
-                confidence=each.confidence,
+                confidence=each.confidence, rank=each.rank,
             )  # fmt: skip
 
 

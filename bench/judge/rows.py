@@ -34,6 +34,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     tests_passed: bool | None = None
     gates: dict[str, bool | None] = {}
     confidence: float | None = None
+    rank: int | None = None
 
 
 def year_of(advisory: Advisory) -> int:
@@ -73,7 +74,7 @@ def _row(pair: str, one: Offered, labels: Labels, advisory: Advisory, source: st
         "pair": pair, "advisory": advisory.id, "source": source, "cves": list(advisory.cves),
         "product": product_of(advisory), "year": year_of(advisory), "group": one.group, "origin": one.origin,
         "strategy": one.strategy, "round": one.round, "rule": dump_rule(one.rule), "tests_passed": one.tests_passed,
-        "gates": one.gates, "confidence": one.confidence, "miss": msgspec.to_builtins(labels.miss),
+        "gates": one.gates, "confidence": one.confidence, "rank": one.rank, "miss": msgspec.to_builtins(labels.miss),
         "off": msgspec.to_builtins(labels.off), "part": place.part, "split": place.split,
     }  # fmt: skip
 
@@ -82,6 +83,18 @@ def any_defect(row: Mapping[str, Any]) -> bool | None:
     """True when either label is; None when both are unknown; else false (one false, the other false or unknown)."""
     both = (row["miss"]["label"], row["off"]["label"])
     return True if True in both else None if both == (None, None) else False
+
+
+def known_defect(row: Mapping[str, Any]) -> bool | None:
+    """Say whether a rule is bad where both labels could come out either way; else null.
+
+    By what was tried, not by how it came out: a rule without an ordinary twin can be found off target by a stranger,
+    but never be found on target, and counting it would lean one way.
+    """
+    miss, off = row["miss"], row["off"]
+    if miss["label"] is None or not (off["near"][1] or off["neutral"][1]):
+        return None
+    return bool(miss["label"] or off["label"])
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]], file: Path) -> None:

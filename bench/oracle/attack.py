@@ -37,17 +37,90 @@ _TAGS = {
 }
 # The call itself is the vulnerability, whatever its values.
 _CALL_CWES = frozenset(
-    "284 285 287 288 289 290 294 302 304 305 306 307 321 259 798 425 502 552 639 862 863 269 266 276 640 384 345 347 "
-    "862 1188 912 506 915 1321 470".split()
+    [
+        "284",
+        "285",
+        "287",
+        "288",
+        "289",
+        "290",
+        "294",
+        "302",
+        "304",
+        "305",
+        "306",
+        "307",
+        "321",
+        "259",
+        "798",
+        "425",
+        "502",
+        "552",
+        "639",
+        "862",
+        "863",
+        "269",
+        "266",
+        "276",
+        "640",
+        "384",
+        "345",
+        "347",
+        "862",
+        "1188",
+        "912",
+        "506",
+        "915",
+        "1321",
+        "470",
+    ]
 )
 _CALL_TAGS = frozenset(
-    "auth-bypass authbypass default-login exposure misconfig backdoor idor takeover account-takeover deserialization "
-    "disclosure unauth-access priv-esc privesc broken-access default-credentials hardcoded".split()
+    [
+        "auth-bypass",
+        "authbypass",
+        "default-login",
+        "exposure",
+        "misconfig",
+        "backdoor",
+        "idor",
+        "takeover",
+        "account-takeover",
+        "deserialization",
+        "disclosure",
+        "unauth-access",
+        "priv-esc",
+        "privesc",
+        "broken-access",
+        "default-credentials",
+        "hardcoded",
+    ]
 )
 # An interpreter by design: whatever is sent there is run.
 _INTERPRETERS = frozenset(
-    "cmd command commands exec execute eval code script expression expr sql shell payload run program ping_cmd "
-    "syscmd template_code groovy ognl statement".split()
+    [
+        "cmd",
+        "command",
+        "commands",
+        "exec",
+        "execute",
+        "eval",
+        "code",
+        "script",
+        "expression",
+        "expr",
+        "sql",
+        "shell",
+        "payload",
+        "run",
+        "program",
+        "ping_cmd",
+        "syscmd",
+        "template_code",
+        "groovy",
+        "ognl",
+        "statement",
+    ]
 )
 _COMMAND = re.compile(
     rb"(?i)\s*(?:/(?:usr/)?s?bin/)?(?:id|whoami|uname|ls|dir|cat|type|ping|curl|wget|nslookup|echo|sleep|expr|"
@@ -79,21 +152,73 @@ _ODD = re.compile(rb"[<>\"'`${}|;\\^\x00-\x08\n\r]|\.\.|://|\\\\|%[0-9a-fA-F]{2}
 _ODD_HEADER = re.compile(rb"[<>`|\\\x00-\x08\n\r']|\$\{|\$\(|\(\)\s*\{|\.\./|%[0-9a-fA-F]{2}|/\*!|sleep\(")
 _ODD_NAME = re.compile(rb"[<>\"'`${}|;\\^\x00-\x08\n\r()]|\.\.|://|__proto__|constructor")
 _HOST = re.compile(rb"[\w.-]{0,253}(?::\d{1,5})?\Z|\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?\Z")
-_RUNS = re.compile(rb"(?i)\.(?:php\d?|phtml|phar|jspx?|aspx?|ashx|asmx|cgi|pl|py|sh|exe|dll|war|jar|html?|svg|htaccess|cer|asa)\W*\Z|\.\.|[/\\%\x00]")
+_RUNS = re.compile(
+    rb"(?i)\.(?:php\d?|phtml|phar|jspx?|aspx?|ashx|asmx|cgi|pl|py|sh|exe|dll|war|jar|html?|svg|htaccess|cer|asa)\W*\Z|\.\.|[/\\%\x00]"
+)
 _CLIENT = frozenset(
-    "user-agent accept accept-encoding accept-language accept-charset referer origin cache-control pragma "
-    "upgrade-insecure-requests x-requested-with dnt te content-type range if-none-match if-modified-since".split()
+    [
+        "user-agent",
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "accept-charset",
+        "referer",
+        "origin",
+        "cache-control",
+        "pragma",
+        "upgrade-insecure-requests",
+        "x-requested-with",
+        "dnt",
+        "te",
+        "content-type",
+        "range",
+        "if-none-match",
+        "if-modified-since",
+    ]
 )
 _DOUBTFUL_CLASSES = frozenset(("url_value", "upload_name", "mass_assignment", "internal_address", "url_trick"))
 SELECTORS = frozenset(
-    "action rest_route route controller module option task view method op do act func function cmd_type mod c m a r "
-    "plugin type tab ajax fn service servicename _method format page_id form_id".split()
+    [
+        "action",
+        "rest_route",
+        "route",
+        "controller",
+        "module",
+        "option",
+        "task",
+        "view",
+        "method",
+        "op",
+        "do",
+        "act",
+        "func",
+        "function",
+        "cmd_type",
+        "mod",
+        "c",
+        "m",
+        "a",
+        "r",
+        "plugin",
+        "type",
+        "tab",
+        "ajax",
+        "fn",
+        "service",
+        "servicename",
+        "_method",
+        "format",
+        "page_id",
+        "form_id",
+    ]
 )
 LONG = 64  # bytes: a value that is longer may hide what no sign shows
 _PATH_TRICK = re.compile(
     rb"(?i)\.\.|%2e|%2f|%5c|%25|%00|%0d|%0a|%3c|%3e|%22|%27|%7b|%24|[<>\"'`${}|;\\()\s]|://|\A//|%[89a-f]|%u00"
 )
-_MARKUP = re.compile(rb"(?i)<\?(?:php|=)|<%|<script|ProcessBuilder|java\.lang|<void|<object|serialVersion|ysoserial|rO0AB")
+_MARKUP = re.compile(
+    rb"(?i)<\?(?:php|=)|<%|<script|ProcessBuilder|java\.lang|<void|<object|serialVersion|ysoserial|rO0AB"
+)
 DOCTYPE = re.compile(rb"(?i)<!DOCTYPE[^\[>]{0,500}(?:\[[^\]]{0,20000}\]\s{0,20})?>")
 ENTITY = re.compile(rb"[&%](?!(?:amp|lt|gt|quot|apos|#\d{1,6}|#x[0-9a-fA-F]{1,5});)[A-Za-z_]\w{0,40};")
 
@@ -110,7 +235,7 @@ def kinds_of(case: Case) -> frozenset[str]:
 
 
 class Attack:
-    """One exploit, with the slots that carry its attack. `kinds` empty, or `why_not` filled: ordinary values prove nothing."""
+    """One exploit, with the slots that carry its attack; where `why_not` is filled ordinary values prove nothing."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -197,7 +322,9 @@ class Attack:
             runs = _COMMAND.match(slot.value[:200]) and slot.place not in ("header", "filename", "file")
             if slot.name in _INTERPRETERS and slot.place in ("query", "form", "json", "part", "xml"):
                 return f"what stands in {slot.name}"
-            if (runs and "shell" in self.kinds | {"shell"} and b" " in slot.value.strip()) or _STATEMENT.match(slot.value[:200]):
+            if (runs and "shell" in self.kinds | {"shell"} and b" " in slot.value.strip()) or _STATEMENT.match(
+                slot.value[:200]
+            ):
                 return f"what stands in {slot.name or 'a value'}"
         return ""
 
@@ -209,10 +336,10 @@ def is_harmless(case: Case) -> bool:
         return False
     if any(_ODD_NAME.search(name[:8192]) for name in names(case)) or _ODD_HEADER.search(case.header(b"cookie")):
         return False
-    return not any(_still(attack, slot) for slot in attack.slots)
+    return not any(_still(slot) for slot in attack.slots)
 
 
-def _still(attack: Attack, slot: Slot) -> bool:
+def _still(slot: Slot) -> bool:
     value = slot.value[:8192]
     if slot.place == "header" and slot.name in _CLIENT:
         return bool(_ODD_HEADER.search(value))

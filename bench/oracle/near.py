@@ -30,7 +30,7 @@ NEAR: dict[str, Near] = {}
 FILLINGS = 3
 RECORDED = 3  # requests with recorded values
 _BROWSER = (
-    (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36"),
+    (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"),
     (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     (b"Accept-Language", b"en-GB,en;q=0.7"),
     (b"Cookie", b"consent=yes; visit=8f14e45fceea167a"),
@@ -190,7 +190,9 @@ def file_elsewhere(attack: Attack, ordinary: Ordinary) -> Iterator[Request]:
 
 @near("other_function", "another function of the same page is called, with ordinary values")
 def other_function(attack: Attack, ordinary: Ordinary) -> Iterator[Request]:
-    chosen = [s for s in attack.slots if s.place in ("query", "form") and s.name in SELECTORS and s not in attack.carriers]
+    chosen = [
+        s for s in attack.slots if s.place in ("query", "form") and s.name in SELECTORS and s not in attack.carriers
+    ]
     for number, function in enumerate(_FUNCTIONS) if chosen else ():
 
         def change(slot: Slot, number: int = number, function: bytes = function) -> bytes | None:
@@ -204,7 +206,10 @@ def other_function(attack: Attack, ordinary: Ordinary) -> Iterator[Request]:
 @near("harmless_upload", "a picture, a document or a text without any code is sent to the same form")
 def harmless_upload(attack: Attack, ordinary: Ordinary) -> Iterator[Request]:
     files = [s for s in attack.slots if s.place == "file"]
-    contents = ((b"harbour.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + b"\x2a" * 40), (b"minutes.pdf", b"%PDF-1.7\n1 0 obj\n"))
+    contents = (
+        (b"harbour.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + b"\x2a" * 40),
+        (b"minutes.pdf", b"%PDF-1.7\n1 0 obj\n"),
+    )
     for number, (name, content) in enumerate(contents) if files and "upload" in attack.kinds else ():
 
         def change(slot: Slot, number: int = number, name: bytes = name, content: bytes = content) -> bytes | None:

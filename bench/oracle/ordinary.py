@@ -38,21 +38,35 @@ PROSE = (
     b"50% off - buy one, get one free! Isn't that great?",
     b"R&D notes: select a chair from the list, then drop it; 1/2 of it is union made",
 )
-TEXTS = re.compile(r"q|query|s|search\w*|keywords?|term|text|comments?|message|msg|body|content|description|desc|subject|title|note|bio|about|feedback|review")
+TEXTS = re.compile(
+    r"q|query|s|search\w*|keywords?|term|text|comments?|message|msg|body|content|description|desc|subject|title|note|bio|about|feedback|review"
+)
 _KINDS = (
     ("email", r"e?-?mail\w*|from_address|to_address"),
     ("password", r"pass\w*|pwd|psw|secret"),
     ("user", r"user\w*|login|log|uname|author|account|nick\w*|first_?name|last_?name|owner|member"),
     ("host", r"host\w*|ip|ip_?addr\w*|addr\w*|server\w*|domain|ping\w*|target|dns\w*|gateway|ntp\w*|proxy"),
-    ("link", r"ur[li]\w*|link|redirect\w*|return\w*|next|dest\w*|callback|goto|site|ref\w*|continue|back\w*|src|feed|endpoint"),
-    ("file", r"\w*files?|\w*filename|\w*path|dir\w*|folder|doc\w*|image|img|template|include|download|attachment|log_?file|pdf|css|js"),
+    (
+        "link",
+        (r"ur[li]\w*|link|redirect\w*|return\w*|next|dest\w*|callback|goto|site|ref\w*|continue|back\w*|src|feed|"
+        r"endpoint"),
+    ),
+    (
+        "file",
+        (r"\w*files?|\w*filename|\w*path|dir\w*|folder|doc\w*|image|img|template|include|download|attachment|"
+        r"log_?file|pdf|css|js"),
+    ),
     ("date", r"\w*date\w*|time\w*|from|to|start|end|since|until|day|month"),
     ("order", r"sort\w*|order\w*|orderby|column|field|dir|group_?by"),
     ("language", r"lang\w*|locale|country|region"),
     ("colour", r"colou?r"),
     ("phone", r"phone|tel|mobile|fax"),
     ("token", r"\w*token|\w*key|hash|nonce|session\w*|sid|guid|uuid|signature|csrf\w*"),
-    ("number", r"\w*id|ids|num\w*|no|page|p|count|limit|offset|start|size|width|height|year|qty|quantity|amount|price|port|index|level|version|lat|lng|lon\w*|pid|cid|uid|cat|category"),
+    (
+        "number",
+        (r"\w*id|ids|num\w*|no|page|p|count|limit|offset|start|size|width|height|year|qty|quantity|amount|price|"
+        r"port|index|level|version|lat|lng|lon\w*|pid|cid|uid|cat|category"),
+    ),
 )  # fmt: skip
 _BY_NAME = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _NUMBER_FIRST = re.compile(rb"-?\d{1,12}(?:\.\d{1,6})?(?![\w.])")
@@ -61,7 +75,10 @@ _PLAIN_VALUE = re.compile(rb"[\w .,:@+-]{1,48}\Z")
 HEADERS: dict[str, tuple[bytes, ...]] = {
     "host": (b"www.bakery.example", b"shop.example"),
     "user-agent": (
-        b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+        (
+            b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 "
+            b"Safari/537.36"
+        ),
         b"Mozilla/5.0 (Macintosh; Intel Mac OS X 14.5; rv:127.0) Gecko/20100101 Firefox/127.0",
     ),
     "referer": (b"https://www.bakery.example/", b"https://search.example/?q=bread"),

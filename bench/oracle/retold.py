@@ -90,7 +90,15 @@ _URL_HOST = re.compile(
     rb"(?i)((?:https?|ftp|ldaps?|rmi|dns):?(?:/|\\|%2f){2}(?:[a-z0-9-]{1,63}\.){0,6}?)([a-z0-9-]{1,63}\.[a-z]{2,20})(?![\w@.:-])"
 )
 # The target's own name, and names that stand in documents as identifiers and are never called.
-_OWN = (b"target.example", b"w3.org", b"xmlsoap.org", b"oasis-open.org", b"apache.org", b"microsoft.com", b"springframework.org")
+_OWN = (
+    b"target.example",
+    b"w3.org",
+    b"xmlsoap.org",
+    b"oasis-open.org",
+    b"apache.org",
+    b"microsoft.com",
+    b"springframework.org",
+)
 _SYSTEM_FILE = re.compile(rb"(?i)(?:/|\\|%2f|%5c|%252f)(?:etc|windows|winnt|proc|boot\.ini)\b")
 _QUERY = re.compile(rb"(?i)\b(?:select|update|insert|delete|where|union)\b")
 _JNDI = re.compile(rb"(?i)(jndi:)(ldaps?|rmi|dns)(?=:)")
@@ -110,7 +118,9 @@ def script_function(text: bytes, way: int) -> bytes:
     return _FUNCTION.sub(lambda found: name + found[1] + (b"7" if found[1] == b"`" else shown) + found[2], text)
 
 
-@retold("script_element", "where a whole script element is written into a page, another element with a handler runs, too")
+@retold(
+    "script_element", "where a whole script element is written into a page, another element with a handler runs, too"
+)
 def script_element(text: bytes, way: int) -> bytes:
     return _ELEMENT.sub((b"<img src=q onerror=prompt(7)>", b"<svg/onload=confirm(7)>")[way], text)
 
@@ -131,7 +141,9 @@ def deeper_path(text: bytes, way: int) -> bytes:
 @retold("other_numbers", "how long to wait, and what to compute or compare, is the attacker's choice")
 def other_numbers(text: bytes, way: int) -> bytes:
     text = _DELAY.sub(lambda found: found[1] + (b"9", b"8")[way], text)
-    text = _HASHED.sub(lambda found: found[1] + (b"50817", b"90412")[way] if b"char" not in found[1].lower() else found[0], text)
+    text = _HASHED.sub(
+        lambda found: found[1] + (b"50817", b"90412")[way] if b"char" not in found[1].lower() else found[0], text
+    )
     text = _PRODUCT.sub(lambda found: (b"83", b"417")[way] + found[2] + (b"97", b"29")[way], text)
     return _TAUTOLOGY.sub(lambda found: (b"83", b"4")[way] + found[2] + (b"83", b"4")[way], text)
 
@@ -165,7 +177,11 @@ def other_question(text: bytes, way: int) -> bytes:
     return _NAMES_OF.sub((b"database()", b"user()")[way], text)
 
 
-@retold("other_file_name", "the name of the file that is sent is the attacker's choice; its ending stays", places=["filename"])
+@retold(
+    "other_file_name",
+    "the name of the file that is sent is the attacker's choice; its ending stays",
+    places=["filename"],
+)
 def other_file_name(text: bytes, way: int) -> bytes:
     return _STEM.sub((b"harbour7", b"tmp_k3")[way], text)
 

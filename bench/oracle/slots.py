@@ -29,7 +29,9 @@ DEPTH_MOST = 40
 class Slot(msgspec.Struct, frozen=True):
     """One value with its place."""
 
-    place: str  # "query" | "form" | "json" | "part" | "filename" | "header" | "cookie" | "xml" | "raw_query" | "raw_body"
+    place: (
+        str  # "query" | "form" | "json" | "part" | "filename" | "header" | "cookie" | "xml" | "raw_query" | "raw_body"
+    )
     name: str  # leaf name, lower case; "" where it has none
     value: bytes  # decoded as a server would, once
 

@@ -60,7 +60,12 @@ def ground(judge: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
     itself = advisory(4, vendor(judge, "gate", odd=False), b"/orchard-gate/open", cwe="CWE-306")
     mine = advisory(1, vendor(judge, "orchard", odd=False), b"/orchard/get.php?crate=../../../etc/passwd")
     rows = [
-        {"cve": "CVE-2099-0001", "kind": "exploit", "source": "someone", "target": "/orchard/get.php?crate=..%2f..%2fkeys"},
+        {
+            "cve": "CVE-2099-0001",
+            "kind": "exploit",
+            "source": "someone",
+            "target": "/orchard/get.php?crate=..%2f..%2fkeys",
+        },
         {"cve": "CVE-2099-0001", "kind": "probe", "source": "someone", "target": "/orchard/readme.txt"},
     ]
     common = {"method": "GET", "headers": [["Host", "shop.example"]], "body": "", "body_b64": False}
@@ -72,7 +77,9 @@ def ground(judge: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def rule(*conditions: dict[str, Any], **more: Any) -> Rule:
     when = {"all": list(conditions)} if len(conditions) > 1 else conditions[0]
-    return parse_rule({"schema": 1, "id": "RF-CVE-2099-0001-1", "event": "http.request", "when": when, **more}).require()
+    return parse_rule(
+        {"schema": 1, "id": "RF-CVE-2099-0001-1", "event": "http.request", "when": when, **more}
+    ).require()
 
 
 PATH = {"field": "path", "op": "path_suffix", "value": "/orchard/get.php"}
@@ -93,7 +100,7 @@ def label(judge: ModuleType, ground: Any, found: Rule, name: str = "CVE-2099-000
 
 def test_a_good_rule_has_neither_defect(judge: ModuleType, ground: Any) -> None:
     labels = label(judge, ground, rule(PATH, TRAVERSAL, **latest("traversal")))
-    assert (labels.miss.label, labels.off.label, labels.any_defect) == (False, False, False)
+    assert (labels.miss.label, labels.off.label) == (False, False)
     assert labels.miss.independent == (0, 1)  # the probe is no exploit
     assert labels.miss.oracle[1] >= 5
     assert labels.miss.payload[1] >= 2
@@ -123,7 +130,9 @@ def test_a_rule_on_the_path_alone_is_off_target(judge: ModuleType, ground: Any) 
 
 
 def test_strangers_count_and_those_of_the_same_call_do_not(judge: ModuleType, ground: Any) -> None:
-    labels = label(judge, ground, rule({"field": "args", "op": "is_class", "value": "traversal"}, **latest("traversal")))
+    labels = label(
+        judge, ground, rule({"field": "args", "op": "is_class", "value": "traversal"}, **latest("traversal"))
+    )
     assert labels.off.unrelated == (1, 2)  # the fork is called in the very same way
     assert "CVE-2099-0002" in labels.off.why
     named = label(
@@ -144,10 +153,13 @@ def test_ordinary_traffic_counts(judge: ModuleType, ground: Any) -> None:
 def test_where_nothing_can_be_varied_the_label_is_unknown(judge: ModuleType, ground: Any) -> None:
     bare = judge.ground.Ground({}, {}, {"CVE-2099-0009": ground.kin["CVE-2099-0004"]}, (), ())
     labels = label(judge, bare, rule(PATH), "CVE-2099-0009")
-    assert (labels.miss.label, labels.off.label, labels.any_defect) == (None, None, None)
-    gate = label(judge, ground, rule({"field": "path", "op": "path_suffix", "value": "/orchard-gate/open"}), "CVE-2099-0004")
+    assert (labels.miss.label, labels.off.label) == (None, None)
+    gate = label(
+        judge, ground, rule({"field": "path", "op": "path_suffix", "value": "/orchard-gate/open"}), "CVE-2099-0004"
+    )
     assert gate.off.near == gate.off.neutral == (0, 0)
-    assert gate.off.label is False
+    assert gate.off.label is None
+    assert gate.off.unrelated[1] + gate.off.benign[1] == 3
 
 
 @pytest.mark.parametrize(
@@ -168,13 +180,17 @@ def test_what_speaks_of_the_same_flaw_is_no_stranger(judge: ModuleType, more: di
 def test_one_vendor_and_an_unnamed_product_are_no_strangers(judge: ModuleType) -> None:
     kin = judge.ground.kin_of
     unnamed = Advisory(id="CVE-2099-0008", sources=("x",))
-    assert not judge.ground.are_unrelated(kin(advisory(1, "orchard", b"/a?b=..")), kin(advisory(2, "orchard", b"/c?d=..")))
+    assert not judge.ground.are_unrelated(
+        kin(advisory(1, "orchard", b"/a?b=..")), kin(advisory(2, "orchard", b"/c?d=.."))
+    )
     assert not judge.ground.are_unrelated(kin(advisory(1, "orchard", b"/a?b=..")), kin(unnamed))
 
 
 def test_a_pair_is_named_by_what_the_rule_does_and_the_advisory(judge: ModuleType) -> None:
     first = rule(PATH)
-    renamed = parse_rule({"schema": 1, "id": "RF-CVE-2099-0001-7", "event": "http.request", "title": "other", "when": PATH})
+    renamed = parse_rule(
+        {"schema": 1, "id": "RF-CVE-2099-0001-7", "event": "http.request", "title": "other", "when": PATH}
+    )
     name = judge.rows.pair_id(first, "CVE-2099-0001")
     assert len(name) == 16
     assert judge.rows.pair_id(renamed.require(), "CVE-2099-0001") == name
@@ -204,12 +220,22 @@ def test_rows_are_written_and_read_and_sealed(judge: ModuleType, ground: Any, tm
 
 
 @pytest.mark.parametrize(
-    ("miss", "off", "wanted"),
-    [(True, None, True), (False, None, False), (False, True, True), (None, None, None), (False, False, False)],
+    ("miss", "off", "tried", "wanted", "known"),
+    [
+        (True, None, 0, True, None),
+        (False, None, 0, False, None),
+        (False, True, 0, True, None),  # by a stranger: it could not have come out the other way
+        (False, True, 3, True, True),
+        (None, None, 0, None, None),
+        (False, False, 1, False, False),
+    ],
 )
-def test_any_defect_needs_one_true(judge: ModuleType, miss: bool | None, off: bool | None, wanted: bool | None) -> None:
-    row = {"miss": {"label": miss}, "off": {"label": off}}
+def test_any_defect_needs_one_true_and_is_known_where_it_could_be_false(
+    judge: ModuleType, miss: bool | None, off: bool | None, tried: int, wanted: bool | None, known: bool | None
+) -> None:
+    row = {"miss": {"label": miss}, "off": {"label": off, "near": [0, tried], "neutral": [0, 0]}}
     assert judge.rows.any_defect(row) is wanted
+    assert judge.rows.known_defect(row) is known
     full = {"group": "natural", "origin": "passed", "part": "test", "advisory": "CVE-2099-0001", **row}
     table = judge.table.label_table([full])
     assert table.count("\n| natural |") == 4

@@ -25,7 +25,9 @@ def split() -> Iterator[ModuleType]:
 
 products = st.sampled_from(["", *(f"orchard/press_{number}" for number in range(40))])
 advisories = st.dictionaries(
-    st.integers(0, 500).map(lambda number: f"CVE-2099-{number:04}"), st.tuples(products, st.integers(2010, 2026)), max_size=60
+    st.integers(0, 500).map(lambda number: f"CVE-2099-{number:04}"),
+    st.tuples(products, st.integers(2010, 2026)),
+    max_size=60,
 )
 
 

@@ -17,10 +17,12 @@ from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.data import data
+from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
 from ruleforge.cli.judge import judge
+from ruleforge.cli.mailbox import mailbox
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
@@ -142,7 +144,9 @@ cli.command("sensor-check", short_help="Who triggers rules, in logs with attacke
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
 cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
+cli.add_typer(mailbox, name="mailbox", short_help="Questions to a model as files, and answers.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
+cli.add_typer(dev, name="dev", short_help="What helps to develop and to try settings.")
 
 
 def main() -> None:
