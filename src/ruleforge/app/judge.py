@@ -114,7 +114,7 @@ def judge_one(
 
 
 def _verdict(rule: Rule, opinion: Opinion, mode: str, model: Model, *, kept: bool = False) -> Verdict:
-    most = model.thresholds[mode]
+    most = model.thresholds["count"] | model.thresholds[mode]
     failed = []
     for name, key, p in (("p_miss", "miss", opinion.p_miss), ("p_off_target", "off", opinion.p_off_target)):
         if key in most and p is None:

@@ -9,16 +9,27 @@ from collections.abc import Collection, Mapping
 from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.chain import chain_of, sentence, unmeasured
 from ruleforge.judge.features import FEATURES, measured
-from ruleforge.judge.model import Model, shipped_model
+from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
 from ruleforge.records.forging import Mode, Opinion, Reason
 from ruleforge.rules.tree import Rule
 
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
+# Near-misses that are the call of the exploit with nothing of the attack in it.
+SAME_CALL = frozenset(
+    ("ordinary_values", "learned_value", "other_content", "path_ordinary", "own_page", "signed_in", "visitor")
+)
 HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
-def judge_rule(rule: Rule, evidence: Evidence, *, model: Model | None = None, without: Collection[str] = ()) -> Opinion:
+def judge_rule(
+    rule: Rule,
+    evidence: Evidence,
+    *,
+    model: Model | None = None,
+    without: Collection[str] = (),
+    reasons: bool = True,
+) -> Opinion:
     """Answer both questions on `rule`, each None where there is nothing to go by, with the reasons.
 
     Args:
@@ -26,13 +37,23 @@ def judge_rule(rule: Rule, evidence: Evidence, *, model: Model | None = None, wi
         evidence: variants and near-misses of the JUDGE family; `siblings` are neutralised exploits here.
         model: None: the one that ships.
         without: kinds of features that are withheld.
+        reasons: False: the probabilities and the mode only, at half the cost.
     """
-    observed = observe(rule, evidence)
-    return opinion_of(observed, measured(observed), model or shipped_model(), without)
+    observed, model = observe(rule, evidence), model or shipped_model()
+    if reasons:
+        return opinion_of(observed, measured(observed), model, without)
+    absent = {*without, *_not_there(observed)}
+    used = {term.feature for question in QUESTIONS for term in model.fit(question, absent).terms}
+    return opinion_of(observed, measured(observed, used), model, without, reasons=False)
 
 
 def opinion_of(
-    observed: Observed, features: Mapping[str, float | None], model: Model, without: Collection[str] = ()
+    observed: Observed,
+    features: Mapping[str, float | None],
+    model: Model,
+    without: Collection[str] = (),
+    *,
+    reasons: bool = True,
 ) -> Opinion:
     """Form the opinion on what was observed and measured."""
     absent = {*without, *_not_there(observed)}
@@ -42,22 +63,25 @@ def opinion_of(
     p_miss = None if blind_miss else round(fits["miss"].probability(kept), 4)
     p_off = None if blind_off else round(fits["off"].probability(kept), 4)
     p_any = None if blind_miss or blind_off else round(fits["any"].probability(kept), 4)
+    thin = blind_miss or blind_off or _thin(observed)
+    mode = mode_of(p_miss, p_off, thin, model)
+    if not reasons:
+        return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
     chain = (*chain_of(observed, contributions), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
-    thin = blind_miss or blind_off or _thin(observed)
     return Opinion(
         judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, chain=chain,
-        reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode_of(p_miss, p_off, thin, model),
+        reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode,
     )  # fmt: skip
 
 
 def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:
     """Return the strictest use whose gate a rule passes; where the evidence is thin, no rule may block by itself."""
-    if passes("block", p_miss, p_off, model) and not thin:
-        return "block"
-    return "count" if passes("count", p_miss, p_off, model) else "review"
+    if not passes("count", p_miss, p_off, model):
+        return "review"
+    return "block" if passes("block", p_miss, p_off, model) and not thin else "count"
 
 
 def passes(mode: str, p_miss: float | None, p_off: float | None, model: Model) -> bool:
@@ -99,4 +123,6 @@ def _thin(observed: Observed) -> str:
         return f"only {varied} other ways of writing the attack are known"
     if len(observed.harmless) < HARMLESS_LEAST:
         return f"only {len(observed.harmless)} harmless requests could be tried"
+    if not observed.neutral and not any(one.case.kind in SAME_CALL for one in observed.harmless):
+        return "the same call without the attack could not be tried"
     return ""
