@@ -149,7 +149,8 @@ def main() -> None:
     told = {each["name"]: each for each in record["configurations"]}
     if options.against not in told:
         sys.exit(f"the run has no configuration {options.against}; it has {', '.join(told)}")
-    advisories = label(options.run, list(told), options)
+    forged_names = set.intersection(*(set(each["names"]) for each in told.values()))
+    advisories = [name for name in label(options.run, list(told), options) if name in forged_names]
     runs = {
         name: Forged(options.run / name, read_pairs(options.run / f"{name}.jsonl.gz").pairs, options.part)
         for name in told

@@ -24,6 +24,7 @@ def test_each_configuration_forges_into_a_folder_of_its_own(tmp_path: Path) -> N
     names = ("1x1", "5x5", "5x5-no-judge")
     found = list(ablate([source.parent], tmp_path / "out", names, jobs=1))
     assert [(each.name, each.advisories, each.with_rule) for each in found] == [(name, 1, 1) for name in names]
+    assert {each.names for each in found} == {("CVE-2099-0001",)}
     assert found[0].candidates == 1
     assert found[1].candidates > 1
     assert [sum(each.passes.values()) for each in found] == [1, 1, 1]

@@ -41,6 +41,7 @@ class Ablated(msgspec.Struct, frozen=True, kw_only=True):
     passes: dict[str, int]  # strictest mode whose gate a shipped rule passes → rules; "": no judge was asked
     cpu_seconds: float  # over all processes
     load: float | None
+    names: tuple[str, ...]  # of the advisories, with a rule or without
 
 
 def ablate(
@@ -71,7 +72,7 @@ def _one(paths: Sequence[Path], out: Path, name: str, benign: Sequence[Path], jo
     folder.mkdir(parents=True, exist_ok=True)
     named: Progress = lambda stage, done, of: progress(f"{name} {stage}", done, of)  # noqa: E731 - one line of wiring
     loop = CONFIGURATIONS[name]
-    outcomes = list(forge(paths, folder, summary, named, benign=benign, jobs=jobs, again=True, loop=loop))
+    outcomes = list(forge(paths, folder, summary, named, benign=benign, jobs=jobs, again=True, merge=False, loop=loop))
     shipped = [folder / outcome.advisory for outcome in outcomes if outcome.outcome == "rule"]
     return Ablated(
         name=name,
@@ -85,6 +86,7 @@ def _one(paths: Sequence[Path], out: Path, name: str, benign: Sequence[Path], jo
         passes=_passes(shipped),
         cpu_seconds=round(cpu_seconds() - started, 2),
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        names=tuple(sorted(outcome.advisory for outcome in outcomes if outcome.advisory)),
     )
 
 
