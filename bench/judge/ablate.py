@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from judge.candidates import read_templates, source_of
 from judge.ground import gather
 from judge.label_rules import forged
-from judge.rows import make_rows, write_rows
+from judge.rows import make_rows, places, write_rows
 from ruleforge.app.judging.matching import UNTOLD, Matched, Shipped, match
 from ruleforge.app.judging.pairs import Pair, read_pairs
 from ruleforge.app.rules import read_evidence
@@ -137,8 +137,6 @@ def label(run: Path, names: Sequence[str], options: argparse.Namespace) -> list[
         for name in missing:
             write_rows(make_rows(list(forged(run / name, ground)), ground, sources), run / f"{name}.jsonl.gz")
             print(f"labelled {name}", file=sys.stderr, flush=True)
-    from judge.split import places
-
     where = places({advisory.id: advisory for advisory in read})
     return sorted(name for name, place in where.items() if options.part in ("all", place.part))
 

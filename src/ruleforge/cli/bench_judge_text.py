@@ -8,7 +8,7 @@ from ruleforge.cli.bench_text import md_table
 
 if TYPE_CHECKING:
     from ruleforge.app.judging.bootstrap import Interval
-    from ruleforge.app.judging.matching import Shipped
+    from ruleforge.app.judging.matching import Matched, Shipped
     from ruleforge.app.judging.measuring import Measured
     from ruleforge.app.judging.report import Against, JudgeReport, Operating, Table, Target
 
@@ -32,8 +32,9 @@ def judge_dict(report: "JudgeReport") -> dict[str, Any]:
         plain["coverage"] = table.coverage
     for point, plain in zip(report.operating, data["operating"], strict=True):
         plain["bad_per_100_shipped"] = _per_hundred(point)
-    for name in ("before", "whole", "after"):
-        data["selection"]["matched"][name]["bad_per_100_shipped"] = getattr(report.selection.matched, name).per_hundred
+    for kind, found in (("matched", report.selection.matched), ("sure", report.selection.sure)):
+        for name in ("before", "whole", "after"):
+            data["selection"][kind][name]["bad_per_100_shipped"] = getattr(found, name).per_hundred
     return data
 
 
@@ -202,26 +203,32 @@ def _operating(point: "Operating") -> Cells:
 
 
 def _selection(report: "JudgeReport") -> Section:
-    found = report.selection.matched
-    rows = [
-        _shipped("tests only: the generator's first choice", found.before),
-        _shipped("tests, then the judge's choice, nothing dropped", found.whole),
-        _shipped("tests, then the judge, as many good rules", found.after),
+    found = report.selection
+    rows, below = [], []
+    for which, matched in (("either", found.matched), ("either, both known", found.sure)):
+        rows += [
+            _shipped(which, "tests only: the generator's first choice", matched.before),
+            _shipped(which, "tests, then the judge's choice, nothing dropped", matched.whole),
+            _shipped(which, "tests, then the judge, as many good rules", matched.after),
+        ]
+        below.append(_saved(which, matched))
+    below += [
+        f"{found.matched.advisories:,} advisories, of which {found.choices:,} have more than one candidate.",
+        "The threshold is set on these labels, to compare at equal numbers of good rules; it is not the shipped gate.",
     ]
+    return "Bad rules shipped", ("label", "", "good", "bad", "bad per 100", "unlabelled"), rows, below
+
+
+def _saved(which: str, found: "Matched") -> str:
     saved = "could not be told" if found.reduction is None else f"{100 * found.reduction:.1f} %"
     if found.interval is not None:
         saved += f" (95 %: {100 * found.interval.low:.1f} to {100 * found.interval.high:.1f})"
-    below = [
-        f"Bad rules saved: {saved}.",
-        f"{found.advisories:,} advisories, of which {report.selection.choices:,} have more than one candidate.",
-        *([f"No reduction is claimed: {found.reason}."] if found.reason else ()),
-        "The threshold is set on these labels, to compare at equal numbers of good rules; it is not the shipped gate.",
-    ]
-    return "Bad rules shipped", ("", "good", "bad", "bad per 100", "unlabelled"), rows, below
+    why = f"; no reduction is claimed: {found.reason}" if found.reason else ""
+    return f"Bad rules saved ({which}): {saved}{why}."
 
 
-def _shipped(title: str, found: "Shipped") -> Cells:
-    return (title, f"{found.good:,}", f"{found.bad:,}", _number(found.per_hundred, 1), f"{found.unlabelled:,}")
+def _shipped(label: str, title: str, found: "Shipped") -> Cells:
+    return (label, title, f"{found.good:,}", f"{found.bad:,}", _number(found.per_hundred, 1), f"{found.unlabelled:,}")
 
 
 def _filled(tables: "Sequence[Table]") -> list[Cells]:

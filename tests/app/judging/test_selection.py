@@ -41,6 +41,7 @@ def test_policies_are_those_worked_out_by_hand() -> None:
     assert found.matched.whole == Shipped(good=4, bad=1)
     assert found.matched.after == Shipped(good=3, bad=0)
     assert (found.matched.threshold, found.matched.reduction) == (0.3, 1.0)
+    assert found.sure.before == Shipped(good=0, bad=0, unlabelled=5)  # no harmless twin was tried
     assert (found.matched.claimed, found.matched.reason) == (
         False,
         "2 bad rules before; 60 are needed to claim a reduction",

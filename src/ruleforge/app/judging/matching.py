@@ -12,14 +12,14 @@ import numpy as np
 
 from ruleforge.app.judging.bootstrap import Clusters, Interval, interval_of
 from ruleforge.app.judging.metrics import Bools, Floats
-from ruleforge.app.judging.pairs import Pair
+from ruleforge.app.judging.pairs import Label, Pair
 
 BAD_LEAST = 60  # bad rules before, below which no reduction is claimed
 UNTOLD = 2.0  # risk that stands behind every probability: what has none is shipped last
 
 
 class Shipped(msgspec.Struct, frozen=True):
-    """What a policy ships, by the label "any"."""
+    """What a policy ships, by one label."""
 
     good: int
     bad: int
@@ -51,8 +51,8 @@ class _Labels(msgspec.Struct, frozen=True):
     unknown: Bools
 
     @staticmethod
-    def of(shipped: Sequence[Pair | None]) -> "_Labels":
-        labels = ["none" if pair is None else pair.label("any") for pair in shipped]
+    def of(shipped: Sequence[Pair | None], name: Label) -> "_Labels":
+        labels = ["none" if pair is None else pair.label(name) for pair in shipped]
         return _Labels(*(np.array([label is kind for label in labels], np.bool_) for kind in (False, True, None)))
 
     def count(self, kept: Bools | None = None) -> Shipped:
@@ -61,7 +61,12 @@ class _Labels(msgspec.Struct, frozen=True):
 
 
 def match(
-    advisories: Sequence[str], first: Sequence[Pair | None], second: Sequence[Pair | None], risk: Floats, draws: int
+    advisories: Sequence[str],
+    first: Sequence[Pair | None],
+    second: Sequence[Pair | None],
+    risk: Floats,
+    draws: int,
+    label: Label = "any",
 ) -> Matched:
     """Compare two policies, one rule (or None) an advisory.
 
@@ -71,8 +76,9 @@ def match(
         second: what the second one would ship.
         risk: how bad each rule of the second looks, in [0, 1], or UNTOLD; of None it does not matter.
         draws: resamples of the interval; 0: none.
+        label: what says whether a rule is bad.
     """
-    before, after = _Labels.of(first), _Labels.of(second)
+    before, after = _Labels.of(first, label), _Labels.of(second, label)
     threshold = _threshold(after, risk, float(before.good.sum())) if advisories else None
     kept = risk <= threshold if threshold is not None else np.zeros(0, dtype=np.bool_)
     told, left = before.count(), after.count(kept)

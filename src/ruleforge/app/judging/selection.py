@@ -22,7 +22,8 @@ POOL = ("shipped", "passed")
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Both policies on the same pools."""
 
-    matched: Matched
+    matched: Matched  # by the label "any"
+    sure: Matched  # by "sure"; rules without it are shipped and not counted
     choices: int  # advisories with more than one candidate
     ranked: bool  # whether the pairs say the generator's own order; else it is guessed from the strategies
 
@@ -39,6 +40,7 @@ def select(pairs: Sequence[Pair], scores: Mapping[str, Score], draws: int) -> Se
     risk = np.array([risk_of(scores.get(pair.pair)) for pair in chosen], dtype=np.float64)
     return Selection(
         matched=match(names, first, chosen, risk, draws),
+        sure=match(names, first, chosen, risk, draws, "sure"),
         choices=sum(len(pools[name]) > 1 for name in names),
         ranked=all(pair.rank is not None for pool in pools.values() for pair in pool),
     )

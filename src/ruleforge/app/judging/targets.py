@@ -6,6 +6,7 @@ import msgspec
 
 from ruleforge.app.judging.bootstrap import Interval
 from ruleforge.app.judging.frozen import FrozenCheck
+from ruleforge.app.judging.matching import Matched
 from ruleforge.app.judging.measuring import CLUSTERS_LEAST, Measured
 from ruleforge.app.judging.pairs import Part
 from ruleforge.app.judging.report import APART, JUDGE, Against, Table, Target, table_of
@@ -28,7 +29,8 @@ def targets(
         _auroc("auroc_apart", "without the features of the label's own kind", _measured(tables, APART), None, 0.80),
         _error("ece", "ECE, ten bins of equal mass", judge, 0.08, 0.05),
         _error("brier", "Brier score", judge, 0.12, 0.12),
-        _reduction(selection),
+        _reduction("reduction", selection.matched, ""),
+        _reduction("reduction_sure", selection.sure, ", both labels known"),
         _distance(tables, against, "any"),
         _distance(tables, against, "sure"),
     )
@@ -84,11 +86,10 @@ def _error(key: str, title: str, measured: Measured | None, target: float, stret
     return _target(key, title, measured, value, interval, "low", target, stretch, measured.reasons.get(key, ""))
 
 
-def _reduction(selection: Selection) -> Target:
-    found = selection.matched
+def _reduction(key: str, found: Matched, which: str) -> Target:
     title = "fewer bad rules shipped, tests only → tests and judge, at equal numbers of good rules"
     return Target(
-        key="reduction", title=title, value=found.reduction, interval=found.interval, rows=found.before.bad,
+        key=key, title=title + which, value=found.reduction, interval=found.interval, rows=found.before.bad,
         clusters=found.advisories, wanted="high", target=0.67, stretch=0.9,
         met=None if not found.claimed or found.reduction is None else found.reduction >= 0.67, note=found.reason,
     )  # fmt: skip
