@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.compile import compile_
 from ruleforge.cli.data import data
 from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
@@ -127,7 +128,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
-    events: "Logs of logins, processes, DNS, cloud calls and flows against rules.",
+    events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",
@@ -140,6 +141,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
 }
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
+cli.command("compile", short_help="A folder of rules as one file that scans open at once.")(compile_)
 cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
