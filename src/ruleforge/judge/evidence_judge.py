@@ -8,12 +8,16 @@ from collections.abc import Collection, Mapping
 
 from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.chain import chain_of, sentence, unmeasured
-from ruleforge.judge.features import FEATURES, measured
+from ruleforge.judge.features import FEATURES, documents_listed, measured, wants_value
 from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
+from ruleforge.judge.shape import Question
 from ruleforge.records.forging import Mode, Opinion, Reason
 from ruleforge.rules.tree import Rule
 
+LISTED_MISS = 0.3  # scaled by the share of documents whose exploits only an alternative of their own hits
+AGREED_OFF = 0.5  # what remains of p_off_target where several documents agree on a value that the rule wants
+WORD_MOST = 40  # bytes of a value on which agreement says something: a longer one may have been copied from a third
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
 # Near-misses that are the call of the exploit with nothing of the attack in it.
 SAME_CALL = frozenset(
@@ -60,9 +64,10 @@ def opinion_of(
     kept = {name: value for name, value in features.items() if FEATURES[name].kind not in absent}
     fits = {question: model.fit(question, absent) for question in ("miss", "off", "any")}
     blind_miss, blind_off = _blind_miss(observed), _blind_off(observed)
-    p_miss = None if blind_miss else round(fits["miss"].probability(kept), 4)
-    p_off = None if blind_off else round(fits["off"].probability(kept), 4)
-    p_any = None if blind_miss or blind_off else round(fits["any"].probability(kept), 4)
+    likelier, rarer = by_documents(observed)
+    p_miss = None if blind_miss else _with(fits["miss"].probability(kept), likelier, 1.0)
+    p_off = None if blind_off else _with(fits["off"].probability(kept), 0.0, rarer)
+    p_any = None if blind_miss or blind_off else _with(fits["any"].probability(kept), likelier, rarer)
     thin = blind_miss or blind_off or _thin(observed)
     mode = mode_of(p_miss, p_off, thin, model)
     if not reasons:
@@ -75,6 +80,28 @@ def opinion_of(
         judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, chain=chain,
         reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode,
     )  # fmt: skip
+
+
+def by_documents(observed: Observed) -> tuple[float, float]:
+    """What several documents add to a miss, and what they leave of being off target.
+
+    Stated, not fitted: every labelled pair comes of one document. A rule that lists what each author showed says little
+    of what the next one will do; a value that several authors send, and a person can read, is no accident of one.
+    """
+    listed = documents_listed(observed)
+    if listed is None:
+        return 0.0, 1.0
+    reads_payload = any(conjunct.kind == "payload" for conjunct in observed.conjuncts)
+    agreed = not listed and not reads_payload and any(_wants_word(q) for c in observed.conjuncts for q in c.questions)
+    return LISTED_MISS * listed, AGREED_OFF if agreed else 1.0
+
+
+def _wants_word(question: Question) -> bool:
+    return wants_value(question) and all(len(text) <= WORD_MOST for text in question.literals)
+
+
+def _with(p: float, more: float, of: float) -> float:
+    return round((1 - (1 - p) * (1 - more)) * of, 4)
 
 
 def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:

@@ -149,6 +149,11 @@ def _answers(
             yield msgspec.structs.replace(tried, opinion=opinion)
 
 
+def _told_apart(opinion: Opinion | None) -> int:
+    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides."""
+    return int(10 * _doubt(opinion))
+
+
 def _doubt(opinion: Opinion | None) -> float:
     """How much the judge has against a rule; where it could not tell, candidates of one advisory are equal in it."""
     if opinion is None:
@@ -228,7 +233,7 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
-        round(_doubt(attempt.opinion), 1),
+        _told_apart(attempt.opinion),
         strategy,
         -attempt.survival,
         apart,
