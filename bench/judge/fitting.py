@@ -104,12 +104,16 @@ class Data:
 
 
 def label_of(row: Mapping[str, Any], question: str) -> bool | None:
-    """The label of a pair; of "any": false needs both false, or one false and the other unknown."""
+    """The label of a pair; None where it is not known.
+
+    "off" counts where near-misses or neutralised exploits were tried: elsewhere a defect can show but its absence
+    cannot. "any" is true where one of the two is, false where both are false, and known where both are.
+    """
+    miss: bool | None = row["miss"]["label"]
+    off: bool | None = row["off"]["label"] if row["off"]["near"][1] + row["off"]["neutral"][1] else None
     if question != "any":
-        label: bool | None = row[question]["label"]
-        return label
-    both = [row["miss"]["label"], row["off"]["label"]]
-    return True if True in both else False if False in both else None
+        return miss if question == "miss" else off
+    return None if miss is None or off is None else miss or off
 
 
 def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:

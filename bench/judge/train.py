@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fitting import QUESTIONS, Data, Fitted, cross_validate, fit_question, select
+from fitting import QUESTIONS, Data, Fitted, cross_validate, fit_question, label_of, select
 from measures import calibration_table, scores
 
 from ruleforge.app.judge import judge_pairs
@@ -166,9 +166,14 @@ def gates(
     for mode, shares in wanted.items():
         for question, most in shares.items():
             pairs = [
-                (float(p), bool(row[question]["label"]), 1.0 if row["group"] == "natural" else options.constructed, row)
+                (
+                    float(p),
+                    label_of(row, question) is True,
+                    1.0 if row["group"] == "natural" else options.constructed,
+                    row,
+                )
                 for row, p in zip(rows, outside[question], strict=True)
-                if row[question]["label"] is not None
+                if label_of(row, question) is not None
             ]
             limit, share = _limit(sorted(pairs, key=lambda pair: pair[0]), most)
             thresholds.setdefault(mode, {})[question] = round(limit, 4)

@@ -2,111 +2,106 @@
 
 import inspect
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleforge.cases.evidence import Case, Evidence, case
-from ruleforge.events.request import Request
-from ruleforge.judge.evidence_judge import VERSION, judge_rule
+from ruleforge.cases.evidence import Case
+from ruleforge.judge.evidence_judge import judge_rule, mode_of
+from ruleforge.judge.model import shipped_model
 from ruleforge.records.forging import Opinion
-from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Rule, Tree
 
-HIT, MISS = "/press/show.php?file=../../etc/shadow", "/press/print.php?file=../../etc/shadow"
-ORDINARY = "/press/show.php?file=pears.txt"
 PAGE = Condition("path", "path_suffix", b"/press/show.php")
-TIGHT = AllOf((PAGE, Condition("args", "is_class", b"traversal", Name(b"file"))))
-BROAD = AllOf((Condition("path", "present"), Condition("args", "is_class", b"traversal", Name(b"file"))))
+TRAVERSAL = Condition("args", "is_class", b"traversal", Name(b"file"))
+TIGHT = AllOf((PAGE, TRAVERSAL))
+EXACT = AllOf((PAGE, Condition("args", "equals", b"../../etc/shadow", Name(b"file"))))
 
 
-def rule_of(tree: Tree) -> Rule:
-    return Rule(id="RF-X-1", when=tree, classes=(("traversal", latest_version("traversal")),))
+@pytest.fixture(scope="session")
+def variants(press: SimpleNamespace) -> Any:
+    """So many variants that are hit, and so many that are missed."""
 
+    def make(hit: int, missed: int) -> tuple[Case, ...]:
+        kept = [press.sent(press.hit, "kept") for _ in range(hit)]
+        return (*kept, *[press.sent(press.miss, "other_encoding") for _ in range(missed)])
 
-def sent(target: str, kind: str) -> Case:
-    return case(Request(method=b"GET", target=target.encode()), kind, 0)
-
-
-def evidence(**parts: Any) -> Evidence:
-    whole: dict[str, Any] = {
-        "advisory": "X",
-        "product": "",
-        "exploits": (sent(HIT, "exploit"),),
-        "classes": {name: latest_version(name) for name in CLASSES},
-    }
-    return Evidence(**(whole | parts))
-
-
-def variants(hit: int, missed: int, kind: str = "other_encoding") -> tuple[Case, ...]:
-    return (*[sent(HIT, "kept") for _ in range(hit)], *[sent(MISS, kind) for _ in range(missed)])
+    return make
 
 
 def reasons(opinion: Opinion, question: str) -> str:
     return "\n".join(reason for reason in opinion.reasons if reason.startswith(f"{question}:"))
 
 
-def test_the_judge_sees_the_rule_and_the_evidence_and_no_author() -> None:
-    """Neither strategy nor rationale can persuade it: it is not told."""
-    assert list(inspect.signature(judge_rule).parameters) == ["rule", "evidence"]
-    assert judge_rule.__annotations__["rule"] in (Rule, "Rule")
+def test_the_judge_is_told_nothing_of_the_author() -> None:
+    """Neither strategy nor rationale can persuade it: there is no way to hand them in."""
+    assert set(inspect.signature(judge_rule).parameters) == {"rule", "evidence", "model", "without", "reasons"}
 
 
-def test_the_prose_of_a_rule_changes_nothing() -> None:
-    plain = rule_of(TIGHT)
+def test_the_prose_of_a_rule_changes_nothing(press: SimpleNamespace) -> None:
+    plain = press.rule_of(TIGHT)
     told = Rule(
         id="RF-Y-1", when=TIGHT, classes=plain.classes, title="A perfect rule", author="a very good author",
         description="It never misses.", false_positives=("none whatever",),
     )  # fmt: skip
-    given_evidence = evidence(variants=variants(3, 1), siblings=(sent(ORDINARY, "neutralised"),))
-    assert judge_rule(plain, given_evidence) == judge_rule(told, given_evidence)
+    shown = press.disclosed(press.hit)
+    assert judge_rule(plain, shown) == judge_rule(told, shown)
 
 
-def test_an_opinion_names_its_judge() -> None:
-    assert judge_rule(rule_of(TIGHT), evidence()).judge == VERSION
+def test_an_opinion_names_its_judge_and_what_was_measured(press: SimpleNamespace) -> None:
+    found = judge_rule(press.rule_of(TIGHT), press.disclosed(press.hit))
+    assert found.judge == shipped_model().judge
+    assert found.features["replay_missed"] == 0.0
+    assert "benign_hit" not in found.features  # no traffic was given: the fit without it answered
+
+
+def test_an_opinion_survives_being_written_and_read(press: SimpleNamespace) -> None:
+    found = judge_rule(press.rule_of(EXACT), press.disclosed(press.hit))
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Opinion) == found
 
 
 # --- p_miss -----------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(0, 20), min_size=2, max_size=5, unique=True))
-def test_the_more_variants_are_missed_the_more_probable_is_a_miss(missed: list[int]) -> None:
-    found = [judge_rule(rule_of(TIGHT), evidence(variants=variants(20 - n, n))).p_miss for n in sorted(missed)]
-    numbers = [p for p in found if p is not None]
-    assert len(numbers) == len(missed)
-    assert all(one < two for one, two in pairwise(numbers))
+def test_the_more_variants_are_missed_the_more_probable_is_a_miss(
+    press: SimpleNamespace, variants: Any, missed: list[int]
+) -> None:
+    rule = press.rule_of(TIGHT)
+    found = [judge_rule(rule, press.evidence(variants=variants(20 - n, n))).p_miss for n in sorted(missed)]
+    assert all(one is not None and two is not None and one <= two for one, two in pairwise(found))
+    assert found[0] != found[-1]
 
 
-def test_reasons_name_the_mutators_that_were_missed() -> None:
-    found = judge_rule(
-        rule_of(TIGHT), evidence(variants=(*variants(5, 2, "other_depth"), *variants(0, 1, "other_case")))
-    )
-    said = reasons(found, "p_miss")
-    assert "other_depth 2" in said
-    assert "other_case 1" in said
-    assert "kept" not in said
-    assert "3 of 8" in said
+def test_reasons_count_what_was_missed_and_name_the_way(press: SimpleNamespace, variants: Any) -> None:
+    said = reasons(judge_rule(press.rule_of(TIGHT), press.evidence(variants=variants(5, 3))), "p_miss")
+    assert "does not hold for 3 of 8" in said
+    assert "other encoding" in said
+    assert press.miss in said
 
 
-def test_more_unseen_variants_that_are_hit_make_the_judge_surer() -> None:
-    few, many = (judge_rule(rule_of(TIGHT), evidence(variants=variants(n, 0))).p_miss for n in (1, 30))
-    assert few is not None
-    assert many is not None
-    assert many < few
-
-
-def test_without_any_exploit_misses_cannot_be_judged() -> None:
-    found = judge_rule(rule_of(TIGHT), evidence(exploits=()))
+def test_without_any_exploit_misses_cannot_be_judged(press: SimpleNamespace) -> None:
+    found = judge_rule(press.rule_of(TIGHT), press.evidence(exploits=()))
     assert found.p_miss is None
-    assert reasons(found, "p_miss")
+    assert found.p_defect is None
+    assert found.mode == "review"
+    assert "cannot be judged" in reasons(found, "p_miss")
 
 
-def test_a_value_the_attacker_could_change_makes_a_miss_more_probable() -> None:
-    exact = AllOf((PAGE, Condition("args", "equals", b"../../etc/shadow", Name(b"file"))))
-    given_evidence = evidence(variants=variants(4, 0))
-    one, two = judge_rule(rule_of(TIGHT), given_evidence).p_miss, judge_rule(rule_of(exact), given_evidence).p_miss
+def test_a_rule_that_misses_its_own_exploit_is_likelier_to_miss_others(press: SimpleNamespace) -> None:
+    other = AllOf((Condition("path", "path_suffix", b"/press/else.php"), TRAVERSAL))
+    one, two = (judge_rule(press.rule_of(t), press.disclosed(press.hit)).p_miss for t in (TIGHT, other))
+    assert one is not None
+    assert two is not None
+    assert two > one + 0.2
+
+
+def test_a_value_the_attacker_could_change_makes_a_miss_more_probable(press: SimpleNamespace) -> None:
+    one, two = (judge_rule(press.rule_of(t), press.disclosed(press.hit)).p_miss for t in (TIGHT, EXACT))
     assert one is not None
     assert two is not None
     assert two > one
@@ -115,107 +110,110 @@ def test_a_value_the_attacker_could_change_makes_a_miss_more_probable() -> None:
 # --- p_off_target -----------------------------------------------------------------------------------------------------
 
 
-def test_firing_on_an_exploit_without_its_payload_is_off_target() -> None:
-    given_evidence = evidence(siblings=(sent(ORDINARY, "neutralised"),))
-    tight, loose = judge_rule(rule_of(TIGHT), given_evidence), judge_rule(rule_of(PAGE), given_evidence)
+def test_firing_on_an_exploit_without_its_payload_is_off_target(press: SimpleNamespace) -> None:
+    tight, loose = (judge_rule(press.rule_of(t), press.disclosed(press.hit)) for t in (TIGHT, PAGE))
     assert tight.p_off_target is not None
     assert loose.p_off_target is not None
-    assert loose.p_off_target > tight.p_off_target
     assert loose.p_off_target >= 0.5
     assert tight.p_off_target <= 0.1
-    assert "1 of 1" in reasons(loose, "p_off_target")
-    assert "silent" in reasons(tight, "p_off_target")
-
-
-def test_firing_on_unseen_near_misses_is_off_target_and_they_are_named() -> None:
-    near = (sent("/shop/basket?file=../../etc/shadow", "payload_elsewhere"), sent(ORDINARY, "ordinary_values"))
-    tight, broad = (judge_rule(rule_of(tree), evidence(near_misses=near)) for tree in (TIGHT, BROAD))
-    assert tight.p_off_target is not None
-    assert broad.p_off_target is not None
-    assert broad.p_off_target > tight.p_off_target
-    assert "payload_elsewhere" in reasons(broad, "p_off_target")
-    assert "ordinary_values" not in reasons(broad, "p_off_target")
+    assert "1 of 1 exploits whose payload was replaced" in reasons(loose, "p_off_target")
+    assert "silent on all 1 exploits" in reasons(tight, "p_off_target")
 
 
 @pytest.mark.parametrize("share", [1, 3, 6])
-def test_the_share_of_near_misses_that_are_hit_counts(share: int) -> None:
-    near = tuple(sent(HIT if n < share else ORDINARY, "near") for n in range(10))
-    fewer = tuple(sent(HIT if n < share - 1 else ORDINARY, "near") for n in range(10))
-    more, less = (judge_rule(rule_of(TIGHT), evidence(near_misses=n)).p_off_target for n in (near, fewer))
-    assert more is not None
-    assert less is not None
-    assert more > less
+def test_every_near_miss_that_is_hit_counts_and_is_told(press: SimpleNamespace, share: int) -> None:
+    def near(hit: int) -> tuple[Case, ...]:
+        return tuple(press.sent(press.hit if n < hit else press.ordinary, "look_alike") for n in range(10))
+
+    rule = press.rule_of(TIGHT)
+    more, less = (judge_rule(rule, press.evidence(near_misses=near(hit))) for hit in (share, share - 1))
+    assert more.p_off_target is not None
+    assert less.p_off_target is not None
+    assert more.p_off_target > less.p_off_target
+    assert f"fires on {share} of 10 harmless look-alikes (look alike)" in reasons(more, "p_off_target")
 
 
-def test_a_rule_that_reads_no_payload_says_so() -> None:
-    found = judge_rule(rule_of(PAGE), evidence(near_misses=(sent("/", "page"),)))
-    with_payload = judge_rule(rule_of(TIGHT), evidence(near_misses=(sent("/", "page"),)))
-    assert found.p_off_target is not None
-    assert with_payload.p_off_target is not None
-    assert found.p_off_target > with_payload.p_off_target
-    assert "payload" in reasons(found, "p_off_target")
+def test_a_rule_that_reads_no_payload_says_so(press: SimpleNamespace) -> None:
+    found, tight = (judge_rule(press.rule_of(t), press.disclosed(press.hit)) for t in (PAGE, TIGHT))
+    assert "No condition reads what makes the request an attack" in reasons(found, "p_off_target")
+    assert "No condition reads" not in reasons(tight, "p_off_target")
 
 
-def test_without_any_near_miss_correlation_cannot_be_judged() -> None:
-    found = judge_rule(rule_of(TIGHT), evidence())
+def test_without_any_harmless_request_correlation_cannot_be_judged(press: SimpleNamespace) -> None:
+    found = judge_rule(press.rule_of(TIGHT), press.evidence())
     assert found.p_off_target is None
-    assert reasons(found, "p_off_target")
+    assert found.mode == "review"
+    assert "cannot be judged" in reasons(found, "p_off_target")
+    assert found.thin
+
+
+def test_what_is_withheld_is_neither_measured_nor_used(press: SimpleNamespace) -> None:
+    shown = press.disclosed(press.hit)
+    whole = judge_rule(press.rule_of(PAGE), shown)
+    less = judge_rule(press.rule_of(PAGE), shown, without=("near", "neutral", "cross", "benign"))
+    assert "neutral_hit" in whole.features
+    assert not {"neutral_hit", "near_hit", "guard"} & set(less.features)
+    assert whole.p_off_target != less.p_off_target
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+LIMITS = shipped_model().thresholds
+MISS, COUNT, BLOCK = LIMITS["count"]["miss"], LIMITS["count"]["off"], LIMITS["block"]["off"]
+
+
+@pytest.mark.parametrize(
+    ("p_miss", "p_off", "thin", "mode"),
+    [
+        (0.0, 0.0, "", "block"),
+        (MISS, BLOCK, "", "block"),
+        (0.0, 0.0, "little is known", "count"),
+        (0.0, COUNT, "", "count"),
+        (0.0, COUNT + 0.01, "", "review"),
+        (MISS + 0.01, COUNT, "", "review"),
+        (None, 0.0, "", "review"),
+        (MISS + 0.01, 0.0, "", "review"),
+        (None, COUNT, "", "review"),
+        (0.0, None, "", "review"),
+        (None, None, "", "review"),
+    ],
+)
+def test_the_mode_is_the_strictest_whose_gate_is_passed(
+    p_miss: float | None, p_off: float | None, thin: str, mode: str
+) -> None:
+    assert mode_of(p_miss, p_off, thin, shipped_model()) == mode
+
+
+@pytest.mark.parametrize(("tree", "blocks"), [(TIGHT, True), (PAGE, False), (EXACT, False)])
+def test_a_bad_rule_may_not_block(press: SimpleNamespace, tree: Tree, blocks: bool) -> None:
+    assert (judge_rule(press.rule_of(tree), press.disclosed(press.hit)).mode == "block") is blocks
+
+
+def test_without_reasons_the_answers_are_the_same(press: SimpleNamespace) -> None:
+    for tree in (TIGHT, PAGE, EXACT):
+        full, short = (
+            judge_rule(press.rule_of(tree), press.disclosed(press.hit), reasons=wanted) for wanted in (True, False)
+        )
+        bare = msgspec.structs.replace(full, reasons=(), chain=(), features={})
+        assert short == bare
 
 
 # --- both -------------------------------------------------------------------------------------------------------------
 
-cases = st.lists(st.sampled_from((HIT, MISS, ORDINARY, "/")).map(lambda target: sent(target, "some_kind")), max_size=6)
-some_evidence = st.builds(
-    lambda exploits, variants, near, siblings: evidence(
-        exploits=tuple(exploits), variants=tuple(variants), near_misses=tuple(near), siblings=tuple(siblings)
-    ),
-    cases,
-    cases,
-    cases,
-    cases,
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=4, max_size=4),
+    st.sampled_from((TIGHT, PAGE, AnyOf((PAGE, TRAVERSAL)), Condition("args", "equals", b"x", Name(b"file")))),
 )
-
-
-@given(some_evidence, st.sampled_from((TIGHT, PAGE, BROAD, Condition("args", "equals", b"x", Name(b"file")))))
-def test_both_answers_are_probabilities_or_unknown_with_a_reason(given_evidence: Evidence, tree: Tree) -> None:
-    found = judge_rule(rule_of(tree), given_evidence)
+def test_both_answers_are_probabilities_or_unknown_with_a_reason(
+    press: SimpleNamespace, given_cases: list[list[int]], tree: Tree
+) -> None:
+    targets = (press.hit, press.miss, press.ordinary, "/")
+    exploits, variants, near, neutral = (tuple(press.sent(targets[n], "kind") for n in each) for each in given_cases)
+    shown = press.evidence(exploits=exploits, variants=variants, near_misses=near, siblings=neutral)
+    found = judge_rule(press.rule_of(tree), shown)
     for question, answer in (("p_miss", found.p_miss), ("p_off_target", found.p_off_target)):
         assert answer is None or 0.0 <= answer <= 1.0
         assert answer is not None or reasons(found, question), question
     assert found.reasons
-    assert judge_rule(rule_of(tree), given_evidence) == found
-
-
-SHOW, PRINT = (
-    Condition("path", "path_suffix", b"/press/show.php"),
-    Condition("path", "path_suffix", b"/press/print.php"),
-)
-TWO = {"exploits": (sent(HIT, "exploit"), sent(MISS, "exploit")), "documents": (0, 1)}
-
-
-def test_a_list_of_what_each_author_showed_is_likelier_to_miss_the_next() -> None:
-    listed = judge_rule(rule_of(AnyOf((SHOW, PRINT))), evidence(**TWO))
-    shared = judge_rule(rule_of(Condition("args", "is_class", b"traversal", Name(b"file"))), evidence(**TWO))
-    assert listed.p_miss is not None
-    assert shared.p_miss is not None
-    assert listed.p_miss > shared.p_miss + 0.2
-    assert "2 of 2 documents are hit by an alternative of their own only" in reasons(listed, "p_miss")
-    assert "documents" not in reasons(shared, "p_miss")
-
-
-def test_one_author_may_list_shapes() -> None:
-    listed = judge_rule(rule_of(AnyOf((SHOW, PRINT))), evidence(exploits=TWO["exploits"], documents=(0, 0)))
-    assert "documents" not in reasons(listed, "p_miss")
-
-
-@pytest.mark.parametrize(("value", "less"), [(b"../../etc/shadow", True), (b"../../etc/shadow" * 4, False)])
-def test_agreement_on_a_short_value_speaks_for_a_rule_without_payload_class(value: bytes, less: bool) -> None:
-    target = f"/press/show.php?file={value.decode()}"
-    exploits = (sent(target, "exploit"), sent(target + "&page=2", "exploit"))
-    rule = rule_of(AllOf((SHOW, Condition("args", "equals", value, Name(b"file")))))
-    near = {"exploits": exploits, "near_misses": (sent(ORDINARY, "ordinary_values"),)}
-    alone = judge_rule(rule, evidence(**near, documents=(0, 0))).p_off_target
-    agreed = judge_rule(rule, evidence(**near, documents=(0, 1))).p_off_target
-    assert alone is not None
-    assert agreed is not None
-    assert (agreed < alone) is less
+    assert judge_rule(press.rule_of(tree), shown) == found

@@ -16,7 +16,6 @@ from ruleforge.engine.corpus import Corpus, Row, build_corpus
 from ruleforge.engine.reference import compile_rule
 from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError, UsageError
-from ruleforge.events.formats import read_requests
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.ingest.readers import list_files, read_advisory
@@ -114,7 +113,7 @@ def judge_one(
 
 
 def _verdict(rule: Rule, opinion: Opinion, mode: str, model: Model, *, kept: bool = False) -> Verdict:
-    most = model.thresholds[mode]
+    most = model.thresholds["count"] | model.thresholds[mode]
     failed = []
     for name, key, p in (("p_miss", "miss", opinion.p_miss), ("p_off_target", "off", opinion.p_off_target)):
         if key in most and p is None:
@@ -146,6 +145,8 @@ def _kept(path: Path, rule: Rule) -> Opinion:
 
 def _firing(rule: Rule, files: Sequence[Path], folder: Path) -> Corpus:
     """Keep of normal traffic what the rule fires on: nothing else of it is looked at."""
+    from ruleforge.events.formats import read_requests  # brings readers of every format of logs
+
     ask = compile_rule(rule).ask
     rows: list[Row] = []
     for file in files:

@@ -1,4 +1,4 @@
-"""`ruleforge bench quality`: what a folder of rules is worth on recorded corpora."""
+"""`ruleforge bench`: what a folder of rules, or a judge of rules, is worth on recorded corpora."""
 
 # ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
 
@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.bench_ablate import judge_ablate
+from ruleforge.cli.bench_judge import judge
 
 PROBLEMS_SHOWN = 10
 
@@ -35,12 +37,16 @@ class Readable(StrEnum):
     even = "even"
 
 
-bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure rules on recorded corpora.")
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure rules, and the judge.")
 
 
 @bench.callback()
 def _bench() -> None:
-    """Measure rules on recorded corpora."""
+    """Measure rules on recorded corpora, and the judge on labelled rules."""
+
+
+bench.command()(judge)
+bench.command(name="judge-ablate")(judge_ablate)
 
 
 @bench.command()

@@ -47,7 +47,7 @@ def quality_markdown(found: "Quality", changes: "Comparison | None", *, misses: 
     """The same as a page, with every part."""
     main, mutators = _split(found.rows)
     yield f"# Quality of {term.plural(len(found.rules), 'rule')}{_half(found)}\n"
-    yield from _md_table(_HEAD, map(_cells, main))
+    yield from md_table(_HEAD, map(_cells, main))
     yield from _md_section("Parts", ("row", "part", "hit", "share", "95 %", ""), _parts(main, whole=True))
     yield from _md_section("Mutators, worst first", ("mutator", "hit", "share", "95 %", ""), _mutators(main))
     causes = list(_causes([*main, *mutators]))
@@ -61,7 +61,7 @@ def quality_markdown(found: "Quality", changes: "Comparison | None", *, misses: 
     if changes:
         head = ("what", "before", "after", "", "CVEs")
         yield "\n## Since the earlier run\n"
-        yield from _changes(changes, lambda rows: _md_table(head, rows))
+        yield from _changes(changes, lambda rows: md_table(head, rows))
 
 
 _CAUSES = ("row", "cause", "all", "even", "odd")
@@ -185,10 +185,11 @@ def _md_section(title: str, head: Cells, rows: Iterable[Cells]) -> Iterator[str]
     told = list(rows)
     if told:
         yield f"\n## {title}\n"
-        yield from _md_table(head, told)
+        yield from md_table(head, told)
 
 
-def _md_table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
+def md_table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown; nothing in a cell can end it or begin markup."""
     yield "| " + " | ".join(head) + " |"
     yield "|" + " --- |" * len(head)
     for cells in rows:

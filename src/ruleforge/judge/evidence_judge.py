@@ -8,17 +8,32 @@ from collections.abc import Collection, Mapping
 
 from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.chain import chain_of, sentence, unmeasured
-from ruleforge.judge.features import FEATURES, measured
-from ruleforge.judge.model import Model, shipped_model
+from ruleforge.judge.features import FEATURES, documents_listed, measured, wants_value
+from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
+from ruleforge.judge.shape import Question
 from ruleforge.records.forging import Mode, Opinion, Reason
 from ruleforge.rules.tree import Rule
 
+LISTED_MISS = 0.3  # scaled by the share of documents whose exploits only an alternative of their own hits
+AGREED_OFF = 0.5  # what remains of p_off_target where several documents agree on a value that the rule wants
+WORD_MOST = 40  # bytes of a value on which agreement says something: a longer one may have been copied from a third
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
+# Near-misses that are the call of the exploit with nothing of the attack in it.
+SAME_CALL = frozenset(
+    ("ordinary_values", "learned_value", "other_content", "path_ordinary", "own_page", "signed_in", "visitor")
+)
 HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
-def judge_rule(rule: Rule, evidence: Evidence, *, model: Model | None = None, without: Collection[str] = ()) -> Opinion:
+def judge_rule(
+    rule: Rule,
+    evidence: Evidence,
+    *,
+    model: Model | None = None,
+    without: Collection[str] = (),
+    reasons: bool = True,
+) -> Opinion:
     """Answer both questions on `rule`, each None where there is nothing to go by, with the reasons.
 
     Args:
@@ -26,38 +41,74 @@ def judge_rule(rule: Rule, evidence: Evidence, *, model: Model | None = None, wi
         evidence: variants and near-misses of the JUDGE family; `siblings` are neutralised exploits here.
         model: None: the one that ships.
         without: kinds of features that are withheld.
+        reasons: False: the probabilities and the mode only, at half the cost.
     """
-    observed = observe(rule, evidence)
-    return opinion_of(observed, measured(observed), model or shipped_model(), without)
+    observed, model = observe(rule, evidence), model or shipped_model()
+    if reasons:
+        return opinion_of(observed, measured(observed), model, without)
+    absent = {*without, *_not_there(observed)}
+    used = {term.feature for question in QUESTIONS for term in model.fit(question, absent).terms}
+    return opinion_of(observed, measured(observed, used), model, without, reasons=False)
 
 
 def opinion_of(
-    observed: Observed, features: Mapping[str, float | None], model: Model, without: Collection[str] = ()
+    observed: Observed,
+    features: Mapping[str, float | None],
+    model: Model,
+    without: Collection[str] = (),
+    *,
+    reasons: bool = True,
 ) -> Opinion:
     """Form the opinion on what was observed and measured."""
     absent = {*without, *_not_there(observed)}
     kept = {name: value for name, value in features.items() if FEATURES[name].kind not in absent}
     fits = {question: model.fit(question, absent) for question in ("miss", "off", "any")}
     blind_miss, blind_off = _blind_miss(observed), _blind_off(observed)
-    p_miss = None if blind_miss else round(fits["miss"].probability(kept), 4)
-    p_off = None if blind_off else round(fits["off"].probability(kept), 4)
-    p_any = None if blind_miss or blind_off else round(fits["any"].probability(kept), 4)
+    likelier, rarer = by_documents(observed)
+    p_miss = None if blind_miss else _with(fits["miss"].probability(kept), likelier, 1.0)
+    p_off = None if blind_off else _with(fits["off"].probability(kept), 0.0, rarer)
+    p_any = None if blind_miss or blind_off else _with(fits["any"].probability(kept), likelier, rarer)
+    thin = blind_miss or blind_off or _thin(observed)
+    mode = mode_of(p_miss, p_off, thin, model)
+    if not reasons:
+        return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
     chain = (*chain_of(observed, contributions), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
-    thin = blind_miss or blind_off or _thin(observed)
     return Opinion(
         judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, chain=chain,
-        reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode_of(p_miss, p_off, thin, model),
+        reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode,
     )  # fmt: skip
+
+
+def by_documents(observed: Observed) -> tuple[float, float]:
+    """What several documents add to a miss, and what they leave of being off target.
+
+    Stated, not fitted: every labelled pair comes of one document. A rule that lists what each author showed says little
+    of what the next one will do; a value that several authors send, and a person can read, is no accident of one.
+    """
+    listed = documents_listed(observed)
+    if listed is None:
+        return 0.0, 1.0
+    reads_payload = any(conjunct.kind == "payload" for conjunct in observed.conjuncts)
+    agreed = not listed and not reads_payload and any(_wants_word(q) for c in observed.conjuncts for q in c.questions)
+    return LISTED_MISS * listed, AGREED_OFF if agreed else 1.0
+
+
+def _wants_word(question: Question) -> bool:
+    return wants_value(question) and all(len(text) <= WORD_MOST for text in question.literals)
+
+
+def _with(p: float, more: float, of: float) -> float:
+    return round((1 - (1 - p) * (1 - more)) * of, 4)
 
 
 def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:
     """Return the strictest use whose gate a rule passes; where the evidence is thin, no rule may block by itself."""
-    if passes("block", p_miss, p_off, model) and not thin:
-        return "block"
-    return "count" if passes("count", p_miss, p_off, model) else "review"
+    if not passes("count", p_miss, p_off, model):
+        return "review"
+    return "block" if passes("block", p_miss, p_off, model) and not thin else "count"
 
 
 def passes(mode: str, p_miss: float | None, p_off: float | None, model: Model) -> bool:
@@ -99,4 +150,6 @@ def _thin(observed: Observed) -> str:
         return f"only {varied} other ways of writing the attack are known"
     if len(observed.harmless) < HARMLESS_LEAST:
         return f"only {len(observed.harmless)} harmless requests could be tried"
+    if not observed.neutral and not any(one.case.kind in SAME_CALL for one in observed.harmless):
+        return "the same call without the attack could not be tried"
     return ""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -44,9 +44,9 @@ def features(rule: Rule, evidence: Evidence) -> Mapping[str, float | None]:
     return measured(observe(rule, evidence))
 
 
-def measured(observed: Observed) -> Mapping[str, float | None]:
-    """Measure what was observed, each to four decimals."""
-    found = {name: feature.measure(observed) for name, feature in FEATURES.items()}
+def measured(observed: Observed, only: Collection[str] | None = None) -> Mapping[str, float | None]:
+    """Measure what was observed, each to four decimals; all features, or those in `only`."""
+    found = {n: feature.measure(observed) for n, feature in FEATURES.items() if only is None or n in only}
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
 
 

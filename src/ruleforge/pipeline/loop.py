@@ -82,11 +82,13 @@ def run_loop(
             continue
         best = _simplify(best, material, evidence)
         if options.judge:
-            best = msgspec.structs.replace(best, opinion=judge_rule(best.candidate.rule, judging))
+            best = msgspec.structs.replace(best, opinion=judge_rule(best.candidate.rule, judging, reasons=False))
             if options.judge_feedback:
                 best = _heeded(best, material, evidence, judging, options, attempts)
         judged.append(best)
     chosen = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
+    if chosen is not None and options.judge:
+        chosen = msgspec.structs.replace(chosen, opinion=judge_rule(chosen.candidate.rule, judging))
     rounds = max((attempt.candidate.round for attempt in attempts), default=0)
     return LoopResult(tuple(attempts), chosen, len(drafts), rounds)
 
@@ -120,8 +122,8 @@ def _heeded(
     options: LoopOptions,
     attempts: list[Attempt],
 ) -> Attempt:
-    """Change what the judge minds, as long as rounds are left, every gate passes and the opinion gets better."""
-    while attempt.opinion is not None and attempt.opinion.mode != "block" and attempt.draft.round < options.rounds:
+    """Where a rule fails the judge's gate: change what it minds, as long as rounds are left and that helps."""
+    while attempt.opinion is not None and attempt.opinion.mode == "review" and attempt.draft.round < options.rounds:
         better = next(_answers(attempt, material, evidence, judging, attempts), None)
         if better is None:
             break
@@ -133,8 +135,8 @@ def _answers(
     attempt: Attempt, material: Material, evidence: Evidence, judging: Evidence, attempts: list[Attempt]
 ) -> Iterator[Attempt]:
     """Try each advice; yield those that pass every gate and that the judge thinks better of."""
-    assert attempt.opinion is not None
-    for advice in advice_of(attempt.opinion, attempt.candidate.rule)[:ADVICE_TRIED_MOST]:
+    before = judge_rule(attempt.candidate.rule, judging)
+    for advice in advice_of(before, attempt.candidate.rule)[:ADVICE_TRIED_MOST]:
         draft = advised(attempt.draft, advice, material)
         if draft is None:
             continue
@@ -142,9 +144,14 @@ def _answers(
         attempts.append(tried)
         if not tried.trial.passed or _grade(tried) < _grade(attempt):
             continue
-        opinion = judge_rule(tried.candidate.rule, judging)
-        if _doubt(opinion) < _doubt(attempt.opinion) - LEAST_GAIN:
+        opinion = judge_rule(tried.candidate.rule, judging, reasons=False)
+        if _doubt(opinion) < _doubt(before) - LEAST_GAIN:
             yield msgspec.structs.replace(tried, opinion=opinion)
+
+
+def _told_apart(opinion: Opinion | None) -> int:
+    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides."""
+    return int(10 * _doubt(opinion))
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -226,7 +233,7 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
-        round(_doubt(attempt.opinion), 1),
+        _told_apart(attempt.opinion),
         strategy,
         -attempt.survival,
         apart,
