@@ -138,3 +138,84 @@ def test_a_log_of_logins_that_grows_gives_alerts_while_it_is_followed(log: Path)
         ("RF-AUTH-FRUITLESS-CONNECTIONS", "auth.log:10"),
     ]
     assert prepared.report.events == {"auth_log": 12}
+
+
+def site(**more: str) -> Path:
+    file = Path("site.yaml")
+    entry = {"rule": "*", "reason": "ours", "expires": "never"} | more
+    file.write_text("exclusions:\n- " + "\n  ".join(f"{key}: {json.dumps(value)}" for key, value in entry.items()))
+    return file
+
+
+def test_excluded_events_are_not_counted_and_that_is_told(run: Run, log: Path) -> None:
+    words = ("scan", "--rules", "builtin", log, "--exclusions")
+    result = run(*words, site(source="192.0.2.10"))
+    assert result.exit_code == 0
+    assert "events not counted, as the exclusions say" in result.stdout
+    report = json.loads(run(*words, site(fields="user=root"), "--format", "json").stdout)["report"]
+    assert report["excluded_events"] > 0
+    assert list(report["excluded_by"]) == ["every rule at field user=root: ours"]
+    other = run(*words, site(rule="RF-AUTH-BRUTE-FORCE", source="192.0.2.10"))
+    assert "RF-AUTH-FRUITLESS-CONNECTIONS" in other.stdout
+    assert "BRUTE-FORCE  " not in other.stdout
+
+
+def test_requests_of_a_path_are_kept_from_being_counted(
+    run: Run, put_rule: Callable[..., Path], requests: Path
+) -> None:
+    put_rule("CVE-2099-0002", when=COUNT)
+    put_rule("CVE-2099-0003", when={"field": "user", "op": "equals", "value": "root"}, event="auth_log")
+    words = ("scan", "--rules", "rules", requests, "--format", "json", "--exclusions")
+    report = json.loads(run(*words, site(path="/fruit")).stdout)["report"]
+    assert (report["alerts"], report["excluded_events"], report["excluded"]) == (0, 4, 0)
+    assert json.loads(run(*words, site(path="/juice")).stdout)["report"]["alerts"] == 1
+
+
+def test_single_hits_of_other_events_are_excluded(run: Run, put_rule: Callable[..., Path], log: Path) -> None:
+    put_rule("CVE-2099-0003", when={"field": "user", "op": "equals", "value": "root"}, event="auth_log")
+    found = run("scan", "--rules", "rules", log, "--format", "json", "--exclusions", site(fields="user=ro*"))
+    report = json.loads(found.stdout)["report"]
+    assert (report["hits"], report["excluded"]) == (0, 12)
+
+
+def test_alerts_are_rows_of_parquet_with_what_they_counted(run: Run, log: Path) -> None:
+    from ruleforge.app.reports.parquet import read_parquet
+
+    assert run("scan", "--rules", "builtin", log, "--format", "parquet", "--output", "a.parquet").exit_code == 1
+    rows = list(read_parquet(Path("a.parquet")))
+    alert = next(row for row in rows if row["rule"] == "RF-AUTH-BRUTE-FORCE")
+    assert (alert["kind"], alert["event"], alert["count"]) == ("count", "auth_log", 10)
+    assert alert["key"] == {"source.address": "192.0.2.10"}
+    assert alert["start"] == "2099-03-04T05:06:00.000Z"
+    assert len(alert["sample"]) == 10
+
+
+def test_the_older_command_says_where_to_go(run: Run, log: Path) -> None:
+    assert "use 'ruleforge scan --rules builtin FILE'" in run("events", log).stderr
+
+
+@pytest.mark.parametrize("text", ["", "1", "1w", "-5m", "99999999d", "١m"])
+def test_a_length_of_time_that_is_none_is_refused(run: Run, log: Path, text: str) -> None:
+    result = run("scan", "--rules", "builtin", log, "--max-skew", text)
+    assert result.exit_code == 2
+    assert "RF151" in result.stderr
+
+
+def test_a_run_of_many_processes_gives_the_alerts_of_one(
+    run: Run, put_rule: Callable[..., Path], requests: Path
+) -> None:
+    put_rule("CVE-2099-0001", when=COUNT["count"]["when"])
+    put_rule("CVE-2099-0002", when=COUNT)
+    one = [
+        json.loads(line) for line in run("scan", "--rules", "rules", requests, "--format", "ndjson").stdout.splitlines()
+    ]
+    result = run("scan", "--rules", "rules", "--jobs", "1", "--out", "run", requests, "--format", "json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    alert = next(row for row in one if row["kind"] == "count")
+    same = ("rule", "kind", "count", "key", "request", "sample", "summary", "severity", "event")
+    assert [{name: row[name] for name in same} for row in found["alerts"]] == [{name: alert[name] for name in same}]
+    report = found["report"]
+    assert (report["hits"], report["alerts"], report["not_counted"]) == (4, 1, {"told by an earlier alert": 1})
+    again = run("scan", "--rules", "rules", "--jobs", "1", "--out", "run", "--resume", requests)
+    assert "1 alert of rules that count or order" in again.stdout

@@ -32,7 +32,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     unknown_rule: bool = False  # only where rules were looked at
 
 
-def add_exclusion(path: Path, row: dict[str, str]) -> Exclusion:
+def add_exclusion(path: Path, row: dict[str, str | list[str]]) -> Exclusion:
     """Add an exclusion to a file, which is made where there is none; what is in it stays as it was written.
 
     Raises:
@@ -73,7 +73,7 @@ def _toml_with(old: str, made: Exclusion) -> str:
     return head + ("\n" if head else "") + f"[[exclusions]]\n{rows}"
 
 
-def _pairs(made: Exclusion) -> list[tuple[str, str]]:
+def _pairs(made: Exclusion) -> list[tuple[str, str | tuple[str, ...]]]:
     return [(key, value) for key in KEYS if (value := getattr(made, key))]
 
 

@@ -34,6 +34,7 @@ from ruleforge.rules.parse import parse_rule
 from ruleforge.rules.tree import Rule
 
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
+SecondOpinion = Callable[[Rule, Advisory, JudgeEvidence, Opinion], Opinion]
 EVEN = "02468ace"
 FIRING_MOST = 200  # rows of normal traffic that are kept for reasons
 
@@ -69,7 +70,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     kept: bool = False  # the opinion is the one in evidence.json; no disclosure was given
 
 
-def judge_one(rule: Path, advisory: Path | None, *, benign: Sequence[Path] = (), mode: str = "count") -> Verdict:
+def judge_one(
+    rule: Path,
+    advisory: Path | None,
+    *,
+    benign: Sequence[Path] = (),
+    mode: str = "count",
+    second: SecondOpinion | None = None,
+) -> Verdict:
     """Judge one rule by what was disclosed; without a disclosure, tell the opinion that lies beside the rule.
 
     Args:
@@ -77,6 +85,7 @@ def judge_one(rule: Path, advisory: Path | None, *, benign: Sequence[Path] = (),
         advisory: what was disclosed, in any format that `forge` reads.
         benign: files of normal traffic: the rule is asked about every request.
         mode: "count" or "block".
+        second: a further judge, asked with what was disclosed; it gives the joint opinion.
 
     Raises:
         UsageError: no such rule (RF110, RF115) or file (RF117); no disclosure and no opinion beside the rule (RF128).
@@ -95,7 +104,11 @@ def judge_one(rule: Path, advisory: Path | None, *, benign: Sequence[Path] = (),
         raise found
     with tempfile.TemporaryDirectory(prefix="ruleforge-judge-") as folder:
         ground = Ground(default_background(), None, (_firing(loaded, benign, Path(folder)),) if benign else ())
-        opinion = judge_rule(loaded, judging_of(assign_roles(found), ground))
+        found = assign_roles(found)
+        evidence = judging_of(found, ground)
+        opinion = judge_rule(loaded, evidence)
+        if second is not None:
+            opinion = second(loaded, found, evidence, opinion)
     return _verdict(loaded, opinion, mode, model)
 
 

@@ -98,6 +98,20 @@ def read_evidence(folder: Path) -> dict[str, object]:
     return evidence if isinstance(evidence, dict) else {}
 
 
+def about_requests(loaded: Loaded) -> Loaded:
+    """Move rules about other events to `broken`; those that count or order requests stay."""
+    hint = "'ruleforge scan' asks it, on one process"
+    why = {
+        id(rule): RuleError(
+            f"the rule is about {rule.event} and not about requests", where=rule.id, hint=hint, code="RF332"
+        )
+        for rule in loaded.rules
+        if rule.event != HTTP
+    }
+    kept = tuple(rule for rule in loaded.rules if id(rule) not in why)
+    return Loaded(kept, loaded.broken + tuple(why.values()), loaded.unvalidated)
+
+
 def without_correlation(loaded: Loaded) -> Loaded:
     """Move rules that one request cannot answer to `broken`: those that count or order, those about other events."""
     why = {id(rule): problem for rule in loaded.rules if (problem := _not_single(rule)) is not None}

@@ -3,35 +3,25 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from ruleforge.app.event_scan import event_rules
 from ruleforge.app.rules import Loaded
+from ruleforge.app.scan_live import Replacing, follow_files
+from ruleforge.app.scan_setup import Prepared, ScanOptions, prepare
 from ruleforge.app.scanning import checkpoint as checkpoints
-from ruleforge.app.scanning.asking import Asker, summary
-from ruleforge.app.scanning.choosing import Choice, choose
+from ruleforge.app.scanning.asking import summary
 from ruleforge.app.scanning.digest import Digest
-from ruleforge.app.scanning.event_asking import EventAsker
-from ruleforge.app.scanning.exclusions import Exclusions, read_exclusions
-from ruleforge.app.scanning.follow import Tail, follow, tails
 from ruleforge.app.scanning.hits import SOURCES_KEPT, Alert, ScanHit, ScanReport
 from ruleforge.app.scanning.reading import STDIN
 from ruleforge.app.scanning.run import Mark, Run, Standing, Watch, settle
 from ruleforge.app.scanning.sinks import LineFile, encode_hit, read_hits
-from ruleforge.app.scanning.times import window
-from ruleforge.engine.batches import Engine
-from ruleforge.engine.correlation import Correlator, is_correlation
 from ruleforge.errors import InputError, UsageError
-from ruleforge.events.formats import FORMATS, Format, detect_format, format_from_string
+from ruleforge.events.formats import FORMATS, detect_format
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, buffered, unpacked
-from ruleforge.events.kinds import HTTP
-from ruleforge.events.origin import written
 from ruleforge.events.request import Request
-from ruleforge.rules.canonical import content_hash
 
 __all__ = [
     "SOURCES_KEPT",
@@ -39,6 +29,7 @@ __all__ = [
     "Alert",
     "Delivery",
     "Prepared",
+    "Replacing",
     "ScanHit",
     "ScanOptions",
     "ScanReport",
@@ -53,32 +44,6 @@ __all__ = [
 Progress = Callable[[str, int, int], None]
 Guard = Callable[[], AbstractContextManager[object]]
 CHECKPOINT_SECONDS = 10.0
-LIVE_LATENESS_SECONDS = 5.0  # several files may be written a little out of order; when all are quiet nothing waits
-
-
-class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user asks of a scan, as text and paths."""
-
-    choice: Choice = Choice()
-    since: str = ""
-    until: str = ""
-    keep_undated: bool = True
-    exclusions: Path | None = None
-    unvalidated: bool = False
-    log_format: str = ""  # a key of FORMATS, or a format as a server's configuration writes it; empty: found out
-    engine: Engine = "auto"  # what matches requests; all give the same answers
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """Rules and options made ready."""
-
-    asker: Asker
-    others: EventAsker
-    correlator: Correlator
-    report: ScanReport
-    key: str  # names rules and options, not files
-    started: str  # RFC 3339
-    form: Format | None = None  # of the files; None: found out for each
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,67 +59,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Path | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     name: str = ""  # of the format: another one is another scan
-
-
-def prepare(
-    rules: Path | Loaded, options: ScanOptions | None = None, *, now: datetime | None = None, live: bool = False
-) -> Prepared:
-    """Load, choose and compile the rules of a scan.
-
-    Raises:
-        UsageError: there is no such folder (RF110), it holds no rule that can run (RF111), options that fit nothing
-            (RF102, RF127, RF140 to RF142).
-        InputError: the exclusions cannot be read (RF280 to RF286).
-    """
-    options, now = options or ScanOptions(), now or datetime.now(UTC)
-    given = event_rules(rules, unvalidated=options.unvalidated)
-    loaded = given
-    if not loaded.rules and not loaded.broken:
-        raise _no_rules(rules, loaded)
-    chosen = choose(loaded, options.choice)
-    asked = window(options.since, options.until, now, keep_undated=options.keep_undated)
-    exclusions = None if options.exclusions is None else _exclusions(options.exclusions, now.date())
-    report = ScanReport(
-        broken=tuple(str(problem) for problem in loaded.broken),
-        unvalidated=len(loaded.unvalidated),
-        rules=len(chosen.rules),
-        rules_left_out=len(loaded.rules) - len(chosen.rules),
-        since=written(asked.since),
-        until=written(asked.until),
-        undated_dropped=not options.keep_undated and not asked.is_open,
-        exclusion_notes=() if exclusions is None else exclusions.notes(rule.id for rule in loaded.rules),
-    )
-    parts = [f"{rule.id} {rule.revision} {content_hash(rule)}" for rule in chosen.rules]
-    parts += [str(options), *(entry.said() for entry in exclusions.entries)] if exclusions else [str(options)]
-    started = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    lateness = LIVE_LATENESS_SECONDS if live else None  # files need not be in order: there alerts come at the end
-    correlator = Correlator([rule for rule in chosen.rules if is_correlation(rule)], lateness_seconds=lateness)
-    single = [rule for rule in chosen.rules if not is_correlation(rule)]
-    requests = [rule for rule in single if rule.event == HTTP]
-    asker = Asker(requests, asked, exclusions, live=live, engine=options.engine, plan=correlator.plan)
-    others = EventAsker([rule for rule in single if rule.event != HTTP], asked, correlator.plan)
-    return Prepared(asker, others, correlator, report, checkpoints.key_of(parts), started, _form(options.log_format))
-
-
-def _form(text: str) -> Format | None:
-    if not text:
-        return None
-    return FORMATS[text] if text in FORMATS or text.isidentifier() else format_from_string(text)
-
-
-def _exclusions(path: Path, today: date) -> Exclusions:
-    if not path.exists():
-        hint = "make it with 'ruleforge exclude add'"
-        raise UsageError("no such file of exclusions", where=str(path), hint=hint, code="RF146")
-    return Exclusions(read_exclusions(path), today)
-
-
-def _no_rules(rules: Path | Loaded, loaded: Loaded) -> UsageError:
-    where = str(rules) if isinstance(rules, Path) else ""
-    if loaded.unvalidated:
-        what = f"none of {len(loaded.unvalidated)} rules has evidence that it passed validation as it stands"
-        return UsageError(what, where=where, hint="forge them, or scan with --unvalidated", code="RF111")
-    return UsageError("no rule.json there", where=where, hint="make rules with 'ruleforge forge'", code="RF111")
 
 
 def scan(
@@ -366,41 +270,3 @@ def read_stream(stdin: BinaryIO) -> Iterator[Request | InputError]:
     stream = buffered(unpacked(stream))
     name = detect_format(Path("stdin"), stream.peek(1 << 16))
     return FORMATS[name].read(stream, "stdin", MAX_TOTAL_BYTES)
-
-
-def follow_files(
-    prepared: Prepared, files: Sequence[Path], digest: Digest, *, from_start: bool = False, watch: Callable[[], bool]
-) -> Iterator[Alert]:
-    """Watch growing files, from now on, and yield an alert for each new request that rules hold for.
-
-    Args:
-        prepared: rules and options, made with `live`; its report is kept up to date.
-        files: logs of lines; those that are not there yet are waited for.
-        digest: sums, kept up to date.
-        from_start: read what the files hold already, too.
-        watch: called when all files are quiet; False ends it.
-
-    Raises:
-        UsageError: standard input (RF149), or a format that cannot be followed (RF148).
-    """
-    if STDIN in files:
-        raise UsageError("standard input is followed by itself", hint="leave --follow out", code="RF149")
-    opened = tails(files, from_start=from_start)
-    return _followed(opened, prepared, digest, watch)
-
-
-def _followed(opened: Sequence[Tail], prepared: Prepared, digest: Digest, watch: Callable[[], bool]) -> Iterator[Alert]:
-    try:
-        run = Run(
-            prepared.asker,
-            [],
-            prepared.report,
-            digest=digest,
-            form=prepared.form,
-            others=prepared.others,
-            correlator=prepared.correlator,
-        )
-        yield from follow(opened, run, wait=watch)
-    finally:
-        for tail in opened:
-            tail.close()

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ruleforge.app.compiling import is_compiled, open_compiled
 from ruleforge.app.event_scan import event_rules
-from ruleforge.app.rules import Loaded, without_correlation
-from ruleforge.engine.runners import RUNNERS, Outcome
+from ruleforge.app.rules import Loaded, about_requests
+from ruleforge.app.scanning.event_asking import alert_of, not_counted
+from ruleforge.app.scanning.hits import ScanHit
+from ruleforge.engine.correlation import Tally as Counted
+from ruleforge.engine.correlation import is_correlation
+from ruleforge.engine.runners import COUNTERS, RUNNERS, Outcome
 from ruleforge.engine.runners.ledger import PARTS, Ledger, open_ledger
 from ruleforge.engine.runners.pieces import PIECE_BYTES, Piece
-from ruleforge.engine.runners.work import RuleSet, Tally, settle
+from ruleforge.engine.runners.rulesets import RuleSet
+from ruleforge.engine.runners.work import Tally, settle
 from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 REPORT_FILE = "report.json"
+ALERTS_FILE = "alerts.parquet"  # what rules that count or order came to
 PROBLEMS_KEPT = 100  # of unreadable lines; all of them are counted
 SOURCES_KEPT = 100_000  # addresses counted one by one; later ones are counted together
 Progress = Callable[[str, int, int], None]
@@ -35,6 +42,8 @@ class RunReport(msgspec.Struct, kw_only=True):
     lost: int = 0  # pieces that were not done; `--resume` tries them again
     requests: int = 0
     hits: int = 0
+    alerts: int = 0  # counts that were reached and sequences that were completed
+    not_counted: dict[str, int] = msgspec.field(default_factory=dict)  # why counting left events out → how many
     requests_hit: int = 0
     verified: int = 0  # pairs of request and rule that were evaluated
     rules: int = 0
@@ -86,22 +95,38 @@ def run_scan(
         OutsideError: `out` cannot be written (RF502) or is in use (RF561); Spark gave up (RF560).
     """
     run = RUNNERS[runner]
-    loaded = without_correlation(event_rules(rules, unvalidated=unvalidated))
+    loaded, ruleset = _ruleset(rules, unvalidated)
     if not loaded.rules:
         hint = "forge them, or scan with --unvalidated" if loaded.unvalidated else "make rules with 'ruleforge forge'"
         raise UsageError("no rule there that can run", where=str(out), hint=hint, code="RF111")
     files = input_files(inputs)
     report = RunReport(runner=runner, folder=str(out), files=len(files), rules=len(loaded.rules))
     report.broken, report.unvalidated = tuple(map(str, loaded.broken)), len(loaded.unvalidated)
-    with open_ledger(out, RuleSet.of(loaded.rules), files, resume=resume, piece_bytes=piece_bytes) as ledger:
+    with open_ledger(out, ruleset, files, resume=resume, piece_bytes=piece_bytes) as ledger:
         adding = _Adding(report, ledger)
         for outcome in run(ledger.work, adding.todo(), max(1, jobs)):
             adding.add(outcome)
             progress(outcome.piece.file, adding.done, report.pieces)
         adding.finish()
         _count_hits(report, out)
+        if ruleset.counting:
+            _count_events(report, ledger, runner, out)
         _write_report(out, report)
     return report
+
+
+def _ruleset(rules: Path | Loaded, unvalidated: bool) -> tuple[Loaded, RuleSet]:
+    """Load what a run can ask; a compiled set goes to the processes as the file that it is."""
+    file, digest = "", ""
+    if isinstance(rules, Path) and is_compiled(rules):
+        compiled = open_compiled(rules)
+        file, digest, rules = str(rules.absolute()), compiled.digest, Loaded(compiled.rules)
+    loaded = about_requests(event_rules(rules, unvalidated=unvalidated))
+    single = [rule for rule in loaded.rules if not is_correlation(rule)]
+    counting = [rule for rule in loaded.rules if is_correlation(rule)]
+    if loaded.broken:  # perhaps rules about other events that count, whose parts the file does not number as we do
+        file = ""
+    return loaded, RuleSet.of(single, counting, compiled=file, digest=digest)
 
 
 def input_files(inputs: Sequence[Path]) -> list[Path]:
@@ -134,6 +159,7 @@ class _Adding:
         self._by_rule: Counter[str] = Counter()
         self._undecidable: Counter[str] = Counter()
         self._damaged: set[str] = set()
+        self.untimed = self.unkeyed = 0
 
     def todo(self) -> Iterator[Piece]:
         """Yield the pieces that are not done yet; count the others from what they left."""
@@ -158,6 +184,8 @@ class _Adding:
             setattr(self._report, name, getattr(self._report, name) + getattr(tally, name))
         if tally.unreadable_files:
             self._damaged.add(piece.file)
+        self.untimed += tally.untimed
+        self.unkeyed += tally.unkeyed
         self._by_rule.update(tally.by_rule)
         self._undecidable.update(tally.undecidable)
         if tally.problems:
@@ -168,6 +196,7 @@ class _Adding:
         self._report.unreadable_files = len(self._damaged)
         self._report.by_rule = dict(self._by_rule.most_common())
         self._report.undecidable = dict(self._undecidable.most_common())
+        self._report.not_counted = not_counted(Counted(untimed=self.untimed, unkeyed=self.unkeyed))
         problems = [text for _, tally in sorted(self._tallies.items()) for text in tally.problems]
         self._report.problems = problems[:PROBLEMS_KEPT]
 
@@ -180,6 +209,33 @@ def read_hits(out: Path) -> Iterator[dict[str, Any]]:
         with pq.ParquetFile(part) as table:
             for batch in table.iter_batches():
                 yield from batch.to_pylist()
+
+
+def read_alerts(out: Path) -> Iterator[dict[str, Any]]:
+    """Yield the alerts of a run in order of time, as plain data with the keys of a hit of `scan`."""
+    from ruleforge.app.reports.parquet import read_parquet
+
+    if (out / ALERTS_FILE).exists():
+        yield from read_parquet(out / ALERTS_FILE)
+
+
+def _count_events(report: RunReport, ledger: Ledger, runner: str, out: Path) -> None:
+    """Put together what pieces saw, and write the alerts; doing it again gives the same."""
+    from ruleforge.app.reports.parquet import write_parquet
+
+    work = ledger.work
+    files = [path for piece in ledger.pieces() if (path := work.seen(piece)).exists() and work.part(piece).exists()]
+    reached = COUNTERS[runner](files, work.ruleset.counting)
+    rules = {rule.id: rule for rule in work.ruleset.counting}
+    hits: list[ScanHit] = [alert_of(alert, rules[alert.rule]).first for alert in reached.alerts]
+    report.alerts = write_parquet(hits, out / ALERTS_FILE)
+    for counts, names in (
+        (report.by_rule, [(hit.rule,) for hit in hits]),
+        (report.by_cve, [hit.cves or ("no CVE",) for hit in hits]),
+    ):
+        for name in (each for some in names for each in some):
+            counts[name] = counts.get(name, 0) + 1
+    report.not_counted = report.not_counted | not_counted(reached.tally)
 
 
 def _parts(out: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""`ruleforge events`: logs of any kind against rules of any kind, also those that count and order events."""
+"""`ruleforge events`: the older way to what `ruleforge scan` does for logs of any kind; it goes in a later version."""
 
 # ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
 
@@ -37,10 +37,10 @@ def events(
     max_keys: Annotated[int, typer.Option(min=1, help="Keys (addresses, users) that counting remembers.")] = 100_000,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
-    """Run rules about other events, and rules that count or order events, over logs.
+    """Deprecated: `ruleforge scan` does this and more. Run rules about other events, and rules that count, over logs.
 
-    Files may be in any order; the format of each is found from its content. Rules about single requests are for
-    `ruleforge scan`.
+    It stays for scripts that read its output. `ruleforge scan --rules builtin FILE` asks the same rules, with every
+    output, exclusions, checkpoints and --follow.
 
     Exit code 0: nothing. 1: hits or alerts. 2: a rule failed to load or a file could not be read; the others were used.
 
@@ -48,11 +48,14 @@ def events(
     ruleforge events /var/log/auth.log*
     ruleforge events --rules my-rules trail.json.gz --format ndjson > alerts.ndjson
     """
+    from ruleforge.app.compiling import is_compiled, load_any
     from ruleforge.app.event_scan import EventReport, row_of, scan_events
 
+    term.note("ruleforge: 'events' is deprecated; use 'ruleforge scan --rules builtin FILE', which does more")
     report = EventReport()
+    given = load_any(rules) if is_compiled(rules) else rules
     with term.progress(quiet=format is Format.ndjson) as progress:
-        for found in scan_events(rules, files, report, progress, max_keys=max_keys, unvalidated=unvalidated):
+        for found in scan_events(given, files, report, progress, max_keys=max_keys, unvalidated=unvalidated):
             row = row_of(found)
             if format is Format.ndjson:
                 term.out_json(row)

@@ -36,17 +36,26 @@ def add(
     ],
     host: Annotated[str, typer.Option(help="Host that requests name; *.shop.example for all below it.")] = "",
     path: Annotated[str, typer.Option(help="Path of requests, with all that lies below it.")] = "",
-    source: Annotated[str, typer.Option(help="Address or network that requests come from.")] = "",
+    source: Annotated[str, typer.Option(help="Address or network that requests and other events come from.")] = "",
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="Field of an event with its value, such as user.name=backup; may be repeated."),
+    ] = None,
 ) -> None:
-    """Add an exclusion: a rule at a host, a path or a source, with a reason and an end.
+    """Add an exclusion: a rule at a host, a path, a source or fields of an event, with a reason and an end.
+
+    Of a rule that counts or orders events it takes the events, before they are counted.
 
     \b
     ruleforge exclude add site.yaml --rule RF-CVE-2021-41773-1 --source 192.0.2.0/24 \\
         --reason "our own scanner" --expires 2099-12-31
+    ruleforge exclude add site.yaml --rule RF-AUTH-1 --field user.name=backup --source 192.0.2.9 \\
+        --reason "the backup logs in every minute" --expires 2099-12-31
     """
     from ruleforge.app.excluding import add_exclusion
 
-    row = {"rule": rule, "host": host, "path": path, "source": source, "reason": reason, "expires": expires}
+    row: dict[str, str | list[str]] = {"rule": rule, "host": host, "path": path, "source": source}
+    row |= {"fields": field or [], "reason": reason, "expires": expires}
     made = add_exclusion(file, row)
     term.out(f"excluded until {made.expires}: {term.visible(made.said())}")
 

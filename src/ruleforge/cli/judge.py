@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ruleforge.cli import terminal as term
+from ruleforge.cli.judge_model import model_data, model_lines
+from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
     from ruleforge.app.judge import Verdict
+    from ruleforge.app.second_opinion import SecondJudge
     from ruleforge.records.forging import Reason
 
 SHOWN_AGAINST = 12  # reasons in text; JSON gives all
@@ -44,25 +47,46 @@ def judge(
         list[Path] | None, typer.Option(help="Normal traffic, any file that scan reads.", show_default=False)
     ] = None,
     mode: Annotated[Mode, typer.Option(help="What the rule is to do; its gate decides the exit code.")] = Mode.counting,
+    llm: Annotated[str, typer.Option(help="A model as second judge, such as mailbox:FOLDER.", show_default=False)] = "",
+    samples: Annotated[int, typer.Option(min=1, max=20, help="How often the model is asked each question.")] = 3,
+    llm_weights: Annotated[
+        Path | None, typer.Option(help="How much it counts, fitted on labelled rules.", show_default=False)
+    ] = None,
+    llm_record: Annotated[
+        Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for answers that are to come.")] = 0,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
     """Say how probably a rule misses attacks (p_miss) or looks at something that only correlates (p_off_target).
 
     Both come from trying: the exploit written in other ways, harmless requests that look like it, the payload taken
-    out, each condition left out. No model is asked and nothing is sent. Exit code 1: the rule fails the gate of --mode.
+    out, each condition left out. No model is asked and nothing is sent, but for what --llm names. Exit code 1: the rule
+    fails the gate of --mode.
 
     \b
     ruleforge judge rules/CVE-2021-41773 --advisory CVE-2021-41773.yaml
     ruleforge judge my-rule.json --advisory write-up.md --benign access.log --mode block
+    ruleforge judge rules/CVE-2021-41773 --advisory CVE-2021-41773.yaml --llm mailbox:letters
     """
     from ruleforge.app.judge import judge_one
 
-    found = judge_one(rule, advisory, benign=benign or [], mode=mode.value)
+    second = _second(llm, samples, llm_weights, llm_record, wait) if llm else None
+    if second is not None and advisory is None:
+        raise UsageError("a model judges by what was disclosed", hint="name it with --advisory", code="RF188")
+    found = judge_one(rule, advisory, benign=benign or [], mode=mode.value, second=second)
     if format is Format.json:
-        term.out_json(_data(found), indent=2)
+        term.out_json(_data(found) | (model_data(second) if second else {}), indent=2)
     else:
-        term.out("\n".join(_lines(found)))
+        term.out("\n".join([*_lines(found, asked=second is not None), *(model_lines(second) if second else [])]))
     raise typer.Exit(0 if found.passed else 1)
+
+
+def _second(llm: str, samples: int, weights: Path | None, record: Path | None, wait: float) -> "SecondJudge":
+    from ruleforge.app.models import open_door
+    from ruleforge.app.second_opinion import SecondJudge
+
+    return SecondJudge(open_door(llm, record=record, wait_seconds=wait), samples=samples, weights=weights)
 
 
 def _data(found: "Verdict") -> dict[str, object]:
@@ -83,7 +107,7 @@ def _data(found: "Verdict") -> dict[str, object]:
     }
 
 
-def _lines(found: "Verdict") -> list[str]:
+def _lines(found: "Verdict", *, asked: bool = False) -> list[str]:
     from ruleforge.rules.render import render_sentence
 
     opinion = found.opinion
@@ -102,7 +126,7 @@ def _lines(found: "Verdict") -> list[str]:
     lines += _section("For it", [r for r in opinion.chain if r.code == "speaks_for_it"])
     lines += _section("Not measured", [r for r in opinion.chain if r.code == "not_measured"])
     source = "evidence.json" if found.kept else "what was disclosed"
-    return [*lines, "", term.visible(f"{opinion.judge}, from {source}; no model was asked")]
+    return [*lines, "", term.visible(f"{opinion.judge}, from {source}{'' if asked else '; no model was asked'}")]
 
 
 _OTHER = ("speaks_for_it", "not_measured")

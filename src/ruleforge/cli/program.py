@@ -16,11 +16,14 @@ from typer.core import TyperGroup
 from ruleforge import __version__
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
+from ruleforge.cli.compile import compile_
 from ruleforge.cli.data import data
+from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
 from ruleforge.cli.forge import forge
 from ruleforge.cli.judge import judge
+from ruleforge.cli.mailbox import mailbox
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
@@ -125,7 +128,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     scan: "Recorded requests against rules.",
-    events: "Logs of logins, processes, DNS, cloud calls and flows against rules.",
+    events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
     lint: "What is wrong with rules, without any traffic.",
     explain: "Why a rule holds for a request, or does not.",
@@ -138,11 +141,14 @@ _COMMANDS: dict[Callable[..., None], str] = {
 }
 for command, short in _COMMANDS.items():
     cli.command(short_help=short)(command)
+cli.command("compile", short_help="A folder of rules as one file that scans open at once.")(compile_)
 cli.command("sensor-check", short_help="Who triggers rules, in logs with attackers.")(sensor_check)
 cli.add_typer(background, name="background", short_help="Count your own ordinary traffic.")
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
 cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
+cli.add_typer(mailbox, name="mailbox", short_help="Questions to a model as files, and answers.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
+cli.add_typer(dev, name="dev", short_help="What helps to develop and to try settings.")
 
 
 def main() -> None:

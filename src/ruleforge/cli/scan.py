@@ -3,7 +3,6 @@
 # ruff: noqa: D301 - a backslash and a b, alone in a line of help, keep the examples below it unwrapped
 
 import sys
-import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 10
 INTERRUPTED = 130
-WAIT_SECONDS = 0.2
 
 
 class Format(StrEnum):
@@ -56,7 +54,9 @@ def scan(
         list[Path],
         typer.Argument(metavar="FILE", help="Requests, access logs or logs of other events; - is standard input."),
     ],
-    rules: Annotated[Path, typer.Option(help="Folder of rules, one rule.json, or builtin.", show_default=False)],
+    rules: Annotated[
+        Path, typer.Option(help="Folder of rules, one rule.json, a compiled set, or builtin.", show_default=False)
+    ],
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Run rules without evidence that they passed validation, too.")
     ] = False,
@@ -87,6 +87,28 @@ def scan(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="With --follow: ask about what the files hold already, too.")
     ] = False,
+    max_skew: Annotated[
+        str,
+        typer.Option(
+            help="With --follow: how far ahead of the others, and of the clock, an event may be (90s, 5m, 12h, 1d). "
+            "What is further ahead makes no other event late.",
+        ),
+    ] = "1d",
+    max_keys: Annotated[
+        int, typer.Option(min=1, help="Keys (addresses, users) that rules which count or order remember.")
+    ] = 100_000,
+    slow_lane_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="With --follow: processor time that rules without a usable literal may take for a batch; what they "
+            "were not asked about is counted.",
+        ),
+    ] = None,
+    counts: Annotated[
+        Path | None,
+        typer.Option(help="File for all counts of the scan as JSON: at its end; with --follow every ten seconds, too."),
+    ] = None,
     runner: Annotated[
         Runner | None,
         typer.Option(help="With --out: who does the pieces, local processes or Spark."),
@@ -115,10 +137,12 @@ def scan(
     ruleforge scan --rules rules logs/*.gz --format html --output report.html
     ruleforge scan --rules rules logs/*.gz --format ndjson --output hits.ndjson --checkpoint scan.state
     ruleforge scan --rules rules --follow access.log
+    ruleforge scan --rules rules.rfset --follow --slow-lane-ms 20 access.log
     ruleforge scan --rules builtin /var/log/auth.log*
     ruleforge scan --rules rules --jobs 8 --out run logs/
     """
-    from ruleforge.app.scan import ScanOptions, prepare
+    from ruleforge.app.scan import Replacing, ScanOptions, prepare
+    from ruleforge.app.scanning.asking import note
     from ruleforge.app.scanning.choosing import Choice
 
     if runner is not None or jobs is not None or out is not None or resume:
@@ -126,11 +150,15 @@ def scan(
             "--since": since, "--until": until, "--drop-undated": drop_undated, "--min-severity": min_severity,
             "--cve": cve, "--rule": rule, "--exclusions": exclusions, "--log-format": log_format,
             "--output": output, "--checkpoint": checkpoint, "--follow": follow, "--from-start": from_start,
+            "--slow-lane-ms": slow_lane_ms is not None, "--counts": counts,
         }  # fmt: skip
         wanted = Shared(runner or Runner.local, jobs, out, resume, unvalidated, [k for k, v in alone.items() if v])
         scan_shared(rules, files, wanted, format.value)
     if from_start and not follow:
         raise UsageError("--from-start goes with --follow", hint="files are read from their start anyway", code="RF150")
+    if slow_lane_ms is not None and not follow:
+        hint = "a scan of files asks every rule about every request"
+        raise UsageError("--slow-lane-ms goes with --follow", hint=hint, code="RF150")
     _check_call(format, output, checkpoint, follow)
     choice = Choice(min_severity=min_severity.lower(), cves=tuple(cve or ()), rules=tuple(rule or ()))
     options = ScanOptions(
@@ -142,12 +170,22 @@ def scan(
         unvalidated=unvalidated,
         log_format=log_format,
         engine=engine.value,
+        slow_lane_ms=slow_lane_ms,
+        max_skew=max_skew,
+        max_keys=max_keys,
     )
     prepared = prepare(rules, options, live=follow)
     if follow:
-        _follow(prepared, files, format, from_start=from_start)
+        from ruleforge.cli.scan_live import follow_live
+
+        follow_live(prepared, files, format.value, Replacing(rules, options, note), counts, from_start=from_start)
     delivery = _delivery(prepared, format, output, checkpoint, checkpoint_seconds)
-    _finish(_run(prepared, files, delivery, format), format, output, keep=checkpoint is not None)
+    done = _run(prepared, files, delivery, format)
+    if counts is not None:
+        from ruleforge.cli.scan_live import write_counts
+
+        write_counts(counts, done.report)
+    _finish(done, format, output, keep=checkpoint is not None)
 
 
 def _check_call(format: Format, output: Path | None, checkpoint: Path | None, follow: bool) -> None:
@@ -172,7 +210,7 @@ def _delivery(
 
     lines = lines_for(format.value, prepared.started) if format in LINES else None
     return Delivery(
-        emit=_printer(lines) if lines and output is None else None,
+        emit=printer(lines) if lines and output is None else None,
         lines=lines if output is not None else None,
         output=output if format in LINES | OF_HITS else None,
         checkpoint=checkpoint,
@@ -181,7 +219,9 @@ def _delivery(
     )
 
 
-def _printer(lines: "Callable[[Alert], Iterable[bytes]]") -> "Callable[[Alert], None]":
+def printer(lines: "Callable[[Alert], Iterable[bytes]]") -> "Callable[[Alert], None]":
+    """Return what prints the lines of an alert."""
+
     def emit(alert: "Alert") -> None:
         for line in lines(alert):
             term.out(line.decode("ascii"))
@@ -264,37 +304,6 @@ def _document(done: "Finished", format: Format) -> str:
     return "\n".join(lines)
 
 
-def _follow(prepared: "Prepared", files: list[Path], format: Format, *, from_start: bool) -> None:
-    """Print alerts as they come; Ctrl-C ends it, with a summary for people."""
-    from ruleforge.app.reports.rows import lines_for
-    from ruleforge.app.scan import follow_files
-    from ruleforge.app.scanning.digest import Digest
-    from ruleforge.cli.scan_text import alert_line, report_text
-
-    digest, lines = Digest(), lines_for(format.value, prepared.started)
-    emit = _printer(lines)
-    count = term.plural(prepared.report.rules, "rule")
-    alerts = follow_files(prepared, files, digest, from_start=from_start, watch=_wait)
-    try:
-        term.note(f"following {term.plural(len(files), 'file')} with {count}; Ctrl-C ends it")
-        for alert in alerts:
-            if format is Format.text:
-                term.out(alert_line(alert.first))
-            else:
-                emit(alert)
-    except KeyboardInterrupt:
-        disarm()
-    if format is Format.text:
-        term.out("\n" + "\n".join(report_text(digest, prepared.report)))
-    complain(prepared.report)
-    raise typer.Exit(exit_code(prepared.report))
-
-
-def _wait() -> bool:
-    time.sleep(WAIT_SECONDS)
-    return True
-
-
 def complain(report: "ScanReport") -> None:
     """Say on standard error what could not be used."""
     for problem in report.broken[:PROBLEMS_SHOWN]:
@@ -307,6 +316,10 @@ def complain(report: "ScanReport") -> None:
         )
     for note in report.exclusion_notes[:PROBLEMS_SHOWN]:
         term.note(f"ruleforge: exclusion {note}")
+    if report.not_evaluated:
+        rules, most = term.plural(len(report.not_evaluated), "rule"), max(report.not_evaluated.values())
+        missed = term.plural(most, "request")
+        term.note(f"ruleforge: {rules} not evaluated for up to {missed}, beyond what --slow-lane-ms allows")
     for problem in report.problems[:PROBLEMS_SHOWN]:
         term.note(f"ruleforge: {problem}")
     if report.unreadable > PROBLEMS_SHOWN:

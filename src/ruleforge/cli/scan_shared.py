@@ -79,11 +79,19 @@ def _checked(files: list[Path], asked: Shared, format: str) -> Path:
 
 def exit_code(report: "RunReport") -> int:
     """3: pieces were lost. 2: something could not be used. 1: hits. 0: none."""
-    return 3 if report.lost else 2 if report.broken or report.unreadable_files else 1 if report.hits else 0
+    return (
+        3
+        if report.lost
+        else 2
+        if report.broken or report.unreadable_files
+        else 1
+        if report.hits or report.alerts
+        else 0
+    )
 
 
 def _tell(report: "RunReport", out: Path, format: str) -> None:
-    from ruleforge.app.scan_runs import read_hits
+    from ruleforge.app.scan_runs import read_alerts, read_hits
 
     if format == "text":
         term.out("\n".join([*summary(report), *_hit_lines(out, report.hits)]))
@@ -91,11 +99,13 @@ def _tell(report: "RunReport", out: Path, format: str) -> None:
     if format == "ndjson":
         for hit in read_hits(out):
             term.out_json(_plain(hit))
+        for alert in read_alerts(out):
+            term.out_json(alert)
         return
     import msgspec
 
     found = [_plain(hit) for hit in read_hits(out)]
-    term.out_json({"hits": found, "report": msgspec.to_builtins(report)}, indent=2)
+    term.out_json({"hits": found, "alerts": list(read_alerts(out)), "report": msgspec.to_builtins(report)}, indent=2)
 
 
 def _plain(hit: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +117,9 @@ def summary(report: "RunReport") -> list[str]:
     asked = f"{term.plural(report.rules, 'rule')} over {term.plural(report.requests, 'request')}"
     words = term.plural(len(report.by_rule), "rule")
     found = f"{term.plural(report.hits, 'hit')} of {words} on {term.plural(report.requests_hit, 'request')}"
-    lines = [term.paint(f"{found if report.hits else 'No hit'}: {asked}.", "bold")]
+    reached = f"{term.plural(report.alerts, 'alert')} of rules that count or order" if report.alerts else ""
+    told = " and ".join(text for text in (found if report.hits else "", reached) if text)
+    lines = [term.paint(f"{told or 'No hit'}: {asked}.", "bold")]
     again = f", {report.resumed:,} of them done before" if report.resumed else ""
     lines.append(f"{term.plural(report.files, 'file')} in {term.plural(report.pieces, 'piece')}{again}.")
     for title, counts in (
@@ -117,6 +129,10 @@ def summary(report: "RunReport") -> list[str]:
         ("Not decidable here, by rule (requests)", report.undecidable),
     ):
         lines += _table(title, counts)
+    if report.not_counted:
+        said = ", ".join(f"{count:,} {reason}" for reason, count in report.not_counted.items())
+        lines += ["", f"Events that were not counted: {said}."]
+    lines += _alert_lines(report)
     return [*lines, "", f"All hits are in {term.visible(report.folder)}/hits, the counts in report.json beside it."]
 
 
@@ -126,6 +142,20 @@ def _table(title: str, counts: dict[str, int]) -> list[str]:
     rows = [(term.visible(term.shorten(name, 60)), f"{count:,}") for name, count in list(counts.items())[:SHOWN]]
     more = [f"  and {len(counts) - SHOWN:,} more"] if len(counts) > SHOWN else []
     return ["", term.paint(title, "bold"), *term.columns(rows, right=(1,)), *more]
+
+
+def _alert_lines(report: "RunReport") -> list[str]:
+    from itertools import islice
+
+    from ruleforge.app.scan_runs import read_alerts
+
+    if not report.alerts:
+        return []
+    lines = ["", term.paint("Alerts", "bold")]
+    for alert in islice(read_alerts(Path(report.folder)), HITS_SHOWN):
+        words = term.visible(term.shorten(alert["summary"], TARGET_SHOWN))
+        lines.append(f"  {alert['severity'].upper():8}  {alert['rule']}  {words}")
+    return lines + ([f"  and {report.alerts - HITS_SHOWN:,} more"] if report.alerts > HITS_SHOWN else [])
 
 
 def _hit_lines(out: Path, hits: int) -> list[str]:

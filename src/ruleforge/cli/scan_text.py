@@ -6,15 +6,15 @@ from ruleforge.app.reports.marking import marked_runs
 from ruleforge.app.scanning.digest import NO_CVE, NO_SOURCE, Digest, RuleTally, Tally
 from ruleforge.app.scanning.episodes import Episode
 from ruleforge.app.scanning.histogram import width_words
-from ruleforge.app.scanning.hits import Gap, ScanHit, ScanReport
+from ruleforge.app.scanning.hits import ScanHit, ScanReport
 from ruleforge.app.scanning.outcomes import MAY_HAVE_SUCCEEDED, OUTCOMES, UNKNOWN, WORDS
 from ruleforge.cli import terminal as term
 from ruleforge.cli.forge import cell
+from ruleforge.cli.scan_left import counting_lines, gap_words, left_out_lines
 from ruleforge.events.origin import written
 
 CVES_SHOWN, SOURCES_IN_TABLE, EPISODES_SHOWN, RULES_SHOWN = 15, 10, 5, 20
 SOURCES_SHOWN = 4
-FILES_SHOWN = 6
 SPANS_SHOWN = 4
 MAX_SPAN = 80  # characters
 BARS = 60
@@ -32,7 +32,7 @@ def report_text(digest: Digest, report: ScanReport) -> list[str]:
         lines += ["", *rule_lines(rule, tally)]
     if len(rules) > RULES_SHOWN:
         lines += ["", f"and {term.plural(len(rules) - RULES_SHOWN, 'more rule')}; --format html shows all of them"]
-    return [*lines, *exclusion_lines(report), *counting_lines(report), *undecidable_lines(report)]
+    return [*lines, *left_out_lines(report)]
 
 
 def headline(digest: Digest, report: ScanReport) -> str:
@@ -54,23 +54,6 @@ def _asked(report: ScanReport) -> str:
     """What rules were asked about: "300 requests and 12 auth_log events"."""
     words = [term.plural(report.requests, "request")] if report.requests or not report.events else []
     return " and ".join([*words, *(term.plural(count, f"{kind} event") for kind, count in report.events.items())])
-
-
-def counting_lines(report: ScanReport) -> list[str]:
-    """What counting left out, and rules that nothing in these files could answer."""
-    lines = []
-    if report.not_counted and report.alerts + sum(report.not_counted.values()):
-        said = ", ".join(f"{count:,} {reason}" for reason, count in report.not_counted.items())
-        lines += ["", f"Events that were not counted: {said}."]
-    if report.rules_not_asked:
-        shown = ", ".join(report.rules_not_asked[:4]) + _and_more(len(report.rules_not_asked) - 4)
-        words = term.plural(len(report.rules_not_asked), "rule")
-        lines += ["", f"Not asked: {words} about kinds of events that these files do not hold ({shown})."]
-    return lines
-
-
-def _and_more(count: int) -> str:
-    return f" and {count:,} more" if count > 0 else ""
 
 
 def period_lines(digest: Digest, report: ScanReport) -> list[str]:
@@ -271,49 +254,6 @@ def alert_line(hit: ScanHit) -> str:
     named = ", ".join(hit.cves) or hit.rule
     when = hit.at or term.visible(hit.time) or "no time"
     return f"{when}  {severity} {named}  {source} {highlighted(hit)}{status}{also}"
-
-
-def exclusion_lines(report: ScanReport) -> list[str]:
-    """What exclusions took away, and which do not count any more."""
-    if not report.excluded and not report.exclusion_notes:
-        return []
-    lines = ["", term.paint(f"Excluded: {term.plural(report.excluded, 'hit')}, as the exclusions say.", "bold")]
-    lines += [f"  {n:,}  {term.shorten(term.visible(what), term.width())}" for what, n in report.excluded_by.items()]
-    return lines + [f"  {term.shorten(term.visible(note), term.width())}" for note in report.exclusion_notes]
-
-
-def undecidable_lines(report: ScanReport) -> list[str]:
-    """Rules that the recorded requests could not answer, by file."""
-    if not report.undecidable:
-        return []
-    total = len(report.undecidable)
-    what = f"Not decidable here: {term.plural(total, 'rule')} asked about places that these files do not record."
-    gaps = [(file, gap) for file, gap in report.gaps.items() if gap.rules]
-    gaps.sort(key=lambda item: -len(item[1].rules))
-    rows = [
-        (
-            term.visible(term.shorten(file, 50)),
-            f"{len(gap.rules):,} of {term.plural(report.rules, 'rule')}",
-            f"for up to {max(gap.rules.values()):,} of {term.plural(gap.requests, 'request')}",
-            gap_words(gap),
-        )
-        for file, gap in gaps[:FILES_SHOWN]
-    ]
-    lines = ["", term.paint(what, "bold"), *term.columns(rows)]
-    return lines + ([f"  and {len(gaps) - FILES_SHOWN:,} more files"] if len(gaps) > FILES_SHOWN else [])
-
-
-def gap_words(gap: Gap) -> str:
-    """What a file does not record: "no body; of the headers only referer, user-agent"."""
-    words = []
-    for place, rows in gap.unrecorded.items():
-        if place == "version":
-            continue  # hardly a rule asks for it
-        noun = {"body": "bodies", "method": "methods", "target": "targets"}.get(place, place)
-        words.append(f"no {noun}" if rows == gap.requests else f"no {noun} in {rows:,}")
-    if gap.headers is not None:
-        words.append(f"of the headers only {', '.join(map(term.visible, gap.headers[:6]))}")
-    return "; ".join(words)
 
 
 def report_markdown(digest: Digest, report: ScanReport) -> list[str]:

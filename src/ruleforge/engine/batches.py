@@ -25,6 +25,7 @@ class Matches(NamedTuple):
     rules: npt.NDArray[np.int32]  # positions in the set
     unknowns: npt.NDArray[np.int64]  # per rule: rows of the batch that it could not decide
     verified: int  # pairs that the reference evaluator was asked about
+    skipped: npt.NDArray[np.int64] | None = None  # per rule: rows it was not asked about; None: it was about all
 
 
 class BatchMatcher(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ruleforge.app.reports.rows import as_ecs, as_ndjson, as_ocsf
-from ruleforge.app.scan import Alert, Delivery, ScanOptions, prepare, run_scan
+from ruleforge.app.scan import Alert, Delivery, ScanHit, ScanOptions, prepare, run_scan
 
 Put = Callable[..., Path]
 SEEN = "2099-02-01T00:00:00Z"
@@ -138,3 +138,45 @@ def test_the_same_alert_has_the_same_name_in_every_run(alert: Alert) -> None:
         json.loads(line)["event"]["id"] for seen in (SEEN, "2099-03-01T00:00:00Z") for line in as_ecs(alert, seen=seen)
     }
     assert len(names) == 1
+
+
+# What alerts about other events write, beside ECS_FIELDS: the fields of their key, by the names of their kind.
+KINDS = [
+    ("auth_log", {"user": "root", "source.address": "192.0.2.7"}, ["authentication"], {"user.name": "root"}),
+    ("dns", {"question.name": "a.example"}, ["network"], {"dns.question.name": "a.example"}),
+    ("process", {}, ["process"], {}),
+    ("network_flow", {"source.address": "192.0.2.7"}, ["network"], {}),
+    ("cloud_api", {}, [], {}),
+    ("http.request", {"source.address": "192.0.2.7"}, ["web"], {}),
+]
+CATEGORIES = {"api", "authentication", "configuration", "database", "driver", "email", "file", "host", "iam",
+              "intrusion_detection", "library", "malware", "network", "package", "process", "registry", "session",
+              "threat", "vulnerability", "web"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "key", "category", "more"), KINDS)
+def test_alerts_about_other_events_are_in_their_own_category_and_say_what_they_share(
+    event: str, key: dict[str, str], category: list[str], more: dict[str, str]
+) -> None:
+    hit = ScanHit(
+        request="auth.log:9", file="", rule="RF-COUNT", cves=(), spans=(), event=event, kind="count", count=7, key=key,
+        source_address=key.get("source.address", ""), at="2099-01-01T10:00:09Z", start="2099-01-01T10:00:00Z",
+        sample=("auth.log:1",),
+    )  # fmt: skip
+    ecs = flat(json.loads(next(iter(as_ecs(Alert((hit,)), seen=SEEN)))))
+    assert ecs["event.category"] == ["intrusion_detection", *category]
+    assert set(ecs["event.category"]) <= CATEGORIES
+    assert ecs["ruleforge.alert.count"] == 7
+    theirs = {name for name in ecs if not name.startswith("ruleforge.")}
+    assert theirs <= {*ECS_FIELDS, *more}
+    assert {name: ecs[name] for name in more} == more
+    assert "" not in ecs.values()
+    ocsf = json.loads(next(iter(as_ocsf(Alert((hit,)), seen=SEEN))))
+    assert (ocsf["count"], ocsf["end_time"] - ocsf["start_time"]) == (7, 9_000)
+    assert ocsf["unmapped"]["ruleforge"]["alert"]["key"] == key
+
+
+def test_a_key_with_a_name_that_the_schema_has_for_a_branch_does_no_harm() -> None:
+    hit = ScanHit(request="a:1", file="", rule="R", cves=(), spans=(), kind="count", key={"args": "x", "path": "/a"})
+    ecs = json.loads(next(iter(as_ecs(Alert((hit,)), seen=SEEN))))
+    assert ecs["ruleforge"]["alert"]["key"] == {"args": "x", "path": "/a"}

@@ -9,6 +9,7 @@ import pytest
 from ruleforge.app.excluding import add_exclusion, list_exclusions
 from ruleforge.app.scanning.exclusions import Exclusions, make_exclusion, read_exclusions
 from ruleforge.errors import InputError, UsageError
+from ruleforge.events.event import EventView, make_event
 from ruleforge.events.request import Request
 
 TODAY = date(2099, 6, 1)
@@ -177,3 +178,57 @@ def test_adding_an_exclusion_touches_no_other_file(tmp_path: Path, suffix: str) 
     add_exclusion(tmp_path / f"site{suffix}", GOOD | {"path": "/app"})
     assert other.read_text() == "mine"
     assert {each.name for each in tmp_path.iterdir()} == {f"site{suffix}", other.name}
+
+
+LOGIN = make_event(
+    "auth_log",
+    {"user": "backup", "source.address": "192.0.2.9", "message": "x"},
+    time_us=0,
+    id="a:1",
+    source="a",
+    recorded=frozenset({"user", "source.address", "message"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "taken"),
+    [
+        ({"fields": "user=backup"}, True),
+        ({"fields": ["user=backup", "source.address=192.0.2.9"]}, True),
+        ({"fields": ["user=backup", "source.address=192.0.2.8"]}, False),
+        ({"fields": "user=back"}, False),
+        ({"fields": "user=back*"}, True),
+        ({"fields": "user=*kup"}, True),
+        ({"fields": "user=*ack*"}, True),
+        ({"fields": "user=*x*"}, False),
+        ({"fields": "user=Backup"}, False),
+        ({"fields": "service=cron"}, False),  # not recorded: nothing is known
+        ({"fields": "question.name=a"}, False),  # a field of another kind
+        ({"source": "192.0.2.0/24"}, True),
+        ({"source": "198.51.100.0/24"}, False),
+        ({"source": "192.0.2.0/24", "fields": "user=root"}, False),
+        ({"source": "192.0.2.0/24", "host": "shop.example"}, False),  # it has no host
+        ({"path": "/app", "fields": "user=backup"}, False),
+    ],
+)
+def test_events_of_other_kinds_are_excluded_by_source_and_fields(entry: dict[str, Any], taken: bool) -> None:
+    found = Exclusions([make_exclusion(GOOD | entry, "")], TODAY).find_in("R", EventView(LOGIN))
+    assert (found is not None) is taken
+
+
+@pytest.mark.parametrize(
+    "fields", ["user", "user=", "user=*", "nothing=a", [1], {"user": "a"}, "user=a\nb", ["a"] * 21]
+)
+def test_fields_that_say_nothing_are_refused(fields: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        make_exclusion(GOOD | {"fields": fields}, "here")
+    assert caught.value.code in {"RF282", "RF286"}
+
+
+@pytest.mark.parametrize("name", ["site.yaml", "site.toml"])
+def test_fields_are_added_to_a_file_and_read_back(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    row: dict[str, Any] = {**GOOD, "fields": ['user=ba"ckup', "source.address=192.0.2.9"]}
+    made = add_exclusion(file, row)
+    assert read_exclusions(file) == (made,)
+    assert "field user=ba" in made.said()

@@ -13,9 +13,11 @@ pytest.importorskip("numba")
 from ruleforge.engine.batches import RowByRow, make_batch_matcher
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.fast import matcher as fast
+from ruleforge.engine.fast.fields import CODINGS
 from ruleforge.engine.fast.matcher import FastMatcher
 from ruleforge.engine.reference import compile_rule
 from ruleforge.errors import RuleError
+from ruleforge.events.bodies import coding
 from ruleforge.events.columns import to_batch, to_batches
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -55,7 +57,7 @@ def test_hits_and_unknowns_are_those_of_the_reference(drawn, data):
 
 
 def test_traps_were_found():
-    assert len(TRAPS) >= 54
+    assert len(TRAPS) >= 120
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap["trap"])
@@ -118,7 +120,7 @@ def test_rows_that_a_bound_cut_off_are_told_of_exactly(monkeypatch):
 
 def test_only_rows_that_need_it_are_left_to_the_parsers():
     plain = [Request(method=b"POST", target=b"/a?b=%41", body=b'{"a": ["x\\u0041", {"b": 1e5}]}')]
-    odd = [Request(method=b"POST", target=b"/a", body=b"x", headers=((b"Content-Encoding", b"gzip"),))]
+    odd = [Request(method=b"POST", target=b"/a", body=b"\x1fx", headers=((b"Content-Encoding", b"gzip"),))]
     matcher = FastMatcher(rules_of(Condition("json", "contains", b"xa", Name(b"/a/0"))))
     matcher.match(to_batch(plain + odd))
     assert (matcher.work.rows, matcher.work.doubtful) == (2, 1)
@@ -144,6 +146,54 @@ def test_answers_about_a_header_are_kept_for_the_same_values_only(monkeypatch):
     requests = [Request(method=b"GET", target=b"/", headers=headers) for headers in 2 * sent]
     requests += [Request(method=b"GET", target=b"/", unrecorded=frozenset({"headers"}))]
     assert told(FastMatcher(rules), requests) == reference(rules, requests)
+
+
+def test_header_fields_are_told_apart_and_forgotten_when_there_are_too_many():
+    """More fields than are kept: what is learnt anew has the same answers, also about a cookie or within one name."""
+    rules = rules_of(
+        Condition("headers", "regex", rb"\A9[0-9]*1\z", Name(b"x-a")),
+        Condition("headers", "contains", b"attic", Name(b"x-b")),
+        AllOf(
+            (Condition("cookies", "equals", b"attic", Name(b"s")), Condition("headers", "present", None, Name(b"x-b")))
+        ),
+        Not(Condition("headers", "contains", b"cellar")),
+    )
+    more = ((b"X-B", b"an attic"), (b"x-b", b"cellar"), (b"Cookie", b"s=attic; t=1"), (b"cookie", b"s=cellar"))
+    requests = [
+        Request(
+            method=b"GET",
+            target=b"/",
+            headers=(*((b"x-a", b"%d" % (1_000 * row + number)) for number in range(1_000)), more[row % 4]),
+        )
+        for row in range(20)
+    ]
+    batch = to_batch([one for request in requests for one in (request, request)])
+    matches = FastMatcher(rules).match(batch)
+    hits, unknowns = reference(rules, [one for request in requests for one in (request, request)])
+    assert list(zip(matches.rows.tolist(), matches.rules.tolist(), strict=True)) == hits
+    assert (matches.unknowns.tolist(), len(hits) >= 30) == (unknowns, True)
+
+
+PIECES = ("who", "ami", " ", "\n", "<b/>", "<b>", "</b>", "<c d='who'>", "</c>", "<!-- x -->", "<?p who?>",
+          "&#119;", "<![CDATA[ami]]>", "%77ho", "/>")  # fmt: skip
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=7), min_size=1, max_size=8))
+def test_markup_is_answered_as_the_reference_does(bodies):
+    rules = rules_of(
+        Condition("xml", "contains", b"whoami"),
+        Condition("xml", "contains", b"whoami", Name(b"/a/b")),
+        Condition("xml", "contains", b"who", Name(b"/b\\z", "regex")),
+        Condition("xml", "equals", b"who", Name(b"/a/c/@d")),
+        Condition("xml", "contains", b"whoami", None, ("percent_decode",)),
+    )
+    requests = [Request(method=b"POST", target=b"/", body=f"<a>{''.join(body)}</a>".encode()) for body in bodies]
+    assert told(FastMatcher(rules), requests) == reference(rules, requests)
+
+
+def test_codings_that_kernels_look_for_are_all_that_change_a_body():
+    known = {name.decode() for name in (*coding._DECODERS, *coding._OPAQUE)}
+    assert all(any(part.decode() in name for part in CODINGS) for name in known)
 
 
 def test_rules_that_count_events_are_refused():

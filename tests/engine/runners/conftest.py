@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ruleforge.engine.runners.work import RuleSet
+from ruleforge.engine.runners.rulesets import RuleSet
 from ruleforge.rules.parse import parse_rule
 
 WHENS = (

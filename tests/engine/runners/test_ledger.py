@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from ruleforge.engine.runners.ledger import PARTS, RUN_FILE, open_ledger
-from ruleforge.engine.runners.work import RuleSet, do_piece
+from ruleforge.engine.runners.rulesets import RuleSet
+from ruleforge.engine.runners.work import do_piece
 from ruleforge.errors import OutsideError, UsageError
 
 

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ruleforge.engine.batches import make_batch_matcher
-from ruleforge.engine.runners import RUNNERS
+from ruleforge.engine.runners import COUNTERS, RUNNERS
 from ruleforge.engine.runners.pieces import cut, pin
+from ruleforge.engine.runners.rulesets import RuleSet
 from ruleforge.engine.runners.streams import committed_files
 from ruleforge.engine.runners.work import Work
 from ruleforge.errors import UsageError
@@ -26,6 +27,7 @@ from ruleforge.events.columns import to_batch, to_batches
 from ruleforge.events.formats import read_requests
 from ruleforge.events.request import Request
 from ruleforge.rules.dump import dump_rule
+from ruleforge.rules.parse import parse_rule
 
 pytest.importorskip("pyspark", reason="needs PySpark: pip install 'ruleforge[spark]'")
 pytestmark = [
@@ -38,7 +40,7 @@ STREAM = """
 import sys
 import msgspec
 from ruleforge.engine.runners import frames, spark, streams
-from ruleforge.engine.runners.work import RuleSet
+from ruleforge.engine.runners.rulesets import RuleSet
 from ruleforge.rules.parse import parse_rule
 
 kind, source, rules, out, checkpoint = sys.argv[1:]
@@ -209,3 +211,55 @@ def wait_for_batches(run: subprocess.Popen[bytes], checkpoint: Path, count: int)
     """Wait until so many batches were begun."""
     while run.poll() is None and not (checkpoint / "offsets" / str(count)).exists():
         time.sleep(0.01)
+
+
+def test_rules_that_count_come_to_the_same_alerts_on_spark(spark, ruleset, write_log, tmp_path):
+    counting = [
+        parse_rule({"schema": 1, "id": f"RF-COUNT-{n}", "title": "t", "event": "http.request", "when": root}).require()
+        for n, root in enumerate(COUNTS)
+    ]
+    both = RuleSet.of(ruleset.rules, counting)
+    logs = [write_log(f"{name}.jsonl", 200, seed) for seed, name in enumerate("ab")]
+    pieces = list(cut([pin(log) for log in logs], 6000))
+    found = {}
+    for name in RUNNERS:
+        work = Work(both, str(tmp_path / name / "hits"), "key")
+        (tmp_path / name / "hits").mkdir(parents=True)
+        assert all(outcome.tally for outcome in RUNNERS[name](work, iter(pieces), 2))
+        found[name] = COUNTERS[name]([work.seen(piece) for piece in pieces], counting)
+    assert found["spark"].alerts == found["local"].alerts
+    assert {alert.rule for alert in found["local"].alerts} == {"RF-COUNT-0", "RF-COUNT-1"}
+    assert found["spark"].tally == found["local"].tally
+
+
+def test_a_frame_is_counted_by_key(spark, ruleset, tmp_path):
+    from ruleforge.engine.runners.counting import heard
+    from ruleforge.engine.runners.frames import alerts_frame, parquet_frame, parquet_stream, seen_frame
+
+    rule = parse_rule({"schema": 1, "id": "RF-COUNT", "title": "t", "event": "http.request", "when": COUNTS[0]})
+    both = RuleSet.of(ruleset.rules, [rule.require()])
+    requests = [
+        Request(method=b"GET", target=b"/cellar", id=f"r{n}", time=f"2099-01-02T03:04:{n:02}Z",
+                source_address=b"192.0.2.%d" % (n % 2))
+        for n in range(12)
+    ]  # fmt: skip
+    random.Random(3).shuffle(requests)
+    for name, some in (("a", requests[:7]), ("b", requests[7:])):
+        pq.write_table(pa.Table.from_batches([to_batch(some)]), tmp_path / f"{name}.parquet", row_group_size=3)
+    seen = seen_frame(parquet_frame(spark, str(tmp_path)), both)
+    reached = heard((row.kind, bytes(row.data)) for row in alerts_frame(seen, both).collect())
+    assert [(alert.key, alert.count, alert.last) for alert in reached.alerts] == [
+        ((("source.address", b"192.0.2.0"),), 4, "r6"),
+        ((("source.address", b"192.0.2.1"),), 4, "r7"),
+    ]
+    with pytest.raises(UsageError, match="RF169"):
+        alerts_frame(seen_frame(parquet_stream(spark, str(tmp_path)), both), both)
+
+
+COUNTS = (
+    {"count": {"when": {"field": "path", "op": "path_suffix", "value": "/cellar"}, "by": ["source.address"],
+               "within": "20s", "at_least": 4}},
+    {"sequence": [{"field": "path", "op": "path_suffix", "value": "/cellar"},
+                  {"field": "path", "op": "path_suffix", "value": "/attic/door.cgi"}],
+     "by": ["source.address"], "within": "10s"},
+)  # fmt: skip

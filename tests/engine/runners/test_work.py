@@ -2,7 +2,8 @@
 
 from ruleforge.engine.adaptive import BYTES_PER_ROW, AdaptiveMatcher
 from ruleforge.engine.runners.pieces import Piece
-from ruleforge.engine.runners.work import Work, do_piece, ready
+from ruleforge.engine.runners.rulesets import ready
+from ruleforge.engine.runners.work import Work, do_piece
 
 
 def test_rules_are_made_ready_once(ruleset):

@@ -1,14 +1,17 @@
-"""Hits as a Parquet file, one row for each rule that holds for a request."""
+"""Hits and alerts as a Parquet file: a row for each event and rule that holds for it, and for each alert."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from ruleforge.app.scanning.hits import ScanHit
 from ruleforge.events.origin import seconds_of
 
+_TIMES = ("at", "start")
 ROWS = 8_192  # of a row group
 _SPAN = pa.struct(
     [
@@ -42,6 +45,12 @@ SCHEMA = pa.schema(
         ("user_agent", pa.string()),
         ("summary", pa.string()),
         ("spans", pa.list_(_SPAN)),
+        ("event", pa.string()),  # kind of the event
+        ("kind", pa.string()),  # hit; count or sequence: an alert about several events
+        ("count", pa.int64()),  # events, or distinct values, that an alert counted
+        ("key", pa.map_(pa.string(), pa.string())),  # of an alert: field → value that its events share
+        ("start", pa.timestamp("ms", "UTC")),  # of an alert: time of its first event
+        ("sample", pa.list_(pa.string())),  # of an alert: ids of at most 10 of its events
     ]
 )
 
@@ -65,9 +74,27 @@ def _batch(hits: list[ScanHit]) -> pa.RecordBatch:
 
 def _columns(hits: list[ScanHit]) -> Iterator[pa.Array]:
     for field in SCHEMA:
-        if field.name == "at":
-            seconds = [seconds_of(hit.at) if hit.at else None for hit in hits]
-            values: list[object] = [None if each is None else int(each * 1000) for each in seconds]
-            yield pa.array(values, pa.int64()).cast(field.type)
+        values = [getattr(hit, field.name) for hit in hits]
+        if field.name in _TIMES:
+            seconds = [seconds_of(value) if value else None for value in values]
+            whole: list[object] = [None if each is None else round(each * 1000) for each in seconds]
+            yield pa.array(whole, pa.int64()).cast(field.type)
+        elif field.name == "key":
+            yield pa.array([list(value.items()) for value in values], field.type)
         else:
-            yield pa.array([getattr(hit, field.name) for hit in hits], field.type)
+            yield pa.array(values, field.type)
+
+
+def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what was written, as plain data of JSON."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as table:
+        for batch in table.iter_batches():
+            for row in batch.to_pylist():
+                times = {name: _written(row[name]) for name in _TIMES}
+                yield row | times | {"key": dict(row["key"])}
+
+
+def _written(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

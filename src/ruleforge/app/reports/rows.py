@@ -9,10 +9,14 @@ import msgspec
 
 from ruleforge import __version__
 from ruleforge.app.scanning.hits import Alert, ScanHit
+from ruleforge.events.kinds import fields_of
 from ruleforge.events.origin import parse_address, seconds_of
 
 ECS_VERSION = "8.11.0"
 OCSF_VERSION = "1.6.0"
+# What kind of event is which category beside that of a detection: the allowed values of `event.category`.
+_ECS_CATEGORY = {"http.request": "web", "auth_log": "authentication", "process": "process", "dns": "network",
+                 "network_flow": "network"}  # fmt: skip
 _ECS_OUTCOME = {"may_have_succeeded": "success", "probed": "failure"}  # of the attempt; else "unknown"
 _ECS_SEVERITY = {"critical": 99, "high": 73, "medium": 47, "low": 21}  # what Elastic's own rules use
 _OCSF_SEVERITY = {
@@ -74,7 +78,7 @@ def ecs(alert: Alert, seen: str) -> dict[str, Any]:
         "message": f"{', '.join(alert.cves) or hit.rule}: {hit.summary}",
         "event": {
             "kind": "alert",
-            "category": ["intrusion_detection", "web"],
+            "category": ["intrusion_detection", *([_ECS_CATEGORY[hit.event]] if hit.event in _ECS_CATEGORY else [])],
             "type": ["info"],
             "module": "ruleforge",
             "dataset": "ruleforge.scan",
@@ -86,15 +90,36 @@ def ecs(alert: Alert, seen: str) -> dict[str, Any]:
         "rule": {"id": hit.rule, "name": hit.title or hit.rule, "version": str(hit.revision), "ruleset": "ruleforge"},
         "vulnerability": {"id": list(alert.cves), "severity": hit.severity.capitalize()} if alert.cves else {},
         "source": {"address": hit.source_address} | ({"ip": str(address)} if address else {}),
-        "http": {"request": {"method": hit.method}} | _given(response=_given(status_code=hit.status)),
+        "http": _given(request=_given(method=hit.method), response=_given(status_code=hit.status)),
         "url": _given(original=hit.target, domain=hit.host) | _path_and_query(hit.target, "path", "query"),
         "user_agent": _given(original=hit.user_agent),
-        "log": {"file": {"path": hit.file}},
+        "log": {"file": {"path": hit.file}} if hit.file else {},
         "related": _given(ip=[str(address)] if address else None, hosts=[hit.host] if hit.host else None),
         "ruleforge": {"request": hit.request, "outcome": hit.outcome, "spans": list(hit.spans)}
-        | {"rules": [{"id": each.rule, "cves": list(each.cves), "severity": each.severity} for each in alert.hits]},
+        | {"rules": [{"id": each.rule, "cves": list(each.cves), "severity": each.severity} for each in alert.hits]}
+        | _given(alert=_counted(hit)),
     }
+    _add_key(row, hit)
     return {key: value for key, value in row.items() if value not in ({}, {"address": ""})}
+
+
+def _counted(hit: ScanHit) -> dict[str, Any]:
+    """What an alert about several events says beyond a hit; nothing of a hit."""
+    if hit.kind == "hit":
+        return {}
+    return {"kind": hit.kind, "count": hit.count, "key": hit.key, "start": hit.start, "sample": list(hit.sample)}
+
+
+def _add_key(row: dict[str, Any], hit: ScanHit) -> None:
+    """Say what the events of an alert share under the names that the schema has for these fields, too."""
+    fields = fields_of(hit.event) if hit.key else {}
+    for field, value in hit.key.items():
+        at, *path = fields[field].ecs.split(".") if field in fields else [""]
+        place: Any = row
+        for name in [at, *path][:-1]:
+            place = place.setdefault(name, {})
+        if path and isinstance(place, dict):
+            place.setdefault(path[-1], value)
 
 
 def ocsf(alert: Alert, seen: str) -> dict[str, Any]:
@@ -121,22 +146,25 @@ def ocsf(alert: Alert, seen: str) -> dict[str, Any]:
         "metadata": {
             "version": OCSF_VERSION,
             "product": {"name": "RuleForge", "vendor_name": "RuleForge", "version": __version__},
-            "log_name": hit.file,
-            "original_time": hit.time,
-        },
+        }
+        | _given(log_name=hit.file, original_time=hit.time),
         "finding_info": _given(
             uid=uid_of(hit),
             title=(hit.title or hit.rule)[:_MAX_TITLE],
             analytic=_analytic(hit),
             related_analytics=[_analytic(each) for each in alert.hits[1:]] or None,
-            first_seen_time=happened,
+            first_seen_time=_milliseconds(hit.start) or happened,
             last_seen_time=happened,
         ),
         "vulnerabilities": [_given(cve={"uid": cve}, severity=name) for cve in alert.cves],
         "evidences": [_evidence(hit)],
-        "unmapped": {"ruleforge": {"request": hit.request, "outcome": hit.outcome, "spans": list(hit.spans)}},
+        "unmapped": {
+            "ruleforge": {"request": hit.request, "outcome": hit.outcome, "spans": list(hit.spans)}
+            | _given(alert=_counted(hit))
+        },
     }
-    row |= _given(start_time=happened, end_time=happened)
+    begun = _milliseconds(hit.start) or happened
+    row |= _given(start_time=begun, end_time=happened, count=hit.count if hit.kind != "hit" else None)
     return {key: value for key, value in row.items() if value != []}
 
 

@@ -23,12 +23,15 @@ from ruleforge.engine.batches import BatchMatcher, Engine, Matches, RowByRow, ma
 from ruleforge.engine.compiled import CompiledSet
 from ruleforge.engine.correlation import Observation, Plan
 from ruleforge.engine.correlation.batches import observe_batch
+from ruleforge.engine.correlation.plan import Spared
 from ruleforge.engine.explain import explain
+from ruleforge.engine.lanes import TwoLanes
 from ruleforge.events.columns import UNRECORDED_BITS, recorded_headers, request_at
 from ruleforge.events.formats import request_to_text
 from ruleforge.events.kinds import HTTP
 from ruleforge.events.origin import seconds_of, written
 from ruleforge.events.places import HttpView
+from ruleforge.events.reading import View
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import Rule
 
@@ -42,24 +45,24 @@ PACKED = 10  # times as long is a log when it is unpacked
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
-def make_matcher(
-    rules: Sequence[Rule],
-    *,
-    live: bool = False,  # noqa: ARG001 - see below
-    engine: Engine = "auto",
-) -> BatchMatcher:
+def make_matcher(rules: Sequence[Rule], *, slow_lane_ms: float | None = None, engine: Engine = "auto") -> BatchMatcher:
     """Return what matches batches: the one place where a scan gets its engine.
 
     Args:
         rules: rules that ask about single requests.
-        live: the batch comes from a stream; an engine may then hold rules without literals to a budget, and must
-            count what it did not evaluate. The portable matcher has no such lane: it evaluates everything.
+        slow_lane_ms: processor time that rules without a usable literal may take for a batch, of a live stream only;
+            None: they are asked about everything.
         engine: see `make_batch_matcher`, whose errors are raised.
     """
-    return make_batch_matcher(rules, engine=engine, note=_note)
+
+    def make(some: Sequence[Rule]) -> BatchMatcher:
+        return make_batch_matcher(some, engine=engine, note=note)
+
+    return make(rules) if slow_lane_ms is None else TwoLanes(rules, make, slow_lane_ms)
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
+    """Say on standard error what takes long, or goes wrong, in the middle of a scan."""
     sys.stderr.write(f"ruleforge: {text}\n")
     sys.stderr.flush()
 
@@ -76,6 +79,8 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[str, ...] | None = None
     excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
     observations: tuple[Observation, ...] = ()  # what rules that count or order make of the rows
+    spared: tuple[Exclusion, ...] = ()  # one per event that a rule which counts was not to count
+    skipped: tuple[tuple[int, int], ...] = ()  # (position of a rule, rows it was not asked about)
 
 
 class Asker:
@@ -87,17 +92,37 @@ class Asker:
         window: Window,
         exclusions: Exclusions | None = None,
         *,
-        live: bool = False,
         engine: Engine = "auto",
         plan: Plan | None = None,
+        slow_lane_ms: float | None = None,
+        matcher: BatchMatcher | None = None,
     ) -> None:
-        self.rules, self.window, self.exclusions = tuple(rules), window, exclusions
+        """Take rules and what decides which of their hits count.
+
+        Args:
+            rules: about single requests; none is looked at before it is needed.
+            window: times that are asked about.
+            exclusions: hits that do not count.
+            engine: see `make_batch_matcher`.
+            plan: rules that count or order.
+            slow_lane_ms: see `make_matcher`.
+            matcher: one of exactly these rules, followed by the parts of the plan about requests; None: it is made.
+        """
+        self.rules, self.window, self.exclusions = rules, window, exclusions
         self._plan = plan or Plan(())
         parts = [number for number, part in enumerate(self._plan.parts) if part.event == HTTP]
         self._parts = (*[-1] * len(self.rules), *parts)  # for each rule of the matcher its part of the plan, or -1
-        asked = (*self.rules, *(self._plan.parts[number] for number in parts))
-        self._matcher = make_matcher(asked, live=live, engine=engine) if asked else RowByRow(CompiledSet(()))
+        self._matcher = matcher or self._made([self._plan.parts[number] for number in parts], engine, slow_lane_ms)
         self._specificity = Specificity(self.rules)
+
+    def _made(self, parts: Sequence[Rule], engine: Engine, slow_lane_ms: float | None) -> BatchMatcher:
+        asked = (*self.rules, *parts)
+        return make_matcher(asked, slow_lane_ms=slow_lane_ms, engine=engine) if asked else RowByRow(CompiledSet(()))
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether kernels answer already."""
+        return isinstance(self._matcher, AdaptiveMatcher) and self._matcher.is_fast
 
     def expect(self, files: Sequence[tuple[Path, int]]) -> None:
         """Say which files will be read, with their sizes in bytes, so that the engine fits the work."""
@@ -118,30 +143,34 @@ class Asker:
         matches = self._matcher.match(rows)
         alerts: list[Alert] = []
         excluded: list[Exclusion] = []
+        spared: list[Exclusion] = []
         single = matches.rules < len(self.rules)
         for row, rules in _by_row(matches.rows[single], matches.rules[single]):
             request = _renumbered(request_at(rows, row), lines_before)
             kept = self._not_excluded(request, rules, excluded)
             if kept:
                 alerts.append(self._alert(request, kept, file))
-        unknowns = tuple((int(at), int(matches.unknowns[at])) for at in np.flatnonzero(matches.unknowns))
         names = recorded_headers(rows.schema)
         return Answer(
             alerts=tuple(alerts),
             asked=rows.num_rows,
             outside=masked.outside,
             undated=masked.undated,
-            unknowns=unknowns,
+            unknowns=_counts(matches.unknowns),
+            skipped=_counts(matches.skipped),
             unrecorded=_unrecorded(rows),
             headers=None if names is None else tuple(sorted(name.decode("ascii", "replace") for name in names)),
             excluded=tuple(excluded),
-            observations=self._observed(rows, matches, lines_before),
+            observations=self._observed(rows, matches, lines_before, spared),
+            spared=tuple(spared),
         )
 
-    def _observed(self, rows: pa.RecordBatch, matches: Matches, lines_before: int) -> tuple[Observation, ...]:
+    def _observed(
+        self, rows: pa.RecordBatch, matches: Matches, lines_before: int, spared: list[Exclusion]
+    ) -> tuple[Observation, ...]:
         if len(self._parts) == len(self.rules):
             return ()
-        found = observe_batch(self._plan, rows, matches, self._parts)
+        found = observe_batch(self._plan, rows, matches, self._parts, spared_by(self.exclusions, self._plan, spared))
         return tuple(msgspec.structs.replace(one, id=renumbered(one.id, lines_before)) for one in found)
 
     def names_of(self, number: int) -> tuple[str, ...]:
@@ -178,6 +207,24 @@ class Asker:
                 for rank, rule in enumerate(ordered, 1)
             )
         )
+
+
+def spared_by(exclusions: Exclusions | None, plan: Plan, spared: list[Exclusion]) -> Spared | None:
+    """Return what says whether an event is not to count for a rule; exclusions that say so are added to `spared`."""
+    if exclusions is None or not any(exclusions.asks_about(rule.id) for rule in plan.rules):
+        return None
+
+    def is_spared(view: View, rule: int) -> bool:
+        found = exclusions.find_in(plan.rules[rule].id, view)
+        spared.extend([found] if found is not None else [])
+        return found is not None
+
+    return is_spared
+
+
+def _counts(counts: npt.NDArray[np.int64] | None) -> tuple[tuple[int, int], ...]:
+    """Return (position, count) of those that are not 0."""
+    return () if counts is None else tuple((int(at), int(counts[at])) for at in np.flatnonzero(counts))
 
 
 def _by_row(rows: npt.NDArray[np.int32], rules: npt.NDArray[np.int32]) -> list[tuple[int, list[int]]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.app.event_scan import event_hit, shown, stamp
-from ruleforge.app.scanning.asking import renumbered
+from ruleforge.app.scanning.asking import renumbered, spared_by
+from ruleforge.app.scanning.exclusions import Exclusion, Exclusions
 from ruleforge.app.scanning.hits import Alert, ScanHit
 from ruleforge.app.scanning.times import Window
 from ruleforge.engine.correlation import Alert as Reached
@@ -30,13 +31,18 @@ class EventAnswer(msgspec.Struct, frozen=True):
     undated: int = 0  # events without a time while there is a window
     unknowns: tuple[tuple[int, int], ...] = ()  # (number, events not decided); see `EventAsker.names_of`
     observations: tuple[Observation, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()  # one per hit that was taken away
+    spared: tuple[Exclusion, ...] = ()  # one per event that a rule which counts was not to count
 
 
 class EventAsker:
     """Rules about other events, and the parts of those that count or order them."""
 
-    def __init__(self, rules: Sequence[Rule], window: Window, plan: Plan | None = None) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], window: Window, plan: Plan | None = None, exclusions: Exclusions | None = None
+    ) -> None:
         self.rules, self.window, self._plan = tuple(rules), window, plan or Plan(())
+        self.exclusions = exclusions
         parts = [number for number, part in enumerate(self._plan.parts) if part.event != HTTP]
         self._parts = (*[-1] * len(self.rules), *parts)
         self._set = EventSet((*self.rules, *(self._plan.parts[number] for number in parts)))
@@ -60,6 +66,9 @@ class EventAsker:
         unknowns: Counter[int] = Counter()
         alerts: list[Alert] = []
         observations: list[Observation] = []
+        excluded: list[Exclusion] = []
+        spared: list[Exclusion] = []
+        spares = spared_by(self.exclusions, self._plan, spared)
         inside = [event for event in events if self._is_inside(event)]
         for event in inside:
             kinds[event.kind] += 1
@@ -68,13 +77,15 @@ class EventAsker:
             unknowns.update(answers.unknowns)
             parts = [self._parts[hit] for hit in answers.hits if self._parts[hit] >= 0]
             single = [self.rules[hit] for hit in answers.hits if self._parts[hit] < 0]
+            single = self._not_excluded(single, view, excluded)
             if parts:
-                observations.append(self._plan.observe(view, parts, time_us=event.time_us, id=name, times=event.times))
+                seen = self._plan.observe(view, parts, time_us=event.time_us, id=name, times=event.times, spared=spares)
+                observations.append(seen)
             if single:
                 alerts.append(_alert(single, event, name, file))
-        newest = max((event.time_us for event in inside if event.time_us is not None), default=None)
-        if newest is not None:
-            observations.append(Observation(newest, ""))  # time moves on, whatever the rules ask about
+        times = sorted(event.time_us for event in inside if event.time_us is not None)
+        if times:  # time moves on, whatever the rules ask about; the latest may be that of a clock which is wrong
+            observations += [Observation(times[len(times) // 2], ""), Observation(times[-1], "")]
         undated = 0 if self.window.is_open else sum(event.time_us is None for event in events)
         dropped = undated if not self.window.keep_undated else 0
         return EventAnswer(
@@ -84,7 +95,16 @@ class EventAsker:
             undated=undated,
             unknowns=tuple(unknowns.items()),
             observations=tuple(observations),
+            excluded=tuple(excluded),
+            spared=tuple(spared),
         )
+
+    def _not_excluded(self, rules: list[Rule], view: EventView, excluded: list[Exclusion]) -> list[Rule]:
+        if self.exclusions is None:
+            return rules
+        found = [(rule, self.exclusions.find_in(rule.id, view)) for rule in rules]
+        excluded += [entry for _, entry in found if entry is not None]
+        return [rule for rule, entry in found if entry is None]
 
     def _is_inside(self, event: Event) -> bool:
         window, time_us = self.window, event.time_us
@@ -163,6 +183,7 @@ def not_counted(tally: Tally) -> dict[str, int]:
         "without a time": tally.untimed,
         "without a value for the key": tally.unkeyed,
         "too late": tally.late,
+        "with a time far ahead of all others": tally.ahead,
         "told by an earlier alert": tally.absorbed,
         "forgotten for want of memory": tally.evicted_events,
         "looked at early for want of memory": tally.released_early,

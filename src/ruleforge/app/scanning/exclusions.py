@@ -1,7 +1,8 @@
 """Per-site exclusions: hits of a rule that this site knows to be harmless, each with a reason and an end.
 
 An exclusion takes hits away only where everything it names can be read: a log without host names cannot be
-excluded by host. What was taken away is counted and shown.
+excluded by host. What was taken away is counted and shown. Of a rule that counts or orders events it takes the events,
+before they are counted.
 """
 
 import ipaddress
@@ -13,9 +14,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from ruleforge.errors import InputError
+from ruleforge.errors import InputError, UsageError
+from ruleforge.events.kinds import EVENTS, fields_of
 from ruleforge.events.origin import parse_address
 from ruleforge.events.places import HttpView
+from ruleforge.events.reading import View
 from ruleforge.events.request import Request
 from ruleforge.sources.bounded_yaml import load_yaml
 
@@ -23,10 +26,13 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 EVERY_RULE = "*"
 NEVER = "never"
-KEYS = ("rule", "host", "path", "source", "reason", "expires")
+KEYS = ("rule", "host", "path", "source", "fields", "reason", "expires")
 MAX_BYTES = 1 << 20
 MAX_ENTRIES = 5_000
 MAX_TEXT = 2_000  # characters of one value
+MAX_FIELDS = 20
+_KNOWN = frozenset(field for kind in EVENTS for field in fields_of(kind))
+_SENDER = "source.address"
 
 
 class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +42,14 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""  # lower case, without port; "*.shop.example" also means every name below it
     path: str = ""  # "/app": that path and what lies below it
     source: str = ""  # an address or network of the sender
+    fields: tuple[str, ...] = ()  # "user.name=backup", "question.name=*.corp.example": all values of the field are so
     reason: str
     expires: str  # the last day it counts, or "never"
 
     def said(self) -> str:
         """The exclusion in a line, for people."""
-        named = (("host", self.host), ("path", self.path), ("source", self.source))
+        named = [("host", self.host), ("path", self.path), ("source", self.source)]
+        named += [("field", text) for text in self.fields]
         scope = " and ".join(f"{what} {text}" for what, text in named if text)
         return f"{'every rule' if self.rule == EVERY_RULE else self.rule} at {scope}: {self.reason}"
 
@@ -59,10 +67,15 @@ class Exclusions:
 
     def find(self, rule: str, request: Request) -> Exclusion | None:
         """Return the first exclusion that takes a hit of `rule` on `request` away."""
-        known = [*self._of_rule.get(rule, ()), *self._of_rule.get(EVERY_RULE, ())]
-        if not known:
-            return None
-        view = HttpView(request)
+        return self.find_in(rule, HttpView(request)) if self.asks_about(rule) else None
+
+    def asks_about(self, rule: str) -> bool:
+        """Whether some exclusion is about a rule."""
+        return rule in self._of_rule or EVERY_RULE in self._of_rule
+
+    def find_in(self, rule: str, view: View) -> Exclusion | None:
+        """Return the first exclusion that takes away what `rule` says of an event of any kind."""
+        known = (*self._of_rule.get(rule, ()), *self._of_rule.get(EVERY_RULE, ()))
         return next((entry for entry, network in known if _covers(entry, network, view)), None)
 
     def notes(self, rules: Iterable[str]) -> tuple[str, ...]:
@@ -78,15 +91,41 @@ def is_expired(entry: Exclusion, today: date) -> bool:
     return entry.expires != NEVER and date.fromisoformat(entry.expires) < today
 
 
-def _covers(entry: Exclusion, network: Network | None, view: HttpView) -> bool:
-    if entry.host and not _is_host(entry.host, host_of(view)):
+def _covers(entry: Exclusion, network: Network | None, view: View) -> bool:
+    if not isinstance(view, HttpView):  # other events have no host and no path
+        if entry.host or entry.path:
+            return False
+    elif (entry.host and not _is_host(entry.host, host_of(view))) or (
+        entry.path and not _is_below(entry.path.encode(), view)
+    ):
         return False
-    if entry.path and not _is_below(entry.path.encode(), view):
+    if network is not None and not _is_from(network, view):
         return False
-    if network is None:
-        return True
-    address = parse_address(view.request.source_address.decode("ascii", "replace"))
-    return address is not None and address.version == network.version and address in network
+    return all(_has(view, *text.partition("=")[::2]) for text in entry.fields)
+
+
+def _is_from(network: Network, view: View) -> bool:
+    values = _values(view, _SENDER)
+    addresses = [parse_address(value.decode("ascii", "replace")) for value in values]
+    return bool(values) and all(a is not None and a.version == network.version and a in network for a in addresses)
+
+
+def _has(view: View, field: str, wanted: str) -> bool:
+    """Every value of the field is the one that is named; `*` at its beginning or end stands for anything."""
+    values = _values(view, field)
+    text = wanted.strip("*").encode()
+    if wanted.startswith("*"):
+        return bool(values) and all(text in value if wanted.endswith("*") else value.endswith(text) for value in values)
+    return bool(values) and all(value.startswith(text) if wanted.endswith("*") else value == text for value in values)
+
+
+def _values(view: View, field: str) -> list[bytes]:
+    """Return the values of a field; none where the event has no such field, or not all of them are known."""
+    try:
+        reading = view.read(field)
+    except UsageError:
+        return []
+    return [element.value for element in reading.elements] if reading.complete else []
 
 
 def host_of(view: HttpView) -> str:
@@ -169,7 +208,10 @@ def make_exclusion(row: object, where: str) -> Exclusion:
     """
     if not isinstance(row, dict):
         raise InputError("an exclusion is a table of keys", where=where, hint=", ".join(KEYS), code="RF282")
+    fields = _fields(row.get("fields"), where)
     for key, value in row.items():
+        if key == "fields":
+            continue
         if key not in KEYS:
             raise InputError(f"unknown key {key!r}", where=where, hint=f"known: {', '.join(KEYS)}", code="RF282")
         if not isinstance(value, str | date | None) or len(str(value)) > MAX_TEXT:
@@ -177,13 +219,28 @@ def make_exclusion(row: object, where: str) -> Exclusion:
         if not str(value or "").isprintable():
             hint = "one line, without control characters"
             raise InputError(f"the value of {key!r} cannot be shown", where=where, hint=hint, code="RF282")
-    texts = {key: str(row.get(key) or "").strip() for key in KEYS}
-    _check_needed(texts, where)
+    texts = {key: str(row.get(key) or "").strip() for key in KEYS if key != "fields"}
+    _check_needed(texts, fields, where)
     _check_values(texts, where)
-    return Exclusion(**texts | {"host": texts["host"].lower()})
+    return Exclusion(**texts | {"host": texts["host"].lower()}, fields=fields)
 
 
-def _check_needed(texts: dict[str, str], where: str) -> None:
+def _fields(given: object, where: str) -> tuple[str, ...]:
+    """Read texts like `user.name=backup`, one or a list."""
+    texts = [given] if isinstance(given, str) else [] if given is None else given
+    hint = "user.name=backup, or a list of such texts"
+    if not isinstance(texts, list) or len(texts) > MAX_FIELDS:
+        raise InputError("`fields` is no list of fields with their values", where=where, hint=hint, code="RF282")
+    for text in texts:
+        name, mark, value = text.partition("=") if isinstance(text, str) else ("", "", "")
+        if not mark or not value.strip("*") or len(text) > MAX_TEXT or not text.isprintable():
+            raise InputError("not a field with its value", where=where, hint=hint, code="RF286")
+        if name not in _KNOWN:
+            raise InputError(f"no kind of event has a field {name!r}", where=where, hint=hint, code="RF286")
+    return tuple(texts)
+
+
+def _check_needed(texts: dict[str, str], fields: tuple[str, ...], where: str) -> None:
     if not texts["reason"]:
         hint = "say why these hits are harmless; someone will ask"
         raise InputError("an exclusion needs a reason", where=where, hint=hint, code="RF283")
@@ -192,8 +249,10 @@ def _check_needed(texts: dict[str, str], where: str) -> None:
         raise InputError("an exclusion needs an end", where=where, hint=hint, code="RF284")
     if not texts["rule"]:
         raise InputError("an exclusion needs a rule", where=where, hint="its id, or '*'", code="RF285")
-    if not texts["host"] and not texts["path"] and not texts["source"]:
-        hint = "name a host, a path or a source; a rule that is wrong everywhere is left out of the folder instead"
+    if not texts["host"] and not texts["path"] and not texts["source"] and not fields:
+        hint = (
+            "name a host, a path, a source or fields; a rule that is wrong everywhere is left out of the folder instead"
+        )
         raise InputError("an exclusion names where it counts", where=where, hint=hint, code="RF285")
 
 

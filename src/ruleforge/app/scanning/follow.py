@@ -153,6 +153,7 @@ def follow(
     run: Run,
     *,
     wait: Callable[[], bool] | None = None,
+    refresh: Callable[[], None] = lambda: None,
 ) -> Iterator[Alert]:
     """Yield alerts as the lines come, until `wait` says that it is enough.
 
@@ -161,6 +162,7 @@ def follow(
         run: rules with everything that decides which hits count; its report and digest are up to date after each
             alert.
         wait: called when all files are quiet; False ends it. By default it sleeps for 0.2 s.
+        refresh: called before each look at the files: it may give the run other rules.
 
     Raises:
         UsageError: a file whose format cannot be followed (RF148).
@@ -170,6 +172,7 @@ def follow(
     run.report.files = len(opened)
     while True:
         quiet = True
+        refresh()
         for tail in opened:
             chunk = tail.read()
             for _ in range(tail.take_too_long()):

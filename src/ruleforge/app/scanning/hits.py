@@ -89,12 +89,16 @@ class ScanReport(msgspec.Struct, kw_only=True):
     since: str = ""
     until: str = ""
     excluded: int = 0  # hits that an exclusion took away
-    excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits
+    excluded_events: int = 0  # events that an exclusion kept from being counted by a rule that counts or orders
+    excluded_by: dict[str, int] = msgspec.field(default_factory=dict)  # exclusion, in words → hits and events
     exclusion_notes: tuple[str, ...] = ()  # expired ones, unknown rules
     interrupted: bool = False
     resumed: bool = False
     problems: list[str] = msgspec.field(default_factory=list)
     undecidable: dict[str, int] = msgspec.field(default_factory=dict)  # rule → requests it could not decide
+    not_evaluated: dict[str, int] = msgspec.field(default_factory=dict)  # rule → requests the slow lane did not get to
+    rule_set: str = ""  # digest of the compiled set that was used last; empty: a folder of rules
+    rule_set_swaps: int = 0  # how often it was replaced while files were followed
     gaps: dict[str, Gap] = msgspec.field(default_factory=dict)  # file → what it does not record
     by_rule: dict[str, int] = msgspec.field(default_factory=dict)
     by_cve: dict[str, int] = msgspec.field(default_factory=dict)

@@ -89,6 +89,12 @@ class Run:
         self._rules_that_count = {rule.id: rule for rule in self.correlator.plan.rules}
         self.marks = list(marks) or [Mark() for _ in files]
 
+    def use(self, asker: Asker, others: EventAsker, correlator: Correlator) -> None:
+        """Ask other rules from now on; what is remembered of rules that count or order, and stay, goes over."""
+        correlator.restore(self.correlator.state())
+        self.asker, self.others, self.correlator = asker, others, correlator
+        self._rules_that_count = {rule.id: rule for rule in correlator.plan.rules}
+
     def steps(self, stdin: BinaryIO | None = None, watch: Watch = lambda _: None) -> Iterator[Step]:
         """Read on from the marks and yield one step after the other; `commit` each before asking for the next."""
         sources = [Source(file, stdin, self.form) for file in self.files]
@@ -181,7 +187,7 @@ class Run:
         """Return the alerts of events that still wait, and say what was not asked or not counted, and why."""
         alerts, report, tally = self.tell(self.correlator.close()), self.report, self.correlator.tally
         kinds = {*report.events, *([HTTP] if report.requests else [])}
-        rules = (*self.asker.rules, *self.others.rules, *self.correlator.plan.rules)
+        rules = (*(() if HTTP in kinds else self.asker.rules), *self.others.rules, *self.correlator.plan.rules)
         report.rules_not_asked = tuple(rule.id for rule in rules if rule.event not in kinds) if kinds else ()
         report.not_counted = not_counted(tally)
         return alerts
@@ -198,10 +204,11 @@ def count(answer: Answer, file: str, asker: Asker, report: ScanReport, digest: D
     for rule, rows in answer.unknowns:
         for name in asker.names_of(rule):
             bump(report.undecidable, name, rows)
+    for rule, rows in answer.skipped:
+        for name in asker.names_of(rule):
+            bump(report.not_evaluated, name, rows)
     _count_gap(answer, file, asker, report)
-    for entry in answer.excluded:
-        report.excluded += 1
-        bump(report.excluded_by, entry.said())
+    _count_excluded(answer, report)
     for alert in answer.alerts:
         _count_alert(alert, report)
         digest.add(alert)
@@ -217,10 +224,18 @@ def count_events(answer: EventAnswer, others: EventAsker, report: ScanReport, di
     for rule, number in answer.unknowns:
         for name in others.names_of(rule):
             bump(report.undecidable, name, number)
+    _count_excluded(answer, report)
     for alert in answer.alerts:
         _count_alert(alert, report)
         digest.add(alert)
     return answer.alerts
+
+
+def _count_excluded(answer: Answer | EventAnswer, report: ScanReport) -> None:
+    report.excluded += len(answer.excluded)
+    report.excluded_events += len(answer.spared)
+    for entry in (*answer.excluded, *answer.spared):
+        bump(report.excluded_by, entry.said())
 
 
 def _count_alert(alert: Alert, report: ScanReport) -> None:
@@ -252,6 +267,6 @@ def _count_gap(answer: Answer, file: str, asker: Asker, report: ScanReport) -> N
 
 def settle(report: ScanReport) -> None:
     """Put the counts of a report in descending order, for reading."""
-    for name in ("by_rule", "by_cve", "by_source", "undecidable", "excluded_by"):
+    for name in ("by_rule", "by_cve", "by_source", "undecidable", "not_evaluated", "excluded_by"):
         setattr(report, name, by_count(getattr(report, name)))
     report.gaps = {file: gap for file, gap in report.gaps.items() if gap.rules}

@@ -21,7 +21,7 @@ class Specificity:
     """The order of a set of rules, worked out for those that are asked about and kept."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(rules)
+        self._rules = rules
         self._bits = lru_cache(maxsize=None)(self._measure)  # one number per rule of the set
         self._proof = lru_cache(maxsize=1 << 16)(self._prove)
 

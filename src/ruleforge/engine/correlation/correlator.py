@@ -2,15 +2,20 @@
 
 Events wait until the lateness bound has passed their time, and are then looked at in order of time, those of one moment
 by the number at the end of their ids. So the order in which they arrive does not matter within the bound.
+
+Time moves on with the latest event, but not to one that is far ahead of the others (`Ahead`): one clock that is wrong
+must not make late what every other source says.
 """
 
 import heapq
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias, cast
 
 import msgspec
 
+from ruleforge.engine.correlation.ahead import Ahead
 from ruleforge.engine.correlation.observation import Alert, Key, Observation, RuleHit, Tally
 from ruleforge.engine.correlation.plan import Plan
 from ruleforge.engine.correlation.windows import Fired, Seen, SequenceWindow, Window, new_window, sample_of
@@ -49,6 +54,7 @@ class _Saved(msgspec.Struct, frozen=True):
     keys: tuple[_Kept, ...]  # least recently seen first
     waiting: tuple[Waiting, ...]
     tally: Tally
+    recent: tuple[int, ...] = ()  # times of the last events, as they came
 
 
 class Correlator:
@@ -62,6 +68,8 @@ class Correlator:
         rules: Sequence[Rule] | Plan,
         *,
         lateness_seconds: float | None = DEFAULT_LATENESS_SECONDS,
+        max_skew_seconds: float | None = None,
+        clock: Callable[[], float] = time.time,
         max_keys: int = MAX_KEYS,
         max_events: int = MAX_EVENTS,
         max_waiting: int = MAX_WAITING,
@@ -72,6 +80,9 @@ class Correlator:
             rules: rules that count or order events, or a plan of them.
             lateness_seconds: how much earlier than the latest event another may be and still count; None: any, and
                 alerts come at the end (for files, which need not be in order).
+            max_skew_seconds: how far ahead of the middle of the last events, and of the clock, another may be and
+                still count; None: any. Where lateness is None no event makes another late, and it does not matter.
+            clock: seconds since 1970.
             max_keys: keys to remember, of all rules together; the one not seen for longest is forgotten first.
             max_events: events and distinct values to remember, of all keys together.
             max_waiting: events to hold back; then the earliest is looked at before its time.
@@ -81,12 +92,14 @@ class Correlator:
             UsageError: a rule neither counts nor orders events (RF133), or a bound is below 1 (RF134).
         """
         self.plan = rules if isinstance(rules, Plan) else Plan(rules)
-        if min(max_keys, max_events, max_waiting) < 1 or (lateness_seconds or 0) < 0:
+        if min(max_keys, max_events, max_waiting) < 1 or min(lateness_seconds or 0, max_skew_seconds or 0) < 0:
             raise UsageError(
                 "a bound of correlation is too small", hint="at least 1, and no time below 0", code="RF134"
             )
         self._roots = tuple(_root(rule, max_events) for rule in self.plan.rules)
         self._lateness_us = None if lateness_seconds is None else round(lateness_seconds * _SECOND_US)
+        is_bound = lateness_seconds is not None and max_skew_seconds is not None
+        self._ahead = Ahead(round((max_skew_seconds or 0) * _SECOND_US), clock) if is_bound else None
         self._max_keys, self._max_events, self._max_waiting = max_keys, max_events, max_waiting
         self._keys: OrderedDict[tuple[int, Key], _KeyState] = OrderedDict()
         self._held = 0  # events and values in all windows
@@ -111,29 +124,37 @@ class Correlator:
         return alerts
 
     def close(self) -> list[Alert]:
-        """Look at all events that still wait, as at the end of a file."""
+        """Look at all events that still wait, as at the end of a file; those of a clock that is wrong are counted."""
         alerts: list[Alert] = []
         while self._waiting:
+            if self._ahead is not None and self._ahead.is_wrong(self._waiting[0][0]):
+                self.tally.ahead += len(self._waiting)
+                self._waiting.clear()
+                break
             self._look_at(heapq.heappop(self._waiting), alerts)
         return alerts
 
     def _take(self, observation: Observation) -> None:
-        tally, time = self.tally, observation.time_us
+        tally, time_us = self.tally, observation.time_us
         tally.unkeyed += len(observation.unkeyed)
         tally.events += bool(observation.hits)
-        if time is None:
+        if time_us is None:
             tally.untimed += bool(observation.hits)
             return
-        if self._newest_us is None or time > self._newest_us:
-            self._newest_us = time
-            if self._lateness_us is not None:
-                self._raise_floor(time - self._lateness_us)
+        self._move_on(time_us)
         if not observation.hits:
             return
-        if self._floor_us is not None and time < self._floor_us:
+        if self._floor_us is not None and time_us < self._floor_us:
             tally.late += 1
             return
-        heapq.heappush(self._waiting, (time, *_order(observation.id), observation.times, observation.hits))
+        heapq.heappush(self._waiting, (time_us, *_order(observation.id), observation.times, observation.hits))
+
+    def _move_on(self, time_us: int) -> None:
+        newest = time_us if self._ahead is None else self._ahead.newest(time_us)
+        if newest is not None and (self._newest_us is None or newest > self._newest_us):
+            self._newest_us = newest
+            if self._lateness_us is not None:
+                self._raise_floor(newest - self._lateness_us)
 
     def _raise_floor(self, time_us: int) -> None:
         self._floor_us = time_us if self._floor_us is None else max(self._floor_us, time_us)
@@ -146,14 +167,14 @@ class Correlator:
             self._look_at(heapq.heappop(self._waiting), alerts)
 
     def _look_at(self, waiting: Waiting, alerts: list[Alert]) -> None:
-        time, _, _, name, times, hits = waiting
-        seen = Seen(time, name, times)
+        time_us, _, _, name, times, hits = waiting
+        seen = Seen(time_us, name, times)
         for hit in hits:
             alert = self._count(seen, hit)
             if alert is not None:
                 alerts.append(alert)
             while len(self._keys) > self._max_keys or self._held > self._max_events:
-                self._evict(time)
+                self._evict(time_us)
 
     def _count(self, seen: Seen, hit: RuleHit) -> Alert | None:
         root, at = self._roots[hit.rule], (hit.rule, hit.key)
@@ -211,6 +232,7 @@ class Correlator:
             keys=tuple(_Kept(names[rule], key, state) for (rule, key), state in self._keys.items()),
             waiting=tuple(sorted(self._waiting)),
             tally=self.tally,
+            recent=self._ahead.recent if self._ahead else (),
         )
         return msgspec.msgpack.encode(saved)
 
@@ -236,6 +258,8 @@ class Correlator:
             what = "not a state of correlation: a key does not fit its rule"
             raise UsageError(what, hint="begin anew without it", code="RF135")
         self._newest_us, self._floor_us, self.tally = saved.newest_us, saved.floor_us, saved.tally
+        if self._ahead is not None:
+            self._ahead.restore(saved.recent)
         self.tally.forgotten_rules += then.count(None)
         self._keys = OrderedDict(((now[one.rule], one.key), one.state) for one in saved.keys if one.rule in now)
         self._held = sum(len(state.window) for state in self._keys.values())

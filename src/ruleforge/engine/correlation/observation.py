@@ -65,6 +65,7 @@ class Tally(msgspec.Struct, kw_only=True):
     events: int = 0  # that satisfied at least one step of a rule
     untimed: int = 0  # of those: without a time, so that no window can hold them
     unkeyed: int = 0  # hits of a rule without a value for a field of `by`
+    ahead: int = 0  # their time lies too far ahead of the others and of the clock: it is wrong
     late: int = 0  # came after the lateness bound had passed their time
     absorbed: int = 0  # fell in a window that an alert of the same key had already told of
     evicted_keys: int = 0  # keys that were forgotten, with what they had counted, to stay within the bound

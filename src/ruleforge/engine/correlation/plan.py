@@ -1,7 +1,8 @@
 """Rules that count or order events, taken apart: trees that any set of rules can answer, and what to do with hits."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,6 +15,7 @@ from ruleforge.rules.proofs import roots
 from ruleforge.rules.tree import Count, Rule
 from ruleforge.rules.tree import Sequence as SequenceTree
 
+Spared: TypeAlias = Callable[[View, int], bool]
 MAX_KEY_BYTES = 256  # of one value; a longer one is told apart by its digest
 _SHOWN_BYTES = 64  # of a longer one
 MAX_DISTINCT = 1_000  # values of one event that are counted
@@ -66,6 +68,7 @@ class Plan:
         time_us: int | None,
         id: str,  # noqa: A002 - the name of the field
         times: int = 1,
+        spared: Spared | None = None,
     ) -> Observation:
         """Say what one event means to the rules.
 
@@ -75,6 +78,7 @@ class Plan:
             time_us: when it was, microseconds since 1970; None: not known.
             id: unique in its source. Events of one moment follow each other by the number at the end of their ids.
             times: events that the record stands for.
+            spared: whether the event is not to count for a rule, by its position in `rules`.
         """
         if not hits:
             return Observation(time_us, id, times)
@@ -84,6 +88,8 @@ class Plan:
                 steps[use.rule] = steps.get(use.rule, 0) | 1 << use.step
         found, unkeyed = [], []
         for number, which in sorted(steps.items()):
+            if spared is not None and spared(view, number):
+                continue
             root = self.rules[number].when
             assert isinstance(root, Count | SequenceTree)
             key = _key(view, root.by)

@@ -17,10 +17,12 @@ _OBJECT_TYPES = tuple(np.frombuffer(name, np.uint8) for name in (b"json", b"x-js
 _JSON, _X_JSON, _JSON_RPC, _CSP_REPORT = _OBJECT_TYPES
 _XML = np.frombuffer(b"xml", np.uint8)
 _XML_ENTITY = np.frombuffer(b"xml-external-parsed-entity", np.uint8)
-_LESS, _DASH, _OPEN_OBJECT, _OPEN_ARRAY, _EXCLAMATION = b"<-{[!"
-_MOST_TAGS = 128  # so that at most half as many elements are open at once
+_LESS, _GREATER, _DASH, _OPEN_OBJECT, _OPEN_ARRAY, _EXCLAMATION, _QUESTION, _SLASH, _AMPERSAND = b"<>-{[!?/&"
+_MOST_OPEN = 60  # elements in one another; all a little under the bounds of `events.bodies.bounds`
 _MOST_LEAVES = 900
 _MOST_NAME = 4_000
+# What a wild text may hold: anything, or only what stands in the body too.
+ANYTHING, OF_THE_BODY = 1, 2
 
 
 @native
@@ -102,24 +104,59 @@ def shown_kind(source: Bytes, begin: int, end: int) -> int:
 
 
 @native
-def is_small_markup(source: Bytes, begin: int, end: int) -> bool:
-    """Say whether XML surely stays within every bound and declares nothing."""
-    tags = equals = declarations = 0
+def wild_markup(source: Bytes, begin: int, end: int) -> int:
+    """Say what the text of XML may hold, OF_THE_BODY or ANYTHING; 0 where it may meet a bound or declares something.
+
+    A name is in the body as it is. So is a value without references, where no tag stands between two parts of it.
+    """
+    tags = open_now = most_open = leaves = token = longest = 0
+    sections = mixed = is_closing = after_tag = False
     for index in range(begin, end):
-        tags += source[index] == _LESS
-        equals += source[index] == EQUALS
-        declarations += source[index] == _EXCLAMATION
-    return tags <= _MOST_TAGS and tags + equals <= _MOST_LEAVES and not declarations and end - begin <= _MOST_NAME
+        byte = source[np.uint64(index)]
+        if byte == _LESS:
+            following = source[index + 1] if index + 1 < end else np.uint8(0)
+            is_closing = following == _SLASH or following == _QUESTION
+            if following == _SLASH:
+                open_now = max(0, open_now - 1)
+            elif following == _EXCLAMATION:
+                sections = True
+                if index + 2 < end and source[index + 2] != _DASH and source[index + 2] != _OPEN_ARRAY:
+                    return 0  # a declaration
+            elif following == _QUESTION:
+                sections |= tags > 0
+            else:
+                tags, open_now = tags + 1, open_now + 1
+                most_open = max(most_open, open_now)
+            after_tag, token = False, 0
+        elif byte == _GREATER:
+            before = source[index - 1]
+            after_tag = is_closing or before == _SLASH or before == _QUESTION
+            is_closing, token = False, 0
+        elif byte == 32 or 9 <= byte <= 13:
+            token = 0
+        else:
+            mixed |= after_tag or byte == _AMPERSAND
+            leaves += byte == EQUALS
+            token = 0 if byte == EQUALS or byte == 34 or byte == 39 else token + 1
+            longest = max(longest, token)
+    # In a section tags are text, and `/>` in a value closes nothing: all count as open then.
+    most_open = tags if sections else min(tags, most_open)
+    is_named = end - begin <= _MOST_NAME or (most_open + 2) * (longest + 2) <= _MOST_NAME
+    if most_open > _MOST_OPEN or tags + leaves > _MOST_LEAVES or not is_named:
+        return 0
+    return ANYTHING if sections or mixed else OF_THE_BODY
 
 
 @native
 def has_few_parts(source: Bytes, begin: int, end: int) -> bool:
     """Say whether a multipart body surely has no more parts and file names than are read."""
-    dashes = parameters = 0
-    for index in range(begin, end):
-        dashes += source[index] == _DASH
-        parameters += source[index] == SEMICOLON
-    return dashes // 2 + parameters <= _MOST_LEAVES
+    count = np.int64(2)
+    for index in range(begin, end - 3):  # a delimiter begins a line; `filename` names a file
+        one, other = source[np.uint64(index)], source[np.uint64(index + 1)]
+        third, fourth = source[np.uint64(index + 2)], source[np.uint64(index + 3)]
+        count += np.int64((one == 10) & (other == _DASH) & (third == _DASH))
+        count += np.int64(((one | 32) == 102) & ((other | 32) == 105) & ((third | 32) == 108) & ((fourth | 32) == 101))
+    return count <= _MOST_LEAVES  # type: ignore[return-value]
 
 
 @inlined
@@ -192,18 +229,30 @@ def _fold_tree(
     if kind != UNKNOWN and kind != FORM and kind != shown and kind != OBJECT:
         return -1
     if parser == OBJECT and not (kind == FORM and _is_array(body, begin, end)):
-        work.begin[JSON], work.first_element[JSON] = at, work.elements[0]
-        at = put_json(text, at, body, begin, end, pointer, work.steps, work.elements)
-        work.end[JSON], work.last_element[JSON] = at, work.elements[0]
-    elif parser == MARKUP:
-        work.wild[XML], work.last_element[XML] = 1, -1
-        if not is_small_markup(body, begin, end):
-            return -1
-    elif parser == PARTS and kind != FORM:
-        work.wild[MULTIPART], work.last_element[MULTIPART] = 1, -1
-        if not has_few_parts(body, begin, end):
-            return -1
+        return _fold_json(work, pointer, at, body, begin, end, shown)
+    if parser == MARKUP:
+        wild = wild_markup(body, begin, end)
+        work.wild[XML], work.last_element[XML] = wild if folded[BODY] else ANYTHING, -1
+        return at if wild else -1
+    if parser == PARTS and kind != FORM:
+        work.wild[MULTIPART], work.last_element[MULTIPART] = OF_THE_BODY if folded[BODY] else ANYTHING, -1
+        return at if has_few_parts(body, begin, end) else -1
     return at
+
+
+@native
+def _fold_json(work: Scratch, pointer: Bytes, at: int, body: Bytes, begin: int, end: int, shown: int) -> int:
+    """Append the text of JSON, none where no parser takes it; -1 where that is beyond doubt to the parser only."""
+    first = work.elements[0]
+    stop = put_json(work.text, at, body, begin, end, pointer, work.steps, work.elements)
+    if stop < 0:
+        if stop != -2 or shown != OBJECT:
+            return -1
+        work.elements[0] = first
+        return at
+    work.begin[JSON], work.end[JSON] = at, stop
+    work.first_element[JSON], work.last_element[JSON] = first, work.elements[0]
+    return stop
 
 
 @native

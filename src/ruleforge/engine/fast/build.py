@@ -1,6 +1,7 @@
 """Make the tables of a set of rules: which literals are searched for, and what else a candidate must have."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from ruleforge.engine.compiled import clause_share
 from ruleforge.engine.fast.find import GRAM
 from ruleforge.engine.fast.gaps import PLACE_ZONE, Gaps, cannot_be_false, refutable
-from ruleforge.engine.fast.layout import TEXTS, Ints, Tables
+from ruleforge.engine.fast.layout import BODY, MULTIPART, TEXTS, XML, Ints, Tables
 from ruleforge.engine.fast.leaves import Leaves, Numbers, number_of, rows_of
 from ruleforge.engine.literals import Clause, requirements
 from ruleforge.engine.rarity import COMMON_WORDS, Rarity
@@ -32,6 +33,9 @@ _WEIGHTS: list[float] = _BYTE_WEIGHT.tolist()
 _COMMON_GRAMS = frozenset(
     word[at : at + GRAM] for text in COMMON_WORDS for word in (b"/" + text, text) for at in range(len(word) - GRAM + 1)
 ) | {b"http", b"ttp:", b"ttps", b"tps:", b"p://", b"s://", b"www.", b".com"}
+
+# Parts that are worth looking for: what neither parser changes.
+_CORES = re.compile(rb"[!#-.0-?A-\[\]-~]{3,}")
 
 _Priced: TypeAlias = list[tuple[float, Clause]]
 
@@ -68,7 +72,13 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     kept["literal_key"] = np.array([_rarest(value) for _, value in literals.items], np.uint8)
     kept["literal_key_at"] = np.array([value.index(_rarest(value)) for _, value in literals.items], np.int32)
     kept["clause_at"], kept["clause_literals"], kept["clause_next"] = _runs(clauses.items, literals.items)
+    cores = [_core(text, value) for text, value in literals.items]
+    kept["literal_core_at"] = np.array([at for at, _ in cores], np.int32)
+    kept["literal_core"] = np.array([size for _, size in cores], np.int32)
     kept["rule_at"], kept["rule_clauses"] = rows_of(others)
+    found = zip(rules, numbered, made, strict=True)
+    kept["rule_field"] = np.array([_field(rule, numbers, one[1], leaves) for rule, numbers, one in found], np.int32)
+    kept["rule_header"] = np.array([leaves.is_of_header(rule) for rule in rules], np.uint8)
     kept["owner_at"], kept["owners"] = rows_of(owners)
     kept["text_owner_at"], kept["text_owners"] = rows_of(by_text)
     kept["always"] = np.array(always, np.int32)
@@ -77,6 +87,7 @@ def make_tables(rules: Sequence[Rule], gaps: Gaps, rarity: Rarity) -> Tables:
     kept["program_at"], kept["programs"] = rows_of(programs)
     kept |= leaves.arrays()
     used = {at for at, _ in literals.items} | leaves.texts()
+    used |= {BODY} if used & {XML, MULTIPART} else set()
     kept["folded"] = np.array([text in used for text in range(len(TEXTS))], np.uint8)
     searched = [number for number, rules_ in enumerate(owners) if rules_]
     return Tables(**kept, **_grams(literals.items, searched), **_shorts(literals.items, searched))  # type: ignore[arg-type]
@@ -90,6 +101,24 @@ def _clauses(rule: Rule, gaps: Gaps, share: Callable[[Clause], float]) -> tuple[
     clauses = requirements(asked, dict(rule.classes), PLACE_ZONE)
     priced = sorted(((share(clause), clause) for clause in clauses), key=lambda pair: pair[0])
     return priced, unknown and bool(priced)
+
+
+def _field(rule: Rule, numbers: Sequence[int], is_unknown: bool, leaves: Leaves) -> int:
+    """Return the leaf that must hold in the header field that a rule is found by; -1 where there is none."""
+    if not numbers or is_unknown:
+        return -1
+    return leaves.in_field(rule.when, rule.classes, numbers[0])  # type: ignore[arg-type]
+
+
+def _core(text: int, value: bytes) -> tuple[int, int]:
+    """Return where the longest part of a literal of XML or multipart is that the body has as it is, and its size.
+
+    Names are joined by signs that are not there, blanks and quoted values are changed, other letters may be recoded.
+    """
+    if text not in (XML, MULTIPART):
+        return 0, 0
+    part = max(_CORES.finditer(value), key=lambda found: len(found[0]), default=None)
+    return (part.start(), len(part[0])) if part is not None else (0, 0)
 
 
 def _quick(numbers: Sequence[int], clauses: Sequence[Sequence[int]]) -> list[int]:

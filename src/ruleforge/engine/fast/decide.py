@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ruleforge.engine.fast.fold import find_byte
 from ruleforge.engine.fast.layout import (
     AND,
+    BODY,
     BY_CLAUSES,
     BY_DECODED,
     BY_DECODED_LOWER,
@@ -11,7 +13,9 @@ from ruleforge.engine.fast.layout import (
     BY_METHOD,
     BY_NAME,
     BY_RESOLVED_LOWER,
+    COOKIES,
     FALSE,
+    HEADERS,
     MAYBE,
     NOT,
     SKIP_IF_FALSE,
@@ -21,7 +25,7 @@ from ruleforge.engine.fast.layout import (
     Scratch,
     Tables,
 )
-from ruleforge.engine.fast.native import native
+from ruleforge.engine.fast.native import inlined, native
 
 
 def _combined() -> tuple[Bytes, Bytes, Bytes]:
@@ -41,6 +45,7 @@ def _combined() -> tuple[Bytes, Bytes, Bytes]:
 
 
 _LEAST, _MOST, _OPPOSITE = _combined()
+_FEW = 16  # literals of a clause that are looked for in the body
 
 
 @native
@@ -65,22 +70,68 @@ def find_word(source: Bytes, begin: int, end: int, words: Bytes, first: int, las
     if size == 0:
         return begin
     initial = words[first]
-    for at in range(begin, end - size + 1):
-        if source[at] == initial:
+    at, stop = begin, end - size + 1
+    while at < stop:
+        at = find_byte(source, at, stop, initial)
+        if at < stop:
             offset = 1
             while offset < size and source[at + offset] == words[first + offset]:
                 offset += 1
             if offset == size:
                 return at
+            at += 1
     return -1
 
 
 @native
 def note_bytes(source: Bytes, begin: int, end: int, present: Bytes) -> None:
     """Note which bytes occur in a part."""
-    present[:] = 0
     for at in range(begin, end):
-        present[source[at]] = 1
+        present[source[np.uint64(at)]] = 1
+
+
+@inlined
+def is_scattered(text: int, work: Scratch) -> bool:
+    """Say whether a text lies in pieces, which are its elements."""
+    return (text == HEADERS or text == COOKIES) and work.last_element[text] >= 0
+
+
+@native
+def is_in_body(tables: Tables, start: int, stop: int, work: Scratch) -> bool:
+    """Say whether one of some literals of a clause may come from the body: by its part that is there as it is."""
+    for index in range(start, stop):
+        literal = tables.clause_literals[index]
+        size = tables.literal_core[literal]
+        first = tables.literal_at[literal] + tables.literal_core_at[literal]
+        if size == 0:
+            return True
+        begin, end = work.begin[BODY], work.end[BODY]
+        if find_word(work.text, begin, end, tables.literal_bytes, first, first + size) >= 0:
+            return True
+    return False
+
+
+@native
+def run_is_in_text(tables: Tables, start: int, stop: int, text: int, work: Scratch, serial: int) -> bool:
+    """Say whether one of some literals of a clause, all with the same text and key, occurs in that text."""
+    begin, end = work.begin[text], work.end[text]
+    scattered = is_scattered(text, work)
+    first, last = (work.first_element[text], work.last_element[text]) if scattered else (0, 0)
+    if begin == end and first == last:
+        return False
+    if work.present_seen[text] != serial:
+        work.present[text, :] = 0
+        note_bytes(work.text, begin, end, work.present[text])
+        for element in range(first, last):
+            note_bytes(work.text, work.elements[3 * element + 1], work.elements[3 * element + 3], work.present[text])
+        work.present_seen[text] = serial
+    if not work.present[text, tables.literal_key[tables.clause_literals[start]]]:
+        return False
+    for element in range(first, last):
+        head, tail = work.elements[3 * element + 1], work.elements[3 * element + 3]
+        if run_occurs(tables, start, stop, work.text, head, tail):
+            return True
+    return begin < end and run_occurs(tables, start, stop, work.text, begin, end)
 
 
 @native
@@ -91,22 +142,14 @@ def clause_occurs(tables: Tables, clause: int, work: Scratch, serial: int) -> bo
         return (seen & 1) == 1
     found = False
     index, stop = tables.clause_at[clause], tables.clause_at[clause + 1]
+    few = stop - index <= _FEW
     while index < stop and not found:
-        literal = tables.clause_literals[index]
-        text = tables.literal_text[literal]
-        begin, end = work.begin[text], work.end[text]
+        text, following = tables.literal_text[tables.clause_literals[index]], tables.clause_next[index]
         if work.wild[text]:
-            found = True
-        elif begin == end:
-            index = tables.clause_next[index]
+            found = work.wild[text] == 1 or not few or is_in_body(tables, index, following, work)
         else:
-            if work.present_seen[text] != serial:
-                note_bytes(work.text, begin, end, work.present[text])
-                work.present_seen[text] = serial
-            following = tables.clause_next[index]
-            if work.present[text, tables.literal_key[literal]]:
-                found = run_occurs(tables, index, following, work.text, begin, end)
-            index = following
+            found = run_is_in_text(tables, index, following, text, work, serial)
+        index = following
     work.clause_seen[clause] = 2 * serial + found
     return found
 
@@ -115,12 +158,13 @@ def clause_occurs(tables: Tables, clause: int, work: Scratch, serial: int) -> bo
 def run_occurs(tables: Tables, start: int, stop: int, source: Bytes, begin: int, end: int) -> bool:
     """Say whether one of some literals of a clause, all with the same key, occurs in source[begin:end]."""
     key = tables.literal_key[tables.clause_literals[start]]
-    for at in range(begin, end):
-        if source[at] == key:
-            for index in range(start, stop):
-                literal = tables.clause_literals[index]
-                if is_at(tables, literal, source, at - tables.literal_key_at[literal], begin, end):
-                    return True
+    at = find_byte(source, begin, end, key)
+    while at < end:
+        for index in range(start, stop):
+            literal = tables.clause_literals[index]
+            if is_at(tables, literal, source, at - tables.literal_key_at[literal], begin, end):
+                return True
+        at = find_byte(source, at + 1, end, key)
     return False
 
 
@@ -191,27 +235,36 @@ def all_clauses(tables: Tables, leaf: int, work: Scratch, serial: int) -> bool:
 @native
 def some_element(tables: Tables, leaf: int, text: int, work: Scratch, clauses: bool) -> bool:
     """Say whether an element has the name of a leaf and, if asked, every clause of it."""
-    first = tables.leaf_name_at[leaf]
-    size = tables.leaf_name_at[leaf + 1] - first
     for element in range(work.first_element[text], work.last_element[text]):
         head, name_end, end = (
             work.elements[3 * element + 1],
             work.elements[3 * element + 2],
             work.elements[3 * element + 3],
         )
-        if name_end - head - 1 != size:
-            continue
-        same = True
-        for offset in range(size):
-            same &= work.text[head + 1 + offset] == tables.leaf_name[first + offset]
-        if same and (not clauses or element_has_all(tables, leaf, work, head, end)):
+        if has_name(tables, leaf, work, head, name_end) and (
+            not clauses or element_has_all(tables, leaf, work, head, end)
+        ):
             return True
     return False
 
 
 @native
+def has_name(tables: Tables, leaf: int, work: Scratch, head: int, name_end: int) -> bool:
+    """Say whether an element has the name of a leaf."""
+    first = tables.leaf_name_at[leaf]
+    size = tables.leaf_name_at[leaf + 1] - first
+    if name_end - head - 1 != size:
+        return False
+    for offset in range(size):
+        if work.text[head + 1 + offset] != tables.leaf_name[first + offset]:
+            return False
+    return True
+
+
+@native
 def element_has_all(tables: Tables, leaf: int, work: Scratch, begin: int, end: int) -> bool:
     """Say whether every clause of a leaf occurs in one element."""
+    work.element_bytes[:] = 0
     note_bytes(work.text, begin, end, work.element_bytes)
     for index in range(tables.leaf_at[leaf], tables.leaf_at[leaf + 1]):
         clause = tables.leaf_clauses[index]

@@ -2,8 +2,20 @@
 
 import numpy as np
 
-from ruleforge.engine.fast.decide import clause_occurs, decide_rule, is_at
-from ruleforge.engine.fast.layout import MAYBE, TEXTS, TRUE, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.decide import clause_occurs, decide_rule, has_name, is_at, is_scattered
+from ruleforge.engine.fast.layout import (
+    FIELDS,
+    HEADERS,
+    MAYBE,
+    SERIAL,
+    TEXTS,
+    TRUE,
+    Bytes,
+    Ints,
+    Longs,
+    Scratch,
+    Tables,
+)
 from ruleforge.engine.fast.native import inlined, native
 
 GRAM = 4  # bytes by whose hash a literal is found
@@ -54,7 +66,23 @@ def try_rule(tables: Tables, rule: int, work: Scratch, serial: int, pairs: Ints,
     if answers & ~1 == 0:
         return count
     pairs[count, 0], pairs[count, 1], pairs[count, 2] = serial - 1, rule, answers == TRUE
+    pairs[count, 3] = field_of(tables, rule, work) if tables.rule_header[rule] and answers != TRUE else -1
     return count + 1
+
+
+@native
+def field_of(tables: Tables, rule: int, work: Scratch) -> int:
+    """Return a number of the one header field that decides a rule, of no other ever; -1 where there is not just one."""
+    field = -1
+    if not is_scattered(HEADERS, work):
+        return field
+    leaf = tables.programs[tables.program_at[rule]]
+    for element in range(work.first_element[HEADERS], work.last_element[HEADERS]):
+        if has_name(tables, leaf, work, work.elements[3 * element + 1], work.elements[3 * element + 2]):
+            if field >= 0:
+                return -1
+            field = work.fields.row[element + 1]
+    return field + work.fields.counts[SERIAL] - work.fields.counts[FIELDS] if field >= 0 else field
 
 
 @native
@@ -97,14 +125,20 @@ def look_closer(
 
 @inlined
 def find_rules(tables: Tables, work: Scratch, serial: int, pairs: Ints, count: int, unknowns: Longs) -> int:
-    """Append (row, rule, holds) for every rule that may hold for the row in `work`; return the new count.
+    """Append (row, rule, holds, field) for every rule that may hold for the row in `work`; return the new count.
 
     There must be room for all rules. `serial` is row + 1.
     """
     for index in range(len(tables.always)):
         count = try_rule(tables, tables.always[index], work, serial, pairs, count, unknowns)
+    fields = work.fields
+    for index in range(1, fields.row[0] + 1):
+        field = fields.row[index]
+        for at in range(fields.rule_at[field], fields.rule_at[field + 1]):
+            if work.rule_seen[fields.rules[at]] != serial:
+                count = try_rule(tables, fields.rules[at], work, serial, pairs, count, unknowns)
     for text in range(_TEXTS):
-        if not tables.searched[text]:
+        if not tables.searched[text] or is_scattered(text, work):
             continue
         if work.wild[text]:
             for index in range(tables.text_owner_at[text], tables.text_owner_at[text + 1]):

@@ -1,6 +1,9 @@
 r"""Fold parts of a request to the texts of `engine.zones`, byte for byte, into one buffer.
 
 Every function appends to `text` from `at` on and returns where it stopped. Callers see to the room.
+
+Loops over bytes index by unsigned numbers and have no way out where they can: then the compiler does many bytes at a
+time, which is ten to thirty times as fast. Signed ones could be negative, and count from the end.
 """
 
 import numpy as np
@@ -13,6 +16,7 @@ PERCENT, PLUS, AND, EQUALS, SLASH, BACKSLASH, DOT, SEMICOLON, MARK, COLON = b"%+
 GROWTH = 24  # a part of n bytes takes at most GROWTH * n + ROOM bytes of text
 ROOM = 64
 MAX_ELEMENTS = 4_096  # of all texts of a row, that names are looked for in
+_BLOCK = 32  # bytes that are looked at together
 
 _HEX = np.full(256, -1, np.int16)
 for _digit in range(16):
@@ -23,36 +27,73 @@ for _digit in range(16):
 def put_lower(text: Bytes, at: int, source: Bytes, begin: int, end: int) -> int:
     """Append a part in lower case."""
     for index in range(end - begin):
-        byte = source[begin + index]
-        text[at + index] = byte + 32 if 65 <= byte <= 90 else byte
+        byte = source[np.uint64(begin + index)]
+        text[np.uint64(at + index)] = byte | np.uint8((np.uint8(byte - 65) < 26) << 5)
+    return at + end - begin
+
+
+@native
+def put_spaced(text: Bytes, at: int, source: Bytes, begin: int, end: int, plus: bool, lower: bool) -> int:
+    """Append a part; with `plus`, `+` is a space; with `lower`, in lower case."""
+    sign, case = np.uint8(PLUS if plus else 32), np.uint8(32 if lower else 0)
+    for index in range(end - begin):
+        byte = source[np.uint64(begin + index)]
+        byte = np.uint8(32) if byte == sign else byte
+        text[np.uint64(at + index)] = byte | np.uint8(np.uint8(np.uint8(byte - 65) < 26) * case)
     return at + end - begin
 
 
 @native
 def has_byte(source: Bytes, begin: int, end: int, wanted: int) -> bool:
     """Say whether a byte occurs in a part."""
-    found = False
-    for index in range(begin, end):  # without a way out, so that it is done many bytes at a time
-        found |= source[index] == wanted
-    return found
+    found, byte = np.uint8(0), np.uint8(wanted)
+    for index in range(end - begin):
+        found |= np.uint8(source[np.uint64(begin + index)] == byte)
+    return found != 0  # type: ignore[no-any-return]
+
+
+@native
+def find_byte(source: Bytes, at: int, end: int, wanted: int) -> int:
+    """Return where a byte occurs first from `at` on, `end` where it does not."""
+    byte = np.uint8(wanted)
+    while at + _BLOCK <= end:
+        found = np.uint8(0)
+        for index in range(_BLOCK):
+            found |= np.uint8(source[np.uint64(at + index)] == byte)
+        if found:
+            break
+        at += _BLOCK
+    while at < end and source[np.uint64(at)] != byte:
+        at += 1
+    return at
+
+
+@native
+def is_same(source: Bytes, at: int, other: Bytes, begin: int, size: int) -> bool:
+    """Say whether two parts of a size are the same."""
+    differ = np.uint8(0)
+    for index in range(size):
+        differ |= source[np.uint64(at + index)] ^ other[np.uint64(begin + index)]
+    return differ == 0  # type: ignore[no-any-return]
 
 
 @native
 def put_decoded(text: Bytes, at: int, source: Bytes, begin: int, end: int, plus: bool, lower: bool) -> int:
     """Append a part percent-decoded once; with `plus`, `+` is a space; with `lower`, in lower case."""
-    index = begin
-    while index < end:
-        byte = source[index]
-        if byte == PERCENT and index + 2 < end:
-            high, low = _HEX[source[index + 1]], _HEX[source[index + 2]]
-            if high >= 0 and low >= 0:
-                byte = np.uint8(high * 16 + low)
-                index += 2
-        elif plus and byte == PLUS:
-            byte = np.uint8(32)
-        text[at] = byte + 32 if lower and 65 <= byte <= 90 else byte
-        at += 1
-        index += 1
+    while begin < end:
+        index = find_byte(source, begin, end, PERCENT)
+        at = put_spaced(text, at, source, begin, index, plus, lower)
+        begin = index
+        while begin < end and source[np.uint64(begin)] == PERCENT:  # escapes come in runs
+            byte = np.uint8(PERCENT)
+            if begin + 2 < end:
+                high, low = _HEX[source[np.uint64(begin + 1)]], _HEX[source[np.uint64(begin + 2)]]
+                if high >= 0 and low >= 0:
+                    byte = np.uint8(high * 16 + low)
+                    begin += 2
+            text[np.uint64(at)] = byte + 32 if lower and 65 <= byte <= 90 else byte
+            at += 1
+            begin += 1
     return at
 
 
@@ -63,10 +104,7 @@ def put_rounds(text: Bytes, at: int, head: int, begin: int, end: int) -> int:
         if not has_byte(text, begin, end, PERCENT):
             return at
         start = at
-        for index in range(head, begin):
-            text[at] = text[index]
-            at += 1
-        value = at
+        at = value = put_spaced(text, at, text, head, begin, False, False)
         at = put_decoded(text, at, text, begin, end, False, True)
         if at - value == end - begin:  # an escape that is undone is two bytes shorter
             return start
@@ -117,17 +155,13 @@ def put_arguments(
     """Append the elements of `a=b&c`, decoded once or as sent; -1 where there are more than `most`."""
     count, piece = 0, begin
     while piece < end:
-        stop, equals = piece, -1
-        while stop < end and source[stop] != AND:
-            if equals < 0 and source[stop] == EQUALS:
-                equals = stop
-            stop += 1
+        stop = find_byte(source, piece, end, AND)
         if stop > piece:
             count += 1
             if count > most:
                 return -1
-            name_end = stop if equals < 0 else equals
-            value = stop if equals < 0 else equals + 1
+            name_end = find_byte(source, piece, stop, EQUALS)
+            value = min(name_end + 1, stop)
             head = at
             text[at] = 0
             at += 1
@@ -153,9 +187,7 @@ def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most:
     """Append the elements of one Cookie header; -1 where there may be more than `most`."""
     count, piece = 0, begin
     while piece < end:
-        stop = piece
-        while stop < end and source[stop] != SEMICOLON:
-            stop += 1
+        stop = find_byte(source, piece, end, SEMICOLON)
         first, last, following = piece, stop, stop + 1
         while first < last and (source[first] == 32 or 9 <= source[first] <= 13):
             first += 1
@@ -165,9 +197,7 @@ def put_cookies(text: Bytes, at: int, source: Bytes, begin: int, end: int, most:
             count += 1
             if count > most:
                 return -1
-            equals = first
-            while equals < last and source[equals] != EQUALS:
-                equals += 1
+            equals = find_byte(source, first, last, EQUALS)
             at = put_named(text, at, source, first, equals, source, min(equals + 1, last), last, elements)
         piece = following
     return at
@@ -245,8 +275,6 @@ def put_path(text: Bytes, at: int, source: Bytes, begin: int, end: int, steps: L
     if resolved < 0:
         return -1
     path[0], path[1], path[2], path[3], path[4] = at, stop, stop, resolved, resolved
-    same = resolved - stop == stop - at
-    for index in range(stop - at if same else 0):
-        same &= text[at + index] == text[stop + index]
+    same = resolved - stop == stop - at and is_same(text, at, text, stop, stop - at)
     last = put_plain(text, resolved, text, at, stop)
     return last if same else put_plain(text, last, text, stop, resolved)

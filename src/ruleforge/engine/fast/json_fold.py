@@ -48,8 +48,19 @@ def _put_point(text: Bytes, at: int, point: int, is_key: bool) -> int:
 
 @native
 def put_string(text: Bytes, at: int, source: Bytes, index: int, end: int, is_key: bool) -> tuple[int, int]:
-    """Append the string whose inside begins at `index`; return where text and source go on, or -1 for the former."""
+    """Append the string whose inside begins at `index`; return where text and source go on.
+
+    Where there is no string the former is negative: -2 where the source ends before it does, so that this is no JSON
+    to anyone, else -1.
+    """
     while index < end:
+        if not is_key:
+            stop = index
+            while stop < end and source[np.uint64(stop)] != _QUOTE and source[np.uint64(stop)] != _ESCAPE:
+                stop += 1
+            at, index = put_lower(text, at, source, index, stop), stop
+            if index == end:
+                break
         byte = np.int64(source[index])
         index += 1
         if byte == _QUOTE:
@@ -67,7 +78,7 @@ def put_string(text: Bytes, at: int, source: Bytes, index: int, end: int, is_key
         index += 1
         if byte == 117:
             if index + 4 > end:
-                break
+                return -1, index
             point = np.int64(0)
             for digit in range(4):
                 value = np.int64(_HEX[source[index + digit]])
@@ -75,14 +86,14 @@ def put_string(text: Bytes, at: int, source: Bytes, index: int, end: int, is_key
                     return -1, index
                 point = point * 16 + value
             if 0xD800 <= point <= 0xDFFF:
-                break
+                return -1, index
             index += 4
         else:
             point = np.int64(_PLAIN_ESCAPES[byte])
             if point == 0:
-                break
+                return -1, index
         at = _put_point(text, at, point, is_key)
-    return -1, index
+    return -2, index
 
 
 @native
@@ -145,14 +156,19 @@ def _put_index(pointer: Bytes, at: int, index: int) -> int:
 def put_json(
     text: Bytes, at: int, source: Bytes, begin: int, end: int, pointer: Bytes, steps: Longs, elements: Longs
 ) -> int:
-    r"""Append `00 pointer 01 value 00` of every scalar; -1 where this is not surely JSON, or near a bound."""
+    r"""Append `00 pointer 01 value 00` of every scalar; -1 where this is not surely JSON, or near a bound.
+
+    It is -2 where all of it may begin JSON, but ends before that does: then no parser takes it.
+    """
     if end - begin >= 3 and source[begin] == 0xEF and source[begin + 1] == 0xBB and source[begin + 2] == 0xBF:
         begin += 3
     index = skip_blanks(source, begin, end)
     depth, size, leaves = 0, 0, 0
     while True:
-        if index >= end or size > MAX_POINTER or at + 2 * size + 3 * (end - index) + 64 > len(text):
+        if size > MAX_POINTER or at + 2 * size + 3 * (end - index) + 64 > len(text):
             return -1
+        if index >= end:
+            return -2
         byte = source[index]
         if byte == _OBJECT or byte == _ARRAY:
             if depth == MAX_DEPTH:
@@ -161,7 +177,7 @@ def put_json(
             depth += 1
             index = skip_blanks(source, index + 1, end)
             if index >= end:
-                return -1
+                return -2
             if source[index] != (_END_OBJECT if byte == _OBJECT else _END_ARRAY):
                 if byte == _ARRAY:
                     size = _put_index(pointer, size, 0)
@@ -183,7 +199,7 @@ def put_json(
             if byte == _QUOTE:
                 at, index = put_string(text, at, source, index + 1, end, False)
                 if at < 0:
-                    return -1
+                    return at
             else:
                 stop = (
                     number_end(source, index, end) if byte == 45 or 48 <= byte <= 57 else word_end(source, index, end)
@@ -203,7 +219,7 @@ def put_json(
             if depth == 0:
                 return at if skip_blanks(source, index, end) == end else -1
             if index >= end:
-                return -1
+                return -2
             is_object = steps[3 * depth - 2]
             if source[index] == _COMMA:
                 break

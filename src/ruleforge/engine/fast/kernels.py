@@ -3,9 +3,19 @@
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
-from ruleforge.engine.fast.bodies_fold import UNKNOWN, declared_kind, fold_body, is_word
+from ruleforge.engine.fast.bodies_fold import UNKNOWN, fold_body
+from ruleforge.engine.fast.fields import (
+    COOKIE,
+    DECLARED,
+    GZIPPED,
+    MANY,
+    MOST_COOKIES,
+    TEXT_ROOM,
+    TYPE,
+    forget,
+    is_coded,
+)
+from ruleforge.engine.fast.fields import number_of as field_number
 from ruleforge.engine.fast.find import find_rules
 from ruleforge.engine.fast.fold import (
     GROWTH,
@@ -14,8 +24,6 @@ from ruleforge.engine.fast.fold import (
     ROOM,
     path_begin,
     put_arguments,
-    put_cookies,
-    put_named,
     put_path,
     put_plain,
 )
@@ -42,11 +50,6 @@ from ruleforge.events.bodies.bounds import MAX_VALUES
 
 _TEXTS = len(TEXTS)
 _NO_BODY, _NO_HEADERS, _NO_METHOD, _NO_TARGET = 1, 2, 4, 16  # UNRECORDED_BITS
-_COOKIE = np.frombuffer(b"cookie", np.uint8)
-_CONTENT_TYPE = np.frombuffer(b"content-type", np.uint8)
-_CONTENT_ENCODING = np.frombuffer(b"content-encoding", np.uint8)
-_TRANSFER_ENCODING = np.frombuffer(b"transfer-encoding", np.uint8)
-_MOST_COOKIES = MAX_VALUES // 10  # of one header; and as many headers
 
 
 @inlined
@@ -92,71 +95,71 @@ def _fold_target(columns: Columns, row: int, folded: Bytes, work: Scratch, at: i
 
 
 @inlined
-def _fold_headers(columns: Columns, row: int, work: Scratch, at: int) -> tuple[int, int]:
-    """Fold headers; return where that ends and what the body is declared as, -1 for either: left to Python."""
-    kind, typed, coded = UNKNOWN, False, False
-    text = work.text
-    work.begin[HEADERS], work.first_element[HEADERS] = at, work.elements[0]
+def _fold_headers(columns: Columns, row: int, tables: Tables, work: Scratch) -> int:
+    """Make the elements of headers and cookies; return what they say of the body, -1 where that is left to Python."""
+    fields, elements = work.fields, work.elements
+    signs = codings = count = 0
     for header in range(columns.headers_from[row], columns.headers_to[row]):
-        name, name_end = columns.name_at[header], columns.name_at[header + 1]
-        begin, end = columns.value_at[header], columns.value_at[header + 1]
-        if at + GROWTH * (name_end - name + end - begin) + ROOM > len(text):
-            return -1, UNKNOWN
-        at = put_named(text, at, columns.name, name, name_end, columns.value, begin, end, work.elements)
-        if not typed and is_word(columns.name, name, name_end, _CONTENT_TYPE):
-            kind, typed = declared_kind(columns.value, begin, end), True
-        elif is_word(columns.name, name, name_end, _CONTENT_ENCODING) or is_word(
-            columns.name, name, name_end, _TRANSFER_ENCODING
-        ):
-            coded = True
-    work.end[HEADERS], work.last_element[HEADERS] = at, work.elements[0]
-    return at, -1 if coded else kind
-
-
-@inlined
-def _fold_cookies(columns: Columns, row: int, work: Scratch, at: int) -> int:
-    """Fold the cookies; -1 where there are so many that some may be out of bounds."""
-    count = 0
-    work.begin[COOKIES], work.first_element[COOKIES] = at, work.elements[0]
-    for header in range(columns.headers_from[row], columns.headers_to[row]):
-        name, name_end = columns.name_at[header], columns.name_at[header + 1]
-        if not is_word(columns.name, name, name_end, _COOKIE):
-            continue
+        field = field_number(columns, header, tables, work)
+        if field < 0 or count == MAX_ELEMENTS // 2:
+            return -1
+        for index in range(3):
+            elements[3 * count + 1 + index] = fields.element[3 * field + index]
         count += 1
-        begin, end = columns.value_at[header], columns.value_at[header + 1]
-        if count > MAX_VALUES // _MOST_COOKIES or at + GROWTH * (end - begin) + ROOM > len(work.text):
-            return -1
-        at = put_cookies(work.text, at, columns.value, begin, end, _MOST_COOKIES, work.elements)
-        if at < 0:
-            return -1
-    work.end[COOKIES], work.last_element[COOKIES] = at, work.elements[0]
-    return at
+        fields.row[count] = field
+        said = fields.signs[field]
+        codings += (said & GZIPPED) > 0
+        signs |= said & ~(TYPE | DECLARED) if signs & TYPE else said
+    fields.row[0] = elements[0] = work.last_element[HEADERS] = count
+    if codings > 1 or signs & MANY:
+        return -1
+    return -1 if signs & COOKIE and _gather_cookies(work, count) < 0 else signs
 
 
 @inlined
-def fold_row(columns: Columns, row: int, bits: int, folded: Bytes, work: Scratch, pointer: Bytes) -> bool:
+def _gather_cookies(work: Scratch, count: int) -> int:
+    """Make the elements of cookies; -1 where there are so many that some may be out of bounds."""
+    fields, elements = work.fields, work.elements
+    headers = 0
+    work.first_element[COOKIES] = count
+    for index in range(1, fields.row[0] + 1):
+        field = fields.row[index]
+        headers += (fields.signs[field] & COOKIE) > 0
+        for at in range(fields.cookie_at[field], fields.cookie_at[field + 1]):
+            if count == MAX_ELEMENTS:
+                return -1
+            for part in range(3):
+                elements[3 * count + 1 + part] = fields.cookies[3 * at + part]
+            count += 1
+    elements[0] = work.last_element[COOKIES] = count
+    return count if headers <= MAX_VALUES // MOST_COOKIES else -1
+
+
+@inlined
+def fold_row(columns: Columns, row: int, bits: int, tables: Tables, work: Scratch, pointer: Bytes) -> bool:
     """Fold one row; False where only the parsers can say what it holds."""
     for text in range(_TEXTS):
         work.begin[text] = work.end[text] = work.wild[text] = 0
         work.first_element[text] = work.last_element[text] = 0
-    work.elements[0] = work.path[3] = 0
+    work.elements[0] = work.path[3] = work.fields.row[0] = 0
     work.path[5] = -1
-    at, kind = 0, UNKNOWN
+    folded, at, signs = tables.folded, TEXT_ROOM, 0
     if folded[METHOD] and not bits & _NO_METHOD:
         begin, end = columns.method_at[row], columns.method_at[row + 1]
-        if GROWTH * (end - begin) + ROOM > len(work.text):
+        if at + GROWTH * (end - begin) + ROOM > len(work.text):
             return False
         for index in range(begin, end):
             work.text[at] = columns.method[index]
             at += 1
-        work.path[5], work.path[6], work.begin[METHOD] = 0, at, at
+        work.path[5], work.path[6], work.begin[METHOD] = TEXT_ROOM, at, at
         at = put_plain(work.text, at, columns.method, begin, end)
         work.end[METHOD] = at
     if not bits & _NO_HEADERS and columns.headers_from[row] < columns.headers_to[row]:
-        at, kind = _fold_headers(columns, row, work, at)
-        if at >= 0 and folded[COOKIES]:
-            at = _fold_cookies(columns, row, work, at)
-        if at < 0:
+        signs = _fold_headers(columns, row, tables, work)
+        if signs < 0:
+            forget(work.fields)
+            signs = _fold_headers(columns, row, tables, work)
+        if signs < 0:
             return False
     work.begin[ARGS] = work.end[ARGS] = at
     work.first_element[ARGS] = work.last_element[ARGS] = work.elements[0]
@@ -165,10 +168,15 @@ def fold_row(columns: Columns, row: int, bits: int, folded: Bytes, work: Scratch
         if at < 0:
             return False
     if not bits & _NO_BODY and columns.has_body[row]:
-        at = fold_body(work, folded, pointer, at, columns.body, columns.body_at[row], columns.body_at[row + 1], kind)
+        begin, end = columns.body_at[row], columns.body_at[row + 1]
+        if is_coded(columns.body, begin, end, signs):
+            return False
+        kind = (signs & DECLARED) - 1 if signs & TYPE else UNKNOWN
+        at = fold_body(work, folded, pointer, at, columns.body, begin, end, kind)
     if at >= 0 and work.elements[0] > MAX_ELEMENTS:
         for text in range(_TEXTS):
-            work.last_element[text] = -1
+            if text != HEADERS and text != COOKIES:
+                work.last_element[text] = -1
     return at >= 0
 
 
@@ -196,7 +204,8 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
             tables: the rules, made for these gaps.
             work: room; its marks must not have seen these rows before.
             pointer: room for a JSON pointer.
-            pairs: (n, 3): row, rule, and 1 where it holds or 0 where that must be asked; more than there are rules.
+            pairs: (n, 4): row, rule, 1 where it holds or 0 where that must be asked, and the header field of
+                `work.fields` that decides it alone, or -1; more than there are rules.
             unknowns: per rule: for how many rows it is unknown is added; see `try_rule`.
             doubtful: where the rows are written that only the parsers can fold.
             version: the stamp of the kernels.
@@ -210,7 +219,7 @@ def _make_match_rows(stamp: int) -> Callable[..., tuple[int, int, int]]:
             if count + rules > len(pairs):
                 return index, count, doubts
             row = rows[index]
-            if fold_row(columns, row, bits, tables.folded, work, pointer):
+            if fold_row(columns, row, bits, tables, work, pointer):
                 count = find_rules(tables, work, row + 1, pairs, count, unknowns)
             else:
                 doubtful[doubts] = row
@@ -240,7 +249,7 @@ def _make_match_texts(stamp: int) -> Callable[..., tuple[int, int]]:
                 work.begin[text], work.end[text] = begin[index, text], end[index, text]
                 work.wild[text] = 0
                 work.last_element[text] = -1
-            work.path[3], work.path[5] = 0, -1
+            work.path[3], work.path[5], work.fields.row[0] = 0, -1, 0
             count = find_rules(tables, work, rows[index] + 1, pairs, count, unknowns)
         return len(rows), count
 

@@ -25,6 +25,9 @@ ZONES_OF_TEXT: tuple[tuple[str, ...], ...] = tuple(
 )
 
 
+# Texts that lie in pieces, one for each header field of a row: where their elements are known, these are all of them.
+SCATTERED = (HEADERS, COOKIES)
+
 # A leaf is decided by clauses, by clauses in one element, by whether an element of a name is there, or by words in
 # the path as it is decoded or resolved, in its own case or in lower case, or in the method.
 BY_CLAUSES, BY_ELEMENT, BY_NAME, BY_DECODED, BY_RESOLVED, BY_DECODED_LOWER, BY_RESOLVED_LOWER, BY_METHOD = range(8)
@@ -59,6 +62,8 @@ class Tables(NamedTuple):
     literal_bytes: Bytes
     literal_key: Bytes  # per literal: the rarest of its bytes
     literal_key_at: Ints  # where that byte is in the literal
+    literal_core_at: Ints  # of XML and multipart: the part of a literal that is in the body as it is
+    literal_core: Ints  # bytes of that, 0 where none is worth looking for
     clause_at: Ints  # per clause its literals: one of them must occur
     clause_literals: Ints
     clause_next: Ints  # per literal of a clause: where the next one is that has another text or key
@@ -68,6 +73,8 @@ class Tables(NamedTuple):
     owners: Ints
     text_owner_at: Ints  # per text the rules that are found by some literal in it
     text_owners: Ints
+    rule_field: Ints  # per rule: a leaf that must hold, in the header field that the rule is found by; -1: none
+    rule_header: Bytes  # per rule: 1 where the values of one header decide it, all headers are known, and it is a leaf
     always: Ints  # rules that every row is a candidate for
     program_at: Ints  # per rule its tree in postfix order: leaves, and combinations as negative numbers
     programs: Ints
@@ -96,13 +103,39 @@ class Tables(NamedTuple):
     short_offset: Ints
 
 
+class Fields(NamedTuple):
+    """Header fields that rows had so far: what each is folded to, and the rules it is found for. Traffic repeats them.
+
+    Their texts lie at the beginning of `Scratch.text`. Elements are three numbers: where one begins, its name ends, and
+    all its decoded forms end.
+    """
+
+    counts: Longs  # FIELDS, RAW, TEXT, COOKIES_, RULES: how much there is; SERIAL: how many there ever were
+    slots: Ints  # number + 1 of a field by its hash, 0 for none
+    hashes: Longs
+    raw_at: Longs  # per field: name and value as sent
+    raw_value: Longs  # where the value begins
+    raw: Bytes
+    element: Longs
+    signs: Ints  # what a field says of the body, and whether it is a cookie: sums
+    cookie_at: Ints  # per field its cookies
+    cookies: Longs  # elements
+    rule_at: Ints  # per field its rules
+    rules: Ints
+    row: Ints  # of the row at hand: how many fields, then their numbers
+    made: Longs  # elements of the field at hand, as `Scratch.elements`
+
+
+FIELDS, RAW, TEXT, COOKIES_, RULES, SERIAL = range(6)
+
+
 class Scratch(NamedTuple):
     """Room to work in, for one call of a kernel."""
 
     text: Bytes  # the folded texts of the row at hand
     begin: Longs  # per text
     end: Longs
-    wild: Bytes  # per text: 1 where it may hold anything
+    wild: Bytes  # per text: 1 where it may hold anything, 2 where what the body holds
     element_bytes: Bytes  # which bytes occur in the element at hand
     literal_seen: Ints  # row + 1 in which it was found last
     rule_seen: Ints
@@ -119,3 +152,4 @@ class Scratch(NamedTuple):
     leaf_seen: Ints  # 8 * (row + 1) + possible answers
     lower: Bytes  # the path in lower case
     answers: Longs  # a stack of possible answers
+    fields: Fields

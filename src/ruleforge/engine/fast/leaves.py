@@ -134,6 +134,26 @@ class Leaves:
             return None
         return Leaf(kind, FALSE, TRUE, TEXT_OF_ZONE[PLACE_ZONE[condition.field]], words=words)
 
+    def in_field(self, tree: Tree, classes: tuple[tuple[str, int], ...], clause: int) -> int:
+        """Return the leaf that must hold in the header field which has a clause, for the tree to be true; -1: none."""
+        if isinstance(tree, AllOf):
+            return max((self.in_field(part, classes, clause) for part in tree.parts), default=-1)
+        number = self._known.get((tree, classes), -1)
+        if number < 0:
+            return -1
+        leaf = self._leaves.items[number]
+        is_it = (leaf.kind, leaf.text, leaf.missing) == (BY_ELEMENT, HEADERS, FALSE) and clause in leaf.clauses
+        return number if is_it else -1
+
+    def is_of_header(self, rule: Rule) -> bool:
+        """Say whether the values of one header decide a rule, and it is a leaf that names this header."""
+        number = self._known.get((rule.when, rule.classes), -1)  # type: ignore[arg-type]
+        if number < 0 or self._gaps.recorded_headers is not None or "headers" in self._gaps.unrecorded:
+            return False
+        leaf = self._leaves.items[number]
+        is_named = leaf.kind in (BY_ELEMENT, BY_NAME) and leaf.text == HEADERS
+        return is_named and only_header(rule) == leaf.name
+
     def texts(self) -> set[int]:
         """Return the texts that leaves need to be folded."""
         return {leaf.text for leaf in self._leaves.items}

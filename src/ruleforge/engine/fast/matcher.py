@@ -8,11 +8,12 @@ import pyarrow as pa
 
 from ruleforge.engine.batches import Matches
 from ruleforge.engine.fast.build import make_tables
+from ruleforge.engine.fast.fields import MOST_FIELDS, RAW_ROOM
 from ruleforge.engine.fast.fold import MAX_ELEMENTS
 from ruleforge.engine.fast.gaps import Gaps
 from ruleforge.engine.fast.json_fold import MAX_DEPTH, MAX_POINTER
 from ruleforge.engine.fast.kernels import match_rows, match_texts
-from ruleforge.engine.fast.layout import TEXTS, ZONES_OF_TEXT, Bytes, Ints, Longs, Scratch, Tables
+from ruleforge.engine.fast.layout import TEXTS, ZONES_OF_TEXT, Bytes, Fields, Ints, Longs, Scratch, Tables
 from ruleforge.engine.fast.leaves import only_header
 from ruleforge.engine.fast.rows import Rows
 from ruleforge.engine.rarity import Rarity, background_rarity
@@ -22,7 +23,10 @@ from ruleforge.events.columns import UNRECORDED_BITS
 from ruleforge.events.places import HttpView
 from ruleforge.rules.tree import Rule
 
-_TEXT_ROOM = 1 << 23  # bytes of folded text of one row; who needs more is left to the parsers
+_TEXT_ROOM = 1 << 26  # bytes of folded text, mostly never touched; a row that may need more is left to the parsers
+_LOWER_ROOM = 1 << 23  # bytes of a path
+_KEPT_COOKIES = 1 << 15
+_KEPT_RULES = 1 << 17  # that header fields are found for
 _MAX_SEGMENTS = 1_024  # of a path; who has more is left to the parsers
 _PAIRS = 1 << 15  # candidates that are gathered before they are verified
 _FEW_ROWS = 256  # that a bound cut off, before tables for them are worth making
@@ -86,7 +90,7 @@ class FastMatcher:
         """Match rows with the same gaps; return those that only the parsers can fold."""
         tables = self._plan(gaps)
         work, pointer = make_scratch(tables), np.zeros(2 * MAX_POINTER + 1_024, np.uint8)
-        pairs = np.empty((_PAIRS + len(self.rules), 3), np.int32)
+        pairs = np.empty((_PAIRS + len(self.rules), 4), np.int32)
         left: list[Ints] = []
         done = 0
         while done < len(chosen):
@@ -133,7 +137,7 @@ class FastMatcher:
         chosen = np.array([row for row, _ in group], np.int32)
         text, begin, end = _texts([view for _, view in group], tables)
         work = make_scratch(tables)._replace(text=text)
-        pairs = np.empty((_PAIRS + len(self.rules), 3), np.int32)
+        pairs = np.empty((_PAIRS + len(self.rules), 4), np.int32)
         done = 0
         while done < len(chosen):
             start = done
@@ -182,17 +186,35 @@ class FastMatcher:
         holds = pairs[:, 2] == 1
         found.rows += pairs[holds, 0].tolist()
         found.rules += pairs[holds, 1].tolist()
+        alone = ~holds & (pairs[:, 3] >= 0)
+        if alone.any():
+            self._ask_fields(pairs[alone], rows, found)
         view: HttpView | None = None
         last = -1
-        for row, rule, _ in pairs[~holds].tolist():
+        for row, rule, _, _ in pairs[~holds & ~alone].tolist():
             name = self._header(rule)
             if name is not None and rows.knows_headers(row):
                 found.take(row, ((rule, self._answer_by_header(rule, name, rows, row)),))
+                found.verified += 1
                 continue
             if row != last or view is None:
                 last, view = row, views.get(row) or SharedView(rows.request(row))
             found.take(row, ((rule, self._ask(rule)(view)),))
-        found.verified += len(pairs) - int(holds.sum())
+            found.verified += 1
+
+    def _ask_fields(self, pairs: Ints, rows: Rows, found: "_Found") -> None:
+        """Ask the evaluator about rules that one header field decides, once for all rows that have the same field."""
+        keys = pairs[:, 1].astype(np.int64) << 32 | pairs[:, 3]
+        _, first, same = np.unique(keys, return_index=True, return_inverse=True)
+        asked = [
+            self._answer_by_header(rule, self._header(rule) or b"", rows, row)
+            for row, rule in pairs[first, :2].tolist()
+        ]
+        answers = np.array([-1 if answer is None else int(answer) for answer in asked], np.int8)[same.ravel()]
+        found.rows += pairs[answers == 1, 0].tolist()
+        found.rules += pairs[answers == 1, 1].tolist()
+        np.add.at(found.unknowns, pairs[answers < 0, 1], 1)
+        found.verified += len(asked)
 
 
 class _Found:
@@ -245,8 +267,28 @@ def make_scratch(tables: Tables, room: int = _TEXT_ROOM) -> Scratch:
         last_element=np.zeros(texts, np.int64),
         path=np.zeros(7, np.int64),
         leaf_seen=np.zeros(len(tables.leaf_kind), np.int32),
-        lower=np.empty(room, np.uint8),
+        lower=np.empty(_LOWER_ROOM, np.uint8),
         answers=np.zeros(max(1, longest), np.int64),
+        fields=_make_fields(len(tables.unless_found)),
+    )
+
+
+def _make_fields(rules: int) -> Fields:
+    return Fields(
+        counts=np.zeros(6, np.int64),
+        slots=np.zeros(4 * MOST_FIELDS, np.int32),
+        hashes=np.zeros(MOST_FIELDS, np.int64),
+        raw_at=np.zeros(MOST_FIELDS + 1, np.int64),
+        raw_value=np.zeros(MOST_FIELDS, np.int64),
+        raw=np.empty(RAW_ROOM, np.uint8),
+        element=np.zeros(3 * MOST_FIELDS, np.int64),
+        signs=np.zeros(MOST_FIELDS, np.int32),
+        cookie_at=np.zeros(MOST_FIELDS + 1, np.int32),
+        cookies=np.empty(3 * _KEPT_COOKIES, np.int64),
+        rule_at=np.zeros(MOST_FIELDS + 1, np.int32),
+        rules=np.empty(_KEPT_RULES + rules, np.int32),
+        row=np.zeros(MAX_ELEMENTS + 2, np.int32),
+        made=np.zeros(3 * (MAX_ELEMENTS + 1), np.int64),
     )
 
 

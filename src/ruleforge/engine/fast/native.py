@@ -17,7 +17,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 # No kernel allocates, so that none has to count references: that cost as much as all the rest.
 _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _PACKAGE = Path(__file__).parents[2]
-_KERNELS = ("native", "layout", "fold", "json_fold", "bodies_fold", "decide", "find", "kernels")
+_KERNELS = ("native", "layout", "fold", "json_fold", "bodies_fold", "decide", "find", "fields", "kernels")
 
 
 def native(function: _Function) -> _Function:

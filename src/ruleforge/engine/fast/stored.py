@@ -11,6 +11,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -105,8 +106,22 @@ class StoredRules(Sequence[Rule]):
     def __iter__(self) -> Iterator[Rule]:
         return (self[index] for index in range(len(self)))
 
+    def texts(self) -> list[bytes]:
+        """Return the documents of all rules, which nobody may have parsed yet.
+
+        Raises:
+            ValueError: they do not lie one behind the other.
+        """
+        at, texts = self._at, self._texts.tobytes()
+        if at.dtype != np.int64 or not len(at) or at[0] or at[-1] != len(texts) or (at[1:] < at[:-1]).any():
+            raise ValueError("its rules are not one behind the other")
+        return [texts[begin:end] for begin, end in pairwise(at.tolist())]
+
     def _parse(self, index: int) -> Rule:
-        rule = parse_rule(json.loads(self._texts[self._at[index] : self._at[index + 1]].tobytes())).rule
+        try:
+            rule = parse_rule(json.loads(self._texts[self._at[index] : self._at[index + 1]].tobytes())).rule
+        except (ValueError, RecursionError):
+            rule = None
         if rule is None:
             raise InputError("a rule of the compiled set does not load", where=f"rule {index}", code="RF290")
         return rule

@@ -19,7 +19,7 @@ NICENESS = 10
 # One that kernels fold, and one whose coding only the parsers can read: each kernel has one kind of arguments.
 _REQUESTS = (
     Request(method=b"GET", target=b"/"),
-    Request(method=b"POST", target=b"/", headers=((b"Content-Encoding", b"gzip"),), body=b"-"),
+    Request(method=b"POST", target=b"/", headers=((b"Content-Encoding", b"gzip"),), body=b"\x1f-"),
 )
 _RULE = {"schema": 1, "id": "RF-WARM-1", "title": "t", "event": "http.request",
          "when": {"field": "body", "op": "contains", "value": "warm"}}  # fmt: skip

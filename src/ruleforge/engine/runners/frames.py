@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ruleforge.engine.runners.work import BATCH_ROWS, RuleSet, ready
+from ruleforge.engine.runners.counting import TOLD, count_shard, seen_rows, told
+from ruleforge.engine.runners.rulesets import RuleSet, names_of, observe_single, ready, single_matches
+from ruleforge.engine.runners.work import BATCH_ROWS
 from ruleforge.errors import InputError, UsageError
 from ruleforge.events.formats import FORMATS
 from ruleforge.events.request import Request
@@ -76,6 +78,38 @@ def scan_lines(frame: "DataFrame", ruleset: RuleSet, format_name: str = "jsonl")
         return _scan_lines(rules, batches, format_name)
 
     return _mapped(frame, ruleset, scan)
+
+
+def seen_frame(frame: "DataFrame", ruleset: RuleSet) -> "DataFrame":
+    """Return what rules that count or order see in a frame of requests: rows for `alerts_frame`."""
+    return _mapped(frame, ruleset, _see_requests, seen_schema())
+
+
+def seen_schema() -> str:
+    """Return SEEN as Spark has it."""
+    return (
+        "shard int, time_us bigint, id string, times bigint, rule int, steps bigint, key array<binary>,"
+        " distinct array<binary>"
+    )
+
+
+def alerts_frame(seen: "DataFrame", ruleset: RuleSet) -> "DataFrame":
+    """Count what was seen, the rows of each shard of keys together; `counting.heard` reads the rows of the result.
+
+    Raises:
+        UsageError: a stream (RF169): its windows would need state that outlives a batch.
+    """
+    if seen.isStreaming:
+        hint = "write the stream to Parquet and count that, or follow the logs with 'ruleforge scan --follow'"
+        raise UsageError("a stream of Spark does not count or order events", hint=hint, code="RF169")
+    shared = seen.sparkSession.sparkContext.broadcast(ruleset.counting)
+
+    def count(rows: "pa.Table") -> "pa.Table":
+        import pyarrow as pa
+
+        return pa.Table.from_batches([told(count_shard(rows, shared.value))])
+
+    return seen.groupBy("shard").applyInArrow(count, TOLD)
 
 
 def parquet_frame(spark: "SparkSession", *paths: str) -> "DataFrame":
@@ -143,13 +177,13 @@ def _with_place(frame: "DataFrame") -> "DataFrame":
 _Scan = Callable[[RuleSet, "Iterable[pa.RecordBatch]"], "Iterator[pa.RecordBatch]"]
 
 
-def _mapped(frame: "DataFrame", ruleset: RuleSet, scan: _Scan) -> "DataFrame":
+def _mapped(frame: "DataFrame", ruleset: RuleSet, scan: _Scan, schema: str = "") -> "DataFrame":
     shared = frame.sparkSession.sparkContext.broadcast(ruleset)
 
     def run(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         return scan(shared.value, batches)
 
-    return frame.mapInArrow(run, result_schema())
+    return frame.mapInArrow(run, schema or result_schema())
 
 
 def _scan_requests(ruleset: RuleSet, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
@@ -159,6 +193,17 @@ def _scan_requests(ruleset: RuleSet, batches: "Iterable[pa.RecordBatch]") -> "It
         for part in _runs(batch):
             requests = conform(part.rows, part.file or "frame").replace_schema_metadata(part.metadata)
             yield from _results(ruleset, requests, part.file, part.numbers)
+
+
+def _see_requests(ruleset: RuleSet, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    from ruleforge.engine.runners.tables import conform
+
+    compiled = ready(ruleset)
+    for batch in batches:
+        for part in _runs(batch):
+            requests = conform(part.rows, part.file or "frame").replace_schema_metadata(part.metadata)
+            matches = compiled.matcher.match(requests)
+            yield seen_rows(observe_single(compiled.plan, len(ruleset.rules), requests, matches))
 
 
 class _Part(NamedTuple):
@@ -283,12 +328,17 @@ def _results(
     from ruleforge.engine.runners.hits import hits_of
 
     compiled = ready(ruleset)
-    matches = compiled.matcher.match(batch)
+    everything = compiled.matcher.match(batch)
+    matches = single_matches(everything, len(ruleset.rules))
     yield _counted(REQUESTS, file, batch.num_rows)
-    undecided = np.flatnonzero(matches.unknowns)
-    if len(undecided):
-        names = {"rule": [ruleset.rules[index].id for index in undecided]}
-        yield _rows(UNDECIDED, matches.unknowns[undecided].tolist(), names | {"file": [file] * len(undecided)})
+    undecided = [
+        (name, int(everything.unknowns[index]))
+        for index in np.flatnonzero(everything.unknowns).tolist()
+        for name in names_of(ruleset, compiled.plan, index)
+    ]
+    if undecided:
+        names = {"rule": [name for name, _ in undecided], "file": [file] * len(undecided)}
+        yield _rows(UNDECIDED, [count for _, count in undecided], names)
     if len(matches.rows):
         hits = hits_of(batch, matches, compiled.labels, file, rows)
         columns = {name: hits.column(name) for name in hits.schema.names}

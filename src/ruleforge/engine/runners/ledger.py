@@ -10,7 +10,8 @@ import msgspec
 
 from ruleforge.engine.locks import held
 from ruleforge.engine.runners.pieces import PIECE_BYTES, Piece, Pinned, check_unchanged, cut, pin
-from ruleforge.engine.runners.work import TALLY_KEY, RuleSet, Tally, Work, settle
+from ruleforge.engine.runners.rulesets import RuleSet
+from ruleforge.engine.runners.work import TALLY_KEY, Tally, Work, settle
 from ruleforge.errors import OutsideError, UsageError
 
 LAYOUT = 1  # of the folder; raised when pieces or parts change their meaning

@@ -2,14 +2,18 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ruleforge.engine.runners.counting import Reached, gathered, heard
 from ruleforge.engine.runners.pieces import Piece
+from ruleforge.engine.runners.rulesets import RuleSet
 from ruleforge.engine.runners.work import BATCH_ROWS, Outcome, Tally, Work, do_piece
 from ruleforge.errors import OutsideError, UsageError
+from ruleforge.rules.tree import Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,6 +97,28 @@ def run_spark(work: Work, pieces: Iterator[Piece], jobs: int) -> Iterator[Outcom
         shared.destroy()
     for piece in todo:
         yield Outcome(piece, tallies.get(piece.number))
+
+
+def count_spark(files: Sequence[Path], rules: Sequence[Rule]) -> Reached:
+    """Count on Spark what pieces left in files: each shard of keys is one task.
+
+    Raises:
+        OutsideError: Spark does not start, or gave up (RF560).
+    """
+    if not files:
+        return gathered(())
+    from ruleforge.engine.runners.frames import alerts_frame, seen_schema
+
+    spark = spark_session()
+    from pyspark.errors import PySparkException
+
+    try:
+        seen = spark.read.schema(seen_schema()).parquet(*(path.absolute().as_uri() for path in files))
+        rows = alerts_frame(seen, RuleSet((), "", tuple(rules))).collect()
+    except PySparkException as error:
+        hint = "go on with --resume: what was done stays"
+        raise OutsideError(f"Spark gave up: {_reason(error)}", hint=hint, code="RF560") from error
+    return heard((row.kind, bytes(row.data)) for row in rows)
 
 
 MOST_TASKS = 10_000  # with more pieces a task does several

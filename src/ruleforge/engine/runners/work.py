@@ -13,23 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from ruleforge.engine.adaptive import BYTES_PER_ROW, AdaptiveMatcher
-from ruleforge.engine.batches import BatchMatcher, make_batch_matcher
+from ruleforge.engine.batches import Matches
+from ruleforge.engine.correlation import Observation
 from ruleforge.engine.runners.pieces import Piece
 from ruleforge.engine.runners.ranges import open_range
+from ruleforge.engine.runners.rulesets import RuleSet, names_of, observe_single, ready, single_matches
 from ruleforge.errors import InputError, RuleForgeError
 from ruleforge.events.formats import read_batches
 from ruleforge.events.formats.bounded import MAX_TOTAL_BYTES, open_file
-from ruleforge.rules.canonical import canonical_json
-from ruleforge.rules.dump import dump_rule
-from ruleforge.rules.tree import Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ruleforge.engine.runners.hits import Labels, Naming
+    from ruleforge.engine.runners.hits import Naming
 
 BATCH_ROWS = 8_192
 PROBLEMS_KEPT = 20  # of a piece; all are counted
+SEEN_FOLDER = "seen"  # beside that of the parts
 TALLY_KEY = b"ruleforge.tally"  # in the metadata of a part file
 
 
@@ -45,6 +45,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     by_rule: dict[str, int] = {}
     undecidable: dict[str, int] = {}  # rule → requests that it could not decide
+    untimed: int = 0  # requests that a rule wanted to count, without a time
+    unkeyed: int = 0  # times that a rule wanted to count one without a value for its key
 
 
 class Outcome(NamedTuple):
@@ -53,21 +55,6 @@ class Outcome(NamedTuple):
     piece: Piece
     tally: Tally | None  # None: it was not done
     problems: tuple[str, ...] = ()  # processes that died on it; why it was not done
-
-
-class RuleSet(msgspec.Struct, frozen=True):
-    """Rules as they travel to processes, under a name that says what they are."""
-
-    rules: tuple[Rule, ...]
-    name: str
-
-    @classmethod
-    def of(cls, rules: Sequence[Rule]) -> "RuleSet":
-        """Name `rules` by a hash of their documents."""
-        name = hashlib.sha256()
-        for rule in rules:
-            name.update(canonical_json(dump_rule(rule)))
-        return cls(tuple(rules), name.hexdigest())
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -79,33 +66,15 @@ class Work(msgspec.Struct, frozen=True):
 
     def part(self, piece: Piece) -> Path:
         """Where the hits of a piece go."""
+        return Path(self.folder) / f"part-{self._name(piece)}"
+
+    def seen(self, piece: Piece) -> Path:
+        """Where goes what rules that count saw in a piece; it is there when the part is."""
+        return Path(self.folder).with_name(SEEN_FOLDER) / f"seen-{self._name(piece)}"
+
+    def _name(self, piece: Piece) -> str:
         mark = hashlib.sha256(self.key.encode() + msgspec.json.encode(piece)).hexdigest()[:16]
-        return Path(self.folder) / f"part-{piece.number:08d}-{mark}.parquet"
-
-
-class _Ready(NamedTuple):
-    matcher: BatchMatcher
-    labels: "Labels"
-
-
-_READY: dict[str, _Ready] = {}  # of this process; one set, or two while rules are replaced
-_READY_MOST = 2
-
-
-def ready(ruleset: RuleSet) -> _Ready:
-    """Return the rules ready to be asked, once per process.
-
-    Kernels are compiled, and tables made, by one process of a machine; the others wait for what it leaves in the
-    user's cache and map that (`engine.fast.kept`), executors of a cluster like processes of one run.
-    """
-    found = _READY.get(ruleset.name)
-    if found is None:
-        from ruleforge.engine.runners.hits import Labels
-
-        while len(_READY) >= _READY_MOST:
-            _READY.pop(next(iter(_READY)))
-        found = _READY[ruleset.name] = _Ready(make_batch_matcher(ruleset.rules), Labels(ruleset.rules))
-    return found
+        return f"{piece.number:08d}-{mark}.parquet"
 
 
 def do_piece(work: Work, piece: Piece) -> Tally:
@@ -123,7 +92,7 @@ def do_piece(work: Work, piece: Piece) -> Tally:
 
     part = work.part(piece)
     unfinished = part.with_name(f".{part.name}.{os.getpid()}.tmp")
-    counting = _Counting(work.ruleset)
+    counting = _Counting(work.ruleset, work.seen(piece) if work.ruleset.counting else None)
     try:
         with pq.ParquetWriter(unfinished, HITS, compression="zstd") as writer:
             for hits in counting.scan(piece):
@@ -131,9 +100,11 @@ def do_piece(work: Work, piece: Piece) -> Tally:
                     writer.write_batch(hits)
             tally = counting.tally()
             writer.add_key_value_metadata({TALLY_KEY: msgspec.json.encode(tally)})
+        counting.settle_seen()  # first: who finds the part finds this, too
         settle(unfinished, part)
     finally:
         unfinished.unlink(missing_ok=True)
+        counting.forget_seen()
     return tally
 
 
@@ -152,13 +123,15 @@ def settle(unfinished: Path, final: Path) -> None:
 class _Counting:
     """The scan of one piece, counted as it goes."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: RuleSet, seen: Path | None) -> None:
         self._ruleset = ruleset
-        self._matcher, self._labels = ready(ruleset)
+        self._matcher, self._labels, self._plan = ready(ruleset)
+        self._seen, self._writer = seen, None if seen is None else SeenFile(seen)
+        self._untimed = self._unkeyed = 0
         self._requests = self._requests_hit = self._hits = self._verified = 0
         self._unreadable = self._broken = 0
         self._problems: list[str] = []
-        self._per_rule = np.zeros((2, len(ruleset.rules)), np.int64)  # hits, unknowns
+        self._per_rule = np.zeros((2, len(ruleset.rules) + len(self._plan.parts)), np.int64)  # hits, unknowns
 
     def scan(self, piece: Piece) -> Iterator["pa.RecordBatch"]:
         """Yield the hits of each batch; what cannot be read is counted, and ends the piece when nothing follows."""
@@ -186,14 +159,36 @@ class _Counting:
     def _hits_of(self, batch: "pa.RecordBatch", piece: Piece, naming: "Naming | None") -> "pa.RecordBatch":
         from ruleforge.engine.runners.hits import hits_of
 
-        matches = self._matcher.match(batch)
+        everything = self._matcher.match(batch)
+        self._see(batch, everything, naming)
+        matches = single_matches(everything, len(self._ruleset.rules))
         rows = np.arange(batch.num_rows) + (piece.first + self._requests)
         self._requests += batch.num_rows
         self._hits += len(matches.rows)
         self._requests_hit += len(np.unique(matches.rows))
         self._verified += matches.verified
-        self._per_rule += np.bincount(matches.rules, minlength=self._per_rule.shape[1]), matches.unknowns
+        self._per_rule += np.bincount(matches.rules, minlength=self._per_rule.shape[1]), everything.unknowns
         return hits_of(batch, matches, self._labels, piece.file, rows, naming)
+
+    def _see(self, batch: "pa.RecordBatch", matches: Matches, naming: "Naming | None") -> None:
+        if self._writer is None:
+            return
+        found = observe_single(self._plan, len(self._ruleset.rules), batch, matches)
+        self._untimed += sum(bool(one.hits) and one.time_us is None for one in found)
+        self._unkeyed += sum(len(one.unkeyed) for one in found)
+        if naming is not None:
+            found = [msgspec.structs.replace(one, id=naming.place(one.id)) for one in found]
+        self._writer.write(found)
+
+    def settle_seen(self) -> None:
+        """Put in place what rules that count saw."""
+        if self._writer is not None:
+            self._writer.settle()
+
+    def forget_seen(self) -> None:
+        """Take away what was not put in place."""
+        if self._writer is not None:
+            self._writer.forget()
 
     def tally(self) -> Tally:
         """Return what was counted."""
@@ -208,13 +203,47 @@ class _Counting:
             problems=tuple(self._problems),
             by_rule=by_rule,
             undecidable=undecidable,
+            untimed=self._untimed,
+            unkeyed=self._unkeyed,
         )
 
     def _named(self, counts: npt.NDArray[np.int64]) -> dict[str, int]:
         found: Counter[str] = Counter()
-        for index in np.flatnonzero(counts):
-            found[self._ruleset.rules[index].id] += int(counts[index])
+        for index in np.flatnonzero(counts).tolist():
+            for name in names_of(self._ruleset, self._plan, index):
+                found[name] += int(counts[index])
         return dict(found)
+
+
+class SeenFile:
+    """A file of what rules that count saw, which appears whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        from ruleforge.engine.runners.counting import SEEN
+
+        path.parent.mkdir(exist_ok=True)
+        self._path, self._unfinished = path, path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._writer = pq.ParquetWriter(self._unfinished, SEEN, compression="zstd")
+
+    def write(self, observations: Sequence[Observation]) -> None:
+        """Add rows."""
+        from ruleforge.engine.runners.counting import seen_rows
+
+        rows = seen_rows(observations)
+        if rows.num_rows:
+            self._writer.write_batch(rows)
+
+    def settle(self) -> None:
+        """Put it in place."""
+        self._writer.close()
+        settle(self._unfinished, self._path)
+
+    def forget(self) -> None:
+        """Take away what was not put in place."""
+        self._writer.close()
+        self._unfinished.unlink(missing_ok=True)
 
 
 def _placed(problem: InputError, naming: "Naming | None") -> str:

@@ -121,8 +121,8 @@ def parquet_batches(
         for number in chosen:
             _check_group(file.metadata.row_group(number))
         texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-        metadata = file.schema_arrow.metadata
-    with parquet.ParquetFile(source, read_dictionary=texts) as file:
+        metadata, footer = file.schema_arrow.metadata, file.metadata  # a footer of many groups takes long to read
+    with parquet.ParquetFile(source, metadata=footer, read_dictionary=texts) as file:
         for batch in file.iter_batches(batch_size=rows, row_groups=chosen, use_threads=use_threads):
             yield from _copied_out(batch.replace_schema_metadata(metadata))
 

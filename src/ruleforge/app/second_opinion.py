@@ -1,0 +1,32 @@
+"""A model as second judge of a rule, beside the evidence judge: what `judge --llm` asks."""
+
+from pathlib import Path
+
+from ruleforge.cases.evidence import Evidence
+from ruleforge.judge.combine import DEFAULT, BothWeights, Combined, combine, combined_opinion, load_weights
+from ruleforge.judge.llm_judge import SAMPLES, LlmOpinion, LlmPending, ask_llm_judge
+from ruleforge.llm.door import Door
+from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import Opinion
+from ruleforge.rules.tree import Rule
+
+
+class SecondJudge:
+    """Asks a model about one rule, and keeps what it said for whoever shows it.
+
+    As long as the model has not answered, the opinion of the evidence stays what it is.
+    """
+
+    def __init__(self, door: Door, *, samples: int = SAMPLES, weights: Path | None = None) -> None:
+        self.answer: LlmOpinion | LlmPending | None = None
+        self.combined: Combined | None = None
+        self._door, self._samples = door, samples
+        self._weights: BothWeights = load_weights(weights) if weights else DEFAULT
+
+    def __call__(self, rule: Rule, advisory: Advisory, evidence: Evidence, opinion: Opinion) -> Opinion:
+        """Ask, and give the joint opinion."""
+        self.answer = ask_llm_judge(rule, advisory, evidence, self._door, self._samples)
+        if isinstance(self.answer, LlmPending):
+            return opinion
+        self.combined = combine(opinion, self.answer, self._weights)
+        return combined_opinion(opinion, self.answer, self._weights)
