@@ -73,7 +73,7 @@ def opinion_of(
     if not reasons:
         return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
-    chain = (*chain_of(observed, contributions), *_blind(blind_miss, blind_off))
+    chain = (*chain_of(observed, contributions, {"miss": p_miss, "off_target": p_off}), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
     return Opinion(
