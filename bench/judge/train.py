@@ -80,8 +80,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=12, help="features of one sum")
     parser.add_argument("--constructed", type=float, default=0.15, help="weight of a constructed pair; natural: 1")
     parser.add_argument("--calibration", choices=("platt", "isotonic"), default="platt")
-    parser.add_argument("--count-off", type=float, default=0.03, help="share of off-target rules in mode count")
-    parser.add_argument("--block-off", type=float, default=0.01, help="share of off-target rules in mode block")
+    parser.add_argument("--count-off", type=float, default=0.015, help="share of off-target rules in mode count")
+    parser.add_argument("--block-off", type=float, default=0.0075, help="share of off-target rules in mode block")
     parser.add_argument("--count-miss", type=float, default=0.02, help="share of rules with misses in mode count")
     return parser.parse_args()
 

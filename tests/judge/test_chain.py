@@ -65,11 +65,22 @@ def test_a_sentence_says_the_condition_as_the_rule_does_and_shows_the_request(pr
     assert "press" in reason.request
 
 
-def test_the_heaviest_comes_first_and_what_speaks_for_the_rule_last(press: SimpleNamespace) -> None:
-    opinion = judge_rule(press.rule_from({"all": [SHOW, EXACT]}), press.disclosed(press.hit))
-    against = [reason.weight for reason in opinion.chain if reason.code not in ("speaks_for_it", "not_measured")]
-    assert against == sorted(against, reverse=True)
-    assert opinion.chain[: len(against)] == tuple(r for r in opinion.chain if r.weight in against)[: len(against)]
+@pytest.mark.parametrize("when", [{"all": [SHOW, EXACT]}, SHOW, CLASS])
+def test_of_one_question_the_heaviest_comes_first_and_what_speaks_for_the_rule_last(
+    press: SimpleNamespace, when: dict[str, Any]
+) -> None:
+    chain = judge_rule(press.rule_from(when), press.disclosed(press.hit)).chain
+    against = [reason for reason in chain if reason.code not in ("speaks_for_it", "not_measured")]
+    assert tuple(against) == chain[: len(against)]
+    for question in ("miss", "off_target"):
+        weights = [reason.weight for reason in against if reason.question == question]
+        assert weights == sorted(weights, reverse=True)
+        assert all(weight > 0 for weight in weights)
+
+
+def test_the_likelier_defect_comes_first(press: SimpleNamespace) -> None:
+    for when, question in (({"all": [SHOW, EXACT]}, "miss"), (SHOW, "off_target")):
+        assert judge_rule(press.rule_from(when), press.disclosed(press.hit)).chain[0].question == question
 
 
 def test_every_code_is_in_the_table_and_every_reason_is_a_line(press: SimpleNamespace) -> None:

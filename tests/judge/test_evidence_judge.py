@@ -123,14 +123,14 @@ def test_firing_on_an_exploit_without_its_payload_is_off_target(press: SimpleNam
 @pytest.mark.parametrize("share", [1, 3, 6])
 def test_every_near_miss_that_is_hit_counts_and_is_told(press: SimpleNamespace, share: int) -> None:
     def near(hit: int) -> tuple[Case, ...]:
-        return tuple(press.sent(press.hit if n < hit else press.ordinary, "look_alike") for n in range(10))
+        return tuple(press.sent(press.hit if n < hit else press.ordinary, "ordinary_values") for n in range(10))
 
     rule = press.rule_of(TIGHT)
     more, less = (judge_rule(rule, press.evidence(near_misses=near(hit))) for hit in (share, share - 1))
     assert more.p_off_target is not None
     assert less.p_off_target is not None
     assert more.p_off_target > less.p_off_target
-    assert f"fires on {share} of 10 harmless look-alikes (look alike)" in reasons(more, "p_off_target")
+    assert f"fires on {share} of 10 harmless look-alikes (ordinary values)" in reasons(more, "p_off_target")
 
 
 def test_a_rule_that_reads_no_payload_says_so(press: SimpleNamespace) -> None:
@@ -140,9 +140,9 @@ def test_a_rule_that_reads_no_payload_says_so(press: SimpleNamespace) -> None:
 
 
 def test_without_any_harmless_request_correlation_cannot_be_judged(press: SimpleNamespace) -> None:
-    found = judge_rule(press.rule_of(TIGHT), press.evidence())
+    found = judge_rule(press.rule_of(TIGHT), press.evidence(variants=(press.sent(press.hit, "kept"),)))
     assert found.p_off_target is None
-    assert found.mode == "review"
+    assert found.mode == "count"
     assert "cannot be judged" in reasons(found, "p_off_target")
     assert found.thin
 
@@ -174,7 +174,8 @@ MISS, COUNT, BLOCK = LIMITS["count"]["miss"], LIMITS["count"]["off"], LIMITS["bl
         (None, 0.0, "", "review"),
         (MISS + 0.01, 0.0, "", "review"),
         (None, COUNT, "", "review"),
-        (0.0, None, "", "review"),
+        (0.0, None, "", "count"),
+        (MISS + 0.01, None, "", "review"),
         (None, None, "", "review"),
     ],
 )

@@ -116,7 +116,7 @@ def _verdict(rule: Rule, opinion: Opinion, mode: str, model: Model, *, kept: boo
     most = model.thresholds["count"] | model.thresholds[mode]
     failed = []
     for name, key, p in (("p_miss", "miss", opinion.p_miss), ("p_off_target", "off", opinion.p_off_target)):
-        if key in most and p is None:
+        if p is None and (key == "miss" or mode == "block"):
             failed.append(f"{name} could not be judged")
         elif key in most and p is not None and p > most[key]:
             failed.append(f"{name} is {p:.2f}, at most {most[key]:.2f} are allowed")

@@ -26,18 +26,24 @@ MAX_BODY = 80
 MAX_CLAUSE = 160
 EACH_MOST = 3  # sentences of one code
 FACT = 3.0  # least weight of a request that is answered wrongly
+LEAST_SHARE = 0.25  # of a weight that counts in the order whatever the probability of its defect
 SUSPICION = 0.4  # least weight of a shape that is told
 IN_FAVOUR_MOST = 2
 
 Found = Iterator[tuple[str, str, str, Request | None, float]]  # code, text, condition path, request, least weight
 
 
-def chain_of(observed: Observed, contributions: Mapping[str, Mapping[str, float]]) -> tuple[Reason, ...]:
-    """Say what speaks against the rule, the weightiest first, then what speaks for it.
+def chain_of(
+    observed: Observed, contributions: Mapping[str, Mapping[str, float]], probable: Mapping[str, float | None]
+) -> tuple[Reason, ...]:
+    """Say what speaks against the rule, then what speaks for it.
+
+    First comes what weighs most towards the likelier defect.
 
     Args:
         observed: what the rule answered.
         contributions: "miss" and "off" → feature → what it adds to the log-odds.
+        probable: "miss" and "off_target" → the probability; None: unknown.
     """
     against: list[Reason] = []
     for question, feature, tell in _TELLERS:
@@ -49,7 +55,8 @@ def chain_of(observed: Observed, contributions: Mapping[str, Mapping[str, float]
                     request=shown(request) if request is not None else "", weight=round(max(told, least), 3),
                 )
             )  # fmt: skip
-    against.sort(key=lambda reason: -reason.weight)
+    against = [reason for reason in against if reason.weight > 0]
+    against.sort(key=lambda reason: -reason.weight * (LEAST_SHARE + (probable.get(reason.question) or 0.0)))
     return (*_few(against), *_in_favour(observed, contributions))
 
 
@@ -97,7 +104,8 @@ def _missed(asked: Sequence[Asked], observed: Observed, code: str, what: Callabl
     for at, cases in sorted(by_condition.items(), key=lambda item: -len(item[1])):
         conjunct = observed.conjuncts[at]
         text = f"“{clause(conjunct.tree)}” does not hold for {len(cases)} of {len(asked)} {what(cases[0])}."
-        yield code, text, conjunct.path, cases[0].case.view.request, FACT + len(cases) / len(asked)
+        share = len(cases) / len(asked)
+        yield code, text, conjunct.path, cases[0].case.view.request, 1.0 + FACT * share
 
 
 def _misses_exploit(observed: Observed) -> Found:
@@ -276,7 +284,7 @@ def _no_payload(observed: Observed) -> Found:
             return
     if not tells and observed.exploits and not any(c.kind == "payload" for c in observed.conjuncts):
         text = "No condition reads an attack payload; the rule recognises the call, not the abuse of it."
-        yield "no_payload_condition", text, "when", observed.exploits[0].case.view.request, 0.0
+        yield "no_payload_condition", text, "when", observed.exploits[0].case.view.request, SUSPICION
 
 
 def _nowhere(observed: Observed) -> Found:

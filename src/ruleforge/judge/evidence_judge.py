@@ -20,9 +20,7 @@ AGREED_OFF = 0.5  # what remains of p_off_target where several documents agree o
 WORD_MOST = 40  # bytes of a value on which agreement says something: a longer one may have been copied from a third
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
 # Near-misses that are the call of the exploit with nothing of the attack in it.
-SAME_CALL = frozenset(
-    ("ordinary_values", "learned_value", "other_content", "path_ordinary", "own_page", "signed_in", "visitor")
-)
+SAME_CALL = frozenset(("ordinary_values", "learned_value", "other_content", "path_ordinary", "own_page"))
 HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
@@ -73,7 +71,7 @@ def opinion_of(
     if not reasons:
         return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
-    chain = (*chain_of(observed, contributions), *_blind(blind_miss, blind_off))
+    chain = (*chain_of(observed, contributions, {"miss": p_miss, "off_target": p_off}), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
     return Opinion(
@@ -105,18 +103,19 @@ def _with(p: float, more: float, of: float) -> float:
 
 
 def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:
-    """Return the strictest use whose gate a rule passes; where the evidence is thin, no rule may block by itself."""
-    if not passes("count", p_miss, p_off, model):
+    """Return the strictest use whose gate a rule passes.
+
+    Where the evidence is thin or nothing tells whether it is off target, no rule may block; it may count.
+    """
+    if p_miss is None or not passes("count", p_miss, p_off, model):
         return "review"
-    return "block" if passes("block", p_miss, p_off, model) and not thin else "count"
+    return "block" if p_off is not None and passes("block", p_miss, p_off, model) and not thin else "count"
 
 
 def passes(mode: str, p_miss: float | None, p_off: float | None, model: Model) -> bool:
-    """Whether both probabilities are known and within the thresholds of a mode."""
+    """Whether no probability that is known is beyond the thresholds of a mode."""
     most = model.thresholds[mode]
-    return all(
-        p is not None and p <= most[question] for question, p in (("miss", p_miss), ("off", p_off)) if question in most
-    )
+    return all(p is None or p <= most.get(question, 1.0) for question, p in (("miss", p_miss), ("off", p_off)))
 
 
 def _not_there(observed: Observed) -> set[str]:
@@ -130,9 +129,9 @@ def _blind_miss(observed: Observed) -> str:
 
 
 def _blind_off(observed: Observed) -> str:
-    if observed.harmless or observed.benign is not None or observed.strangers is not None:
+    if observed.neutral or any(one.case.kind in SAME_CALL for one in (*observed.near, *observed.seen_near)):
         return ""
-    return "no near-miss can be made of these requests, so correlation cannot be judged"
+    return "the same call without the attack cannot be made of these requests, so correlation cannot be judged"
 
 
 def _blind(blind_miss: str, blind_off: str) -> tuple[Reason, ...]:
@@ -150,6 +149,4 @@ def _thin(observed: Observed) -> str:
         return f"only {varied} other ways of writing the attack are known"
     if len(observed.harmless) < HARMLESS_LEAST:
         return f"only {len(observed.harmless)} harmless requests could be tried"
-    if not observed.neutral and not any(one.case.kind in SAME_CALL for one in observed.harmless):
-        return "the same call without the attack could not be tried"
     return ""

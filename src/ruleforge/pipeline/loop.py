@@ -17,7 +17,8 @@ from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
 from ruleforge.judge.advice import advice_of
-from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.judge.evidence_judge import by_documents, judge_rule
+from ruleforge.judge.observe import observe
 from ruleforge.records.advisory import shown_title
 from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
@@ -25,6 +26,7 @@ from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
 
 ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
+UNBACKED_OFF = 0.25  # what counts for p_off_target of several documents where it is unknown
 LEAST_GAIN = 0.02  # of the two probabilities together, for which a rule is changed
 PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
@@ -149,9 +151,16 @@ def _answers(
             yield msgspec.structs.replace(tried, opinion=opinion)
 
 
-def _told_apart(opinion: Opinion | None) -> int:
-    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides."""
-    return int(10 * _doubt(opinion))
+def _told_apart(attempt: Attempt, evidence: Evidence) -> int:
+    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides.
+
+    Where it could not tell whether a rule is off target, agreement of several documents on a value speaks for it.
+    """
+    opinion, unbacked = attempt.opinion, 0.0
+    if opinion is not None and opinion.p_off_target is None and len(set(evidence.documents)) > 1:
+        bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
+        unbacked = UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
+    return int(10 * (_doubt(opinion) + unbacked))
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -233,7 +242,7 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
-        _told_apart(attempt.opinion),
+        _told_apart(attempt, evidence),
         strategy,
         -attempt.survival,
         apart,
