@@ -24,7 +24,7 @@ LOAD_S = 1.0  # to import numba (0.6 s) and load kernels that were compiled befo
 KERNELS_S = 240.0  # CPU time to compile them, once on a machine
 SLICE_ROWS = 512  # between two looks at whether the kernels are ready
 BYTES_PER_ROW = 200  # of a log, to guess how many requests files hold
-NOTE = "compiling kernels once on this machine, about two minutes; meanwhile requests are matched one by one"
+NOTE = "compiling kernels once on this machine, some four minutes; meanwhile requests are matched one by one"
 
 
 class AdaptiveMatcher:

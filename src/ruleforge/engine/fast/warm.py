@@ -1,6 +1,6 @@
 """Compile the kernels in a process of its own: `python -m ruleforge.engine.fast.warm`.
 
-Two minutes of compiling hold the interpreter's lock for long stretches; a process of its own does not. What it leaves
+Minutes of compiling hold the interpreter's lock for long stretches; a process of its own does not. What it leaves
 behind is numba's cache, which every later process loads.
 """
 
