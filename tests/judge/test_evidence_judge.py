@@ -117,7 +117,7 @@ def test_firing_on_an_exploit_without_its_payload_is_off_target(press: SimpleNam
     assert loose.p_off_target >= 0.5
     assert tight.p_off_target <= 0.1
     assert "1 of 1 exploits whose payload was replaced" in reasons(loose, "p_off_target")
-    assert "silent on all 1 exploits" in reasons(tight, "p_off_target")
+    assert "silent on the one exploit with" in reasons(tight, "p_off_target")
 
 
 @pytest.mark.parametrize("share", [1, 3, 6])

@@ -117,7 +117,7 @@ def _misses_exploit(observed: Observed) -> Found:
 def _misses_variant(observed: Observed) -> Found:
     def what(one: Asked) -> str:
         way = one.case.note or one.case.kind.replace("_", " ")
-        return f"ways of writing the same attack ({way})"
+        return f"ways of writing the same attack (for example: {way})"
 
     return _missed((*observed.variants, *observed.seen_variants), observed, "misses_variant", what)
 
@@ -129,8 +129,8 @@ def _copied(observed: Observed) -> Found:
         found = next((p for q in conjunct.questions for p in parts if wants_value(q) and _holds(q, p)), None)
         if found is not None:
             text = (
-                f"“{clause(conjunct.tree)}” wants text of the attack that was published; "
-                f"another attacker sends another {_place(found)}."
+                f"“{clause(conjunct.tree)}” wants text that stands in the published attack; "
+                f"another payload in the {_place(found)} need not have it."
             )
             yield "copied_from_attack", text, conjunct.path, exploit, SUSPICION
 
@@ -164,13 +164,16 @@ def _idle(observed: Observed) -> Found:
     for at in idle(observed) if count else ():
         conjunct = observed.conjuncts[at]
         text = (
-            f"“{clause(conjunct.tree)}” keeps out none of the {count} harmless requests tried: "
-            "it can only cost attacks."
+            f"“{clause(conjunct.tree)}” keeps out none of the {count} harmless requests tried; "
+            "unless the attack cannot do without it, it costs attacks."
         )
         yield "idle_condition", text, conjunct.path, None, SUSPICION / 2
 
 
 def _raw(observed: Observed) -> Found:
+    variants = (*observed.variants, *observed.seen_variants)
+    if variants and all(one.fires for one in variants):
+        return  # other encodings are among them
     for conjunct in observed.conjuncts:
         if conjunct.questions and all(q.place.endswith(".raw") for q in conjunct.questions):
             text = f"“{clause(conjunct.tree)}” reads the request as sent: the same bytes in another encoding pass it."
@@ -233,7 +236,7 @@ def _weakest(observed: Observed, asked: Asked) -> Conjunct | None:
 def _unread(observed: Observed, conjunct: Conjunct | None) -> str:
     asked = "nothing it asks for tells the attack"
     if conjunct is not None:
-        asked = f"“{clause(conjunct.tree)}” is the most it asks"
+        asked = f"the most telling thing it asks is “{clause(conjunct.tree)}”"
     part = next((t.part for tells in observed.evidence.tells for t in tells if t.part is not None), None)
     if part is None or any(reads(q, part) for c in observed.conjuncts for q in c.questions):
         return asked
@@ -346,15 +349,19 @@ _TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
 # --- in favour --------------------------------------------------------------------------------------------------------
 
 
+def _all(asked: Sequence[Asked], what: str) -> str:
+    return f"all {len(asked)} {what}s" if len(asked) > 1 else f"the one {what}"
+
+
 def _in_favour(observed: Observed, contributions: Mapping[str, Mapping[str, float]]) -> Iterator[Reason]:
     variants, harmless = (*observed.variants, *observed.seen_variants), (*observed.near, *observed.seen_near)
     said = (
         ("miss", "variants_missed", variants, all(one.fires for one in variants),
-         f"It hits all {len(variants)} ways of writing the attack that were tried."),
+         f"It hits {_all(variants, 'other spelling')} of the attack, as far as tried."),
         ("off_target", "neutral_hit", observed.neutral, not any(one.fires for one in observed.neutral),
-         f"It is silent on all {len(observed.neutral)} exploits with the payload taken out."),
+         f"It is silent on {_all(observed.neutral, 'exploit')} with the payload taken out."),
         ("off_target", "near_hit", harmless, not any(one.fires for one in harmless),
-         f"It is silent on all {len(harmless)} harmless look-alikes."),
+         f"It is silent on {_all(harmless, 'harmless look-alike')}."),
     )  # fmt: skip
     for question, feature, cases, holds, text in said:
         if cases and holds:
