@@ -56,6 +56,34 @@ def changed(name: str, at: int, value: int) -> Tables:
     return WHOLE._replace(**{name: array})
 
 
+def standing_in() -> tuple[int, Tables]:
+    """Tables in which something stands in for rules, as for the forms that an access log does not show."""
+    index = {"any": [{"field": "path", "op": "path_suffix", "value": end} for end in ("/index.php", "/index.html")]}
+    rules = [
+        parse_rule(
+            {"schema": 1, "id": f"RF-CVE-2099-{n:04}-1", "title": "t", "event": "http.request",
+             "when": {"all": [index, {"field": "args", "name": "juice", "op": "equals", "value": word}]}}
+        ).require()
+        for n, word in enumerate(("apple", "cherry", "damson", "medlar"))
+    ]  # fmt: skip
+    return len(rules), make_tables(rules, Gaps(frozenset({"body"})), background_rarity())
+
+
+def test_tables_in_which_something_stands_in_for_rules_are_taken() -> None:
+    rules, tables = standing_in()
+    assert len(tables.members) == rules
+    assert len(tables.unless_found) > rules
+    check_tables(tables, rules, "a.rfset")
+
+
+def test_a_rule_that_would_be_tried_twice_is_refused() -> None:
+    rules, tables = standing_in()
+    twice = tables._replace(always=np.array([tables.members[0], rules], np.int32))
+    assert (
+        refused(twice, rules) == "a compiled set that cannot be right: always has a rule that something stands in for"
+    )
+
+
 def test_every_array_that_kernels_follow_is_checked() -> None:
     assert set(Tables._fields) <= NAMES
 

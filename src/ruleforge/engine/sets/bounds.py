@@ -28,7 +28,7 @@ _ANSWERS: Final = 7  # FALSE, MAYBE and TRUE together
 # Array with one place for each → what it has a place for.
 _LENGTHS: Final[Mapping[str, str]] = {
     "literal_text": "literal", "literal_key": "literal", "literal_key_at": "literal",
-    "literal_core": "literal", "literal_core_at": "literal", "rule_field": "rule", "rule_header": "rule",
+    "literal_core": "literal", "literal_core_at": "literal", "rule_field": "tried", "rule_header": "tried",
     "clause_next": "clause_literal", "stand_in": "rule", "searched": "text", "folded": "text",
     "leaf_kind": "leaf", "leaf_text": "leaf", "leaf_missing": "leaf", "leaf_found": "leaf",
     "word_edges": "word", "bucket_offset": "bucket_literal", "short_flag": "slot", "short_offset": "short_literal",
@@ -149,6 +149,8 @@ def _wrong_number(arrays: Mapping[str, _Array], rules: int) -> str:
     # Each rule may be tried once for a row: there is room for as many pairs as there are rules.
     if (np.diff(arrays["always"].astype(np.int64)) <= 0).any():
         return "always has a rule twice"
+    if np.isin(arrays.get("members", _NOTHING), arrays["always"]).any():
+        return "always has a rule that something stands in for"
     if not _is_none_or(arrays.get("stand_in", _NOTHING), rules, sizes["tried"]):
         return "stand_in leads to nothing that is tried behind the rules"
     if not _is_none_or(arrays.get("rule_field", _NOTHING), 0, len(arrays["leaf_kind"])):
