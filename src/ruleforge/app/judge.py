@@ -95,7 +95,8 @@ def judge_one(
     loaded = load_one(rule)
     for path in (*([advisory] if advisory else []), *benign):
         if not path.is_file():
-            raise UsageError("no such file", where=str(path), hint="check the path", code="RF117")
+            what, hint = ("a folder", "name one file of it") if path.is_dir() else ("no such file", "check the path")
+            raise UsageError(what, where=str(path), hint=hint, code="RF117")
     model = shipped_model()
     if advisory is None:
         return _verdict(loaded, _kept(rule, loaded), mode, model, kept=True)

@@ -24,7 +24,7 @@ class Format(StrEnum):
 
 
 def compile_(
-    rules: Annotated[Path, typer.Argument(help="Folder of rules, one rule.json, or builtin.")],
+    rules: Annotated[Path, typer.Argument(metavar="RULES", help="Folder of rules, one rule.json, or builtin.")],
     out: Annotated[Path, typer.Option(help="File to write; its name ends in .rfset.", show_default=False)],
     unvalidated: Annotated[
         bool, typer.Option("--unvalidated", help="Compile rules without evidence that they passed validation, too.")

@@ -116,7 +116,6 @@ def _lines(found: "Verdict", *, asked: bool = False) -> list[str]:
     rows = [
         ("p_miss", _number(opinion.p_miss), "that it misses requests that exploit this vulnerability"),
         ("p_off_target", _number(opinion.p_off_target), "that it looks at something that only correlates"),
-        ("either", _number(opinion.p_defect), ""),
     ]
     lines += term.columns(rows)
     lines += ["", _gate(found)]
