@@ -141,9 +141,9 @@ def test_where_compiling_fails_the_portable_matcher_goes_on(rules, command):
 
 
 def test_without_a_word_about_size_as_much_is_expected_as_was_seen(rules):
-    """A clock that gives each slice 100 seconds: after the second one, compiling pays."""
+    """A clock that gives each slice 200 seconds: after the second one, compiling pays."""
     notes: list[str] = []
-    now = iter(range(0, 10**6, 100))
+    now = iter(range(0, 10**6, 200))
     matcher = AdaptiveMatcher(rules, lambda: FastMatcher(rules), are_kernels_kept=lambda: False, command=LASTS,
                               note=notes.append, clock=lambda: next(now))  # fmt: skip
     matcher.match(rows(SLICE_ROWS))
@@ -183,7 +183,7 @@ def test_what_is_expected_counts_from_where_it_was_said(rules):
     matcher.match(rows(SLICE_ROWS))
     matcher.match(rows(SLICE_ROWS))  # more than was said: as many again are expected
     assert notes == []
-    now = iter(range(0, 10**6, 100))
+    now = iter(range(0, 10**6, 200))
     matcher._clock = lambda: next(now)
     matcher.match(rows(1))
     matcher.expect(MANY)
