@@ -14,6 +14,7 @@ from ruleforge.generate.advise import advised
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.llm_shape import strategy_of
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -276,11 +277,13 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
     """Least hits on other sources, then least expected failure, then the strategy that generalises best."""
     rule = attempt.candidate.rule
     by_model = attempt.draft is None
+    # What a model was asked for is not what it wrote.
+    shape = strategy_of(rule.when) if by_model else attempt.candidate.strategy  # type: ignore[arg-type]
     # Any parameter of an endpoint is too wide where the product has other flaws at it: they stay apart by parameter.
-    wide = attempt.candidate.strategy == "endpoint_any_parameter" or (by_model and _any_parameter(rule))
-    family = sibling_sources(rule, evidence) if wide else 0
-    # Of two that are alike, the one that is made again without a model.
-    strategy = GENERATORS.names().index(attempt.candidate.strategy.removeprefix(BY_MODEL)) + by_model / 2
+    family = sibling_sources(rule, evidence) if shape == "endpoint_any_parameter" else 0
+    strategy = (
+        GENERATORS.names().index(shape) + by_model / 2
+    )  # of two alike, the one that is made again without a model
     # What holds for several documents generalises better than a list of what each of them shows.
     apart = float(not any(arm.others for arm in attempt.arms))
     size = sum(1 for _ in conditions_of(rule.when))
@@ -298,11 +301,6 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         apart,
         size,
     )
-
-
-def _any_parameter(rule: Rule) -> bool:
-    """Whether a rule looks for a payload in whatever argument."""
-    return any(c.op == "is_class" and c.name is None and c.field.endswith("args") for c in conditions_of(rule.when))
 
 
 def _asks_no_session(rule: Rule) -> bool:
