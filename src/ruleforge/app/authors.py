@@ -1,11 +1,26 @@
-"""A model as author of rules, as a user names it."""
+"""A model as author of rules or of tests, as a user names it."""
 
 from pathlib import Path
 
 from ruleforge.app.models import open_door
 from ruleforge.background.table import default_background, load_background
 from ruleforge.pipeline.llm_loop import ModelWriter
+from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.validate import gates
+
+
+def open_tester(
+    url: str,
+    *,
+    record: Path | None = None,
+    wait_seconds: float = 0.0,
+    data_folder: Path | None = None,
+    cache_folder: Path | None = None,
+) -> ModelTester:
+    """Open the door to a model that writes tests beside those that are made of the exploits; see `open_writer`."""
+    return ModelTester(
+        open_door(url, record=record, wait_seconds=wait_seconds, data_folder=data_folder, cache_folder=cache_folder)
+    )
 
 
 def open_writer(

@@ -76,6 +76,9 @@ def forge(
     llm: Annotated[
         str, typer.Option(help="A model as further author of rules, such as mailbox:FOLDER.", show_default=False)
     ] = "",
+    llm_tests: Annotated[
+        str, typer.Option(help="A model as further author of tests; it may be the same.", show_default=False)
+    ] = "",
     llm_candidates: Annotated[int, typer.Option(min=1, max=20, help="Rules that the model is asked for.")] = 5,
     llm_record: Annotated[
         Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
@@ -111,17 +114,19 @@ def forge(
     if watch:
         from ruleforge.cli.watching import run_watch
 
-        if llm:
+        if llm or llm_tests:
             hint = "watch without it, and forge what changed with --llm"
             raise UsageError("a watch asks no model", hint=hint, code="RF175")
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
         run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
-    if llm:
-        from ruleforge.app.authors import open_writer
+    if llm or llm_tests:
+        from ruleforge.app.authors import open_tester, open_writer
 
-        options["writer"] = open_writer(llm, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
-                                        background=settings.background)  # fmt: skip
+        door: dict[str, Any] = {"record": llm_record, "wait_seconds": wait}
+        table = settings.background
+        options["writer"] = open_writer(llm, candidates=llm_candidates, background=table, **door) if llm else None
+        options["tester"] = open_tester(llm_tests, **door) if llm_tests else None
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
     with term.progress(quiet=quiet) as progress:
@@ -152,7 +157,7 @@ def line(outcome: "Outcome") -> dict[str, Any]:
     import msgspec
 
     data: dict[str, Any] = msgspec.to_builtins(outcome)
-    asked = {"model": data["model"]} if data["model"] is not None else {}
+    asked = {key: data[key] for key in ("model", "tester") if data[key] is not None}
     return {key: data[key] for key in LINE_KEYS} | asked
 
 
@@ -250,6 +255,7 @@ def model_lines(summary: "ForgeSummary") -> list[str]:
     told = (
         f"Model: {term.plural(model.asked, 'question')}, {model.answered:,} answered, {model.pending:,} pending, "
         f"{model.failed:,} failed; {term.plural(model.passed, 'candidate')} passed every check; "
+        f"{model.tests:,} proposed tests count; "
         f"{term.plural(model.calls, 'call')} in this run, {tokens}"
     )
     lines = [told]

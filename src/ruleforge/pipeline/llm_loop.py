@@ -36,6 +36,7 @@ _SHOWN = {
     "variants": "the same attack written another way",
     "siblings": "another step of the disclosure",
     "near_misses": "a harmless request that looks like the exploit",
+    "model_tests": "a test that a model proposed",
 }
 
 
@@ -140,7 +141,7 @@ class _Session:
             self._pending += 1
             return
         self._failed += 1
-        self._problems[_told(result)] = None
+        self._problems[told_problem(result)] = None
 
     def _submitted(self, slot: _Slot, answer: RuleAnswer, round_: int) -> None:
         found = check_submission(answer, self._advisory, background=self._writer.background)
@@ -194,7 +195,8 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def _told(problem: RuleForgeError) -> str:
+def told_problem(problem: RuleForgeError) -> str:
+    """Say why there is no answer, shortly."""
     more = f": {'; '.join(problem.problems[:3])}" if isinstance(problem, InvalidAnswerError) else ""
     return f"[{problem.code}] {problem.what}{more}"[:400]
 
@@ -275,6 +277,6 @@ def _line(result: CheckResult) -> str:
             return f"It fires on {result.failed} requests of other sources: {result.detail}." if result.failed else ""
         case "benign_traffic":
             return f"It fires on {count} requests of recorded ordinary traffic." if result.failed else ""
-        case "static_proof" | "surprise":
+        case "static_proof" | "surprise" | "model_tests":
             return f"{result.check}: {result.detail}." if result.passed is False else ""
     return f"The check {result.check} failed." if result.passed is False else ""

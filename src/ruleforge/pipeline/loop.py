@@ -26,6 +26,7 @@ from ruleforge.records.forging import Candidate, CheckResult, ModelUse, Opinion,
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
+from ruleforge.validate.llm_tests import model_tests
 
 ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
 UNBACKED_OFF = 0.25  # what counts for p_off_target of several documents where it is unknown
@@ -344,6 +345,8 @@ def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
                 check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}"
             )
             findings.append(Finding(result))
+    if evidence.proposed:
+        findings.append(model_tests(rule, ask, evidence))
     feedback = tuple(line for finding in findings for line in finding.feedback)
     return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings
 

@@ -123,7 +123,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     revision: int = 0  # of the rule; 0: none
     changes: tuple[str, ...] = ()  # against the revision before, in sentences; only where this run changed something
-    model: ModelUse | None = None  # None: no language model was asked
+    model: ModelUse | None = None  # as author of rules; None: no language model was asked
+    tester: ModelUse | None = None  # as author of tests: its candidates are requests, those that count passed
 
 
 REFUSALS: dict[str, str] = {
