@@ -121,12 +121,12 @@ def forge(
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
         run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
     if llm or llm_tests:
-        from ruleforge.app.authors import open_tester, open_writer
+        from ruleforge.app.authors import open_authors
 
-        door: dict[str, Any] = {"record": llm_record, "wait_seconds": wait}
-        table = settings.background
-        options["writer"] = open_writer(llm, candidates=llm_candidates, background=table, **door) if llm else None
-        options["tester"] = open_tester(llm_tests, **door) if llm_tests else None
+        options["writer"], options["tester"] = open_authors(
+            llm, llm_tests, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
+            background=settings.background,
+        )  # fmt: skip
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
     with term.progress(quiet=quiet) as progress:
