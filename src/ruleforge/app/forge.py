@@ -36,6 +36,7 @@ class ModelSum(msgspec.Struct, kw_only=True):
     calls: int = 0  # sent in this run
     tokens_in: int | None = 0  # None: not counted by the provider
     tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars, of those answers whose cost is known
 
     def add(self, use: ModelUse, *, tests: bool = False) -> None:
         """Add what was asked for one advisory, for rules or for tests."""
@@ -49,6 +50,7 @@ class ModelSum(msgspec.Struct, kw_only=True):
         self.calls += use.calls
         self.tokens_in = _plus(self.tokens_in, use.tokens_in)
         self.tokens_out = _plus(self.tokens_out, use.tokens_out)
+        self.cost = (self.cost or 0) + use.cost if use.cost is not None else self.cost
 
 
 def _plus(one: int | None, other: int | None) -> int | None:

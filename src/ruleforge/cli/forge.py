@@ -252,11 +252,12 @@ def model_lines(summary: "ForgeSummary") -> list[str]:
         return []
     counted = model.tokens_in is not None and model.tokens_out is not None
     tokens = f"{model.tokens_in:,} tokens in, {model.tokens_out:,} out" if counted else "tokens not counted"
+    cost = "" if model.cost is None else f", {model.cost / 1_000_000:,.4f} dollars"
     told = (
         f"Model: {term.plural(model.asked, 'question')}, {model.answered:,} answered, {model.pending:,} pending, "
         f"{model.failed:,} failed; {term.plural(model.passed, 'candidate')} passed every check; "
         f"{model.tests:,} proposed tests count; "
-        f"{term.plural(model.calls, 'call')} in this run, {tokens}"
+        f"{term.plural(model.calls, 'call')} in this run, {tokens}{cost}"
     )
     lines = [told]
     if model.pending:

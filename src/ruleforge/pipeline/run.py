@@ -294,7 +294,7 @@ def _forge_all(
 def _unchanged(outcome: Outcome, work: _Work) -> Outcome:
     """An outcome of an earlier run as one of this run, which changed nothing and cost nothing."""
     use, tester = (
-        each and msgspec.structs.replace(each, calls=0, tokens_in=0, tokens_out=0)
+        each and msgspec.structs.replace(each, calls=0, tokens_in=0, tokens_out=0, cost=None)
         for each in (outcome.model, outcome.tester)
     )
     return msgspec.structs.replace(outcome, sources=work.advisory.sources, changes=(), model=use, tester=tester)

@@ -100,6 +100,7 @@ class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0  # sent in this run: what was kept from an earlier one costs nothing
     tokens_in: int | None = 0  # None: the provider does not count
     tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars; None: the door counts no money, or the model has no price
     problems: tuple[str, ...] = ()  # why answers failed, each once
 
     @property
