@@ -134,12 +134,14 @@ def _price(spent: "Spending") -> tuple[str, str]:
     return tokens, "not counted" if spent.cost is None else f"{spent.cost / 1_000_000:,.4f}"
 
 
+def _who(found: "LlmBench") -> str:
+    who = ", ".join(found.models) or "nobody answered"
+    return f"{term.plural(found.sample, 'disclosure')}, {found.provider}: {who}"
+
+
 def lines(found: "LlmBench") -> list[str]:
     """The comparison for a terminal."""
-    head = (
-        f"{term.plural(found.sample, 'disclosure')}, {found.provider}: {', '.join(found.models) or 'nobody answered'}"
-    )
-    text = [term.paint(term.visible(head), "bold"), "", "Generation"]
+    text = [term.paint(term.visible(_who(found)), "bold"), "", "Generation"]
     text += term.columns([_HEAD, *_rows(found)], right=tuple(range(1, len(_HEAD))))
     if found.judging:
         text += ["", "Judging, of the embedded rules"]
@@ -150,12 +152,7 @@ def lines(found: "LlmBench") -> list[str]:
 
 def markdown(found: "LlmBench") -> list[str]:
     """The comparison for a page."""
-    who = ", ".join(found.models) or "nobody answered"
-    text = [
-        "# A model beside the embedded default",
-        "",
-        term.visible(f"{found.sample} disclosures; {found.provider}: {who}."),
-    ]
+    text = ["# A model beside the embedded default", "", term.visible(f"{_who(found)}.")]
     text += ["", "## Generation", "", *_table(_HEAD, _rows(found))]
     if found.judging:
         text += ["", "## Judging, of the embedded rules", "", *_table(_JUDGE_HEAD, [_judge_row(found)])]
