@@ -60,8 +60,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--half", choices=("even", "odd", "both"), default="even", help="half of the CVEs, by hash")
     parser.add_argument("--model", default="mailbox", help="name of who answers, for the report")
-    parser.add_argument("rest", nargs="*", help="further options of bench llm, after --")
-    given = parser.parse_args()
+    parser.epilog = "further options go to bench llm"
+    given, rest = parser.parse_known_args()
     if given.folder.resolve().is_relative_to(HOME):
         parser.error("the folder lies in the repository, which holds no disclosures of others")
     sample = given.folder / "sample"
@@ -70,7 +70,7 @@ def main() -> None:
         shutil.copy(file, sample / file.name)
     letters = f"mailbox:{given.folder / 'letters'}?model={given.model}"
     report = ["--json", str(given.folder / "now.json"), "--md", str(given.folder / "now.md")]
-    cli(["bench", "llm", str(sample), "--provider", letters, *report, *given.rest], standalone_mode=False)
+    cli(["bench", "llm", str(sample), "--provider", letters, *report, *rest], standalone_mode=False)
 
 
 if __name__ == "__main__":

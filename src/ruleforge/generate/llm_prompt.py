@@ -44,6 +44,9 @@ How to think:
   sent in the body as well: `args` reads both.
 - One rule has to hold for every request that is marked as an exploit. Where they differ too much, use `any`. Every
   alternative must be shown by one of the requests: what was never tried is refused.
+- Where the flaw is that a call needs no log-in, users who are signed in make the very same call. Then ask as well that
+  there is no session: headers `cookie` and `authorization` both `absent`. It is the last resort, for a made-up cookie
+  gets past it; a condition on what attacks is better.
 - Where an ordinary request of the product cannot be told from the attack, answer that there is no safe rule. That is a
   good answer; a rule that fires on the product's own users is a bad one."""
 

@@ -225,7 +225,7 @@ def _strategy(arm: Written) -> str:
     payloads = [named for c, named in asked if c.op == "is_class" or c.field == "args.offsite"]
     placed = any(c.field.startswith(("path", "target")) and c.op != "is_class" for c, _ in asked)
     if payloads and not placed:
-        return "payload_anywhere" if not all(payloads) else "parameter_anywhere"
+        return "parameter_anywhere"  # that a payload works anywhere is not seen from a rule
     if payloads:
         return "endpoint_payload" if any(payloads) else "endpoint_any_parameter"
     values = [c for c, named in asked if not c.field.startswith(("path", "target")) and c.field != "method"]
@@ -258,7 +258,8 @@ class Idle(msgspec.Struct, frozen=True):
 def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -> tuple[Idle, ...]:
     """Find alternatives that no attack satisfies and that share neither place nor payload with one that some does.
 
-    Such a part cannot have been tried, and it may fire on what has nothing to do with the vulnerability.
+    Such a part cannot have been tried, and it may fire on what has nothing to do with the vulnerability. Of a rule that
+    fires on no attack at all nothing is said here: it misses them, which every trial shows.
 
     Raises:
         TooManyArmsError: see `written_out`.
@@ -269,7 +270,7 @@ def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -
     busy = [arm for arm, ask in zip(arms, asks, strict=True) if any(ask(view) is True for view in attacks)]
     found = []
     for number, arm in enumerate(arms, 1):
-        if arm not in busy and not any(_akin(arm, other, background) for other in busy):
+        if busy and arm not in busy and not any(_akin(arm, other, background) for other in busy):
             found.append(Idle(number, _together(arm)))
     return tuple(found)
 
