@@ -117,6 +117,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any] = {}  # of the answer
     evidence: tuple[str, ...] = ()  # ids that the prompt gives and an answer may cite
     follow: tuple[Role, ...] = ()  # roles that get tasks for each proposal that passes
+    samples: int = 1  # how many agents judge each question of such a proposal
     created: float = 0.0
     state: TaskState = "open"
     rounds: int = 0  # how often something was handed in
