@@ -117,6 +117,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any] = {}  # of the answer
     evidence: tuple[str, ...] = ()  # ids that the prompt gives and an answer may cite
     follow: tuple[Role, ...] = ()  # roles that get tasks for each proposal that passes
+    hint: str = ""  # what kind of rule is asked for
     samples: int = 1  # how many agents judge each question of such a proposal
     created: float = 0.0
     state: TaskState = "open"
@@ -284,29 +285,18 @@ class TaskStore:
             rounds = task.rounds + 1
             if state == "open" and rounds >= ROUNDS_MOST:
                 state = "closed"
-            at.execute(
-                _SUBMISSIONS.insert().values(
-                    task=task.id,
-                    agent=agent.name,
-                    model=agent.model,
-                    at=now,
-                    digest=digest_of(payload),
-                    payload=payload,
-                    accepted=accepted,
-                    feedback=json.dumps(list(feedback)),
-                    made=made,
-                )
-            )
+            _keep(at, task, agent, payload, now, accepted=accepted, feedback=feedback, made=made)
             at.execute(_TASKS.update().where(_TASKS.c.id == task.id).values(rounds=rounds, state=state))
             if state != "open":
                 at.execute(_LEASES.update().where(_LEASES.c.id == lease.id).values(over=True))
         return msgspec.structs.replace(task, rounds=rounds, state=state)
 
-    def give_back(self, lease: Lease, agent: Agent, now: float) -> None:
-        """End a lease before its time; the task goes to another agent and not to this one again."""
+    def give_back(self, lease: Lease, agent: Agent, reason: str, now: float) -> None:
+        """End a lease before its time; the task goes to another agent and not to this one again. No round is used."""
         with self._engine.begin() as at:
             _held(at, lease.id, agent, now)
             at.execute(_LEASES.update().where(_LEASES.c.id == lease.id).values(over=True, returned=True))
+            _keep(at, lease.task, agent, json.dumps({"given_back": reason}), now, feedback=("given back",))
 
     def reopen(self, task_id: str) -> None:
         """Open a task again whose answer turned out to be none."""
@@ -369,6 +359,22 @@ class TaskStore:
         """Forget all tokens of a name; returns how many there were."""
         with self._engine.begin() as at:
             return at.execute(_TOKENS.delete().where(_TOKENS.c.name == name)).rowcount
+
+
+def _keep(
+    at: sa.Connection,
+    task: Task,
+    agent: Agent,
+    payload: str,
+    now: float,
+    *,
+    accepted: bool = False,
+    feedback: tuple[str, ...] = (),
+    made: str = "",
+) -> None:
+    row = {"task": task.id, "agent": agent.name, "model": agent.model, "at": now, "digest": digest_of(payload)}
+    row |= {"payload": payload, "accepted": accepted, "feedback": json.dumps(list(feedback)), "made": made}
+    at.execute(_SUBMISSIONS.insert().values(**row))
 
 
 def digest_of(text: str) -> str:

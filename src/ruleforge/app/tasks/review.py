@@ -5,10 +5,11 @@ from typing import Annotated
 import msgspec
 
 from ruleforge.app.tasks.desk import Desk, Known
-from ruleforge.app.tasks.texts import checks_text, disclosure_text
+from ruleforge.app.tasks.texts import checks_text
 from ruleforge.app.tasks.verdicts import About
+from ruleforge.cases.told import disclosure_text, request_text
 from ruleforge.judge.evidence_judge import judge_rule
-from ruleforge.judge.llm_prompt import LANGUAGE, Exhibit, exhibits_of, request_text, rule_text
+from ruleforge.judge.llm_prompt import LANGUAGE, Exhibit, exhibits_of, rule_text
 from ruleforge.llm.answers import parse_answer, schema_of
 from ruleforge.llm.framing import write_prompt
 from ruleforge.llm.prompt import Part, Prompt, fixed, particular, untrusted
