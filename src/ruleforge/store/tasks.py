@@ -223,7 +223,7 @@ class TaskStore:
         """Task → the agent that holds it now."""
         asked = sa.select(_LEASES.c.task, _LEASES.c.agent).where(_active(now))
         with self._engine.begin() as at:
-            return {task: agent for task, agent in at.execute(asked).tuples()}
+            return dict(at.execute(asked).tuples().all())
 
     # Handing out, and handing in.
 
@@ -237,7 +237,9 @@ class TaskStore:
             own = own.join(_TASKS, _TASKS.c.id == _LEASES.c.task).where(_active(now), _LEASES.c.agent == agent.name)
             held = at.execute(own.where(_TASKS.c.role == agent.role, _TASKS.c.state == "open").limit(1)).first()
             if held is not None:
-                return Lease(id=held.id, task=_task(held.task, held.state, held.rounds), agent=agent.name, ends=held.ends)
+                return Lease(
+                    id=held.id, task=_task(held.task, held.state, held.rounds), agent=agent.name, ends=held.ends
+                )
             free = sa.select(_TASKS.c.task, _TASKS.c.state, _TASKS.c.rounds).where(*_free(agent, now))
             found = at.execute(free.order_by(_TASKS.c.number).limit(1)).first()
             if found is None:
@@ -327,7 +329,9 @@ class TaskStore:
     def keys(self, kind: str) -> list[str]:
         """All keys of a kind, in order."""
         with self._engine.begin() as at:
-            return list(at.execute(sa.select(_BLOBS.c.key).where(_BLOBS.c.kind == kind).order_by(_BLOBS.c.key)).scalars())
+            return list(
+                at.execute(sa.select(_BLOBS.c.key).where(_BLOBS.c.kind == kind).order_by(_BLOBS.c.key)).scalars()
+            )
 
     # Who may.
 
@@ -343,7 +347,9 @@ class TaskStore:
         """Whose token that is; None: nobody's."""
         digest, found = digest_of(token), None
         with self._engine.begin() as at:
-            rows = at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).tuples().all()
+            rows = (
+                at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).tuples().all()
+            )
         for known, name, role, model in rows:
             if hmac.compare_digest(known, digest):
                 found = Agent(name, role, model)
@@ -426,11 +432,11 @@ def _answered(agent: Agent) -> sa.ColumnElement[bool]:
 
 def _left(at: sa.Connection, agent: Agent, now: float) -> Left:
     def count(*asked: sa.ColumnElement[bool]) -> int:
-        return int(at.execute(sa.select(sa.func.count()).select_from(_TASKS).where(*_of_role(agent), *asked)).scalar_one())
+        return int(
+            at.execute(sa.select(sa.func.count()).select_from(_TASKS).where(*_of_role(agent), *asked)).scalar_one()
+        )
 
-    return Left(
-        open=count(), leased=count(_taken(now)), barred=count(_barred(agent)), answered=count(_answered(agent))
-    )
+    return Left(open=count(), leased=count(_taken(now)), barred=count(_barred(agent)), answered=count(_answered(agent)))
 
 
 def _held(at: sa.Connection, lease_id: str, agent: Agent, now: float) -> Lease:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from ruleforge.app.tasks.candidates import candidate_task
+from ruleforge.app.tasks.candidates import author_of, candidate_task, proposals
 from ruleforge.app.tasks.desk import Desk, GroundFile, Known
 from ruleforge.app.tasks.review import review_task
 from ruleforge.app.tasks.verdicts import SAMPLES_MOST, About, judge_tasks
@@ -37,7 +37,7 @@ def add_tasks(
     rules: Path,
     sources: Sequence[Path] = (),
     *,
-    roles: Collection[Role] = ("generate",),
+    roles: Collection[str] = ("generate",),
     only: Collection[str] = (),
     benign: Sequence[Path] = (),
     background: Path | None = None,
@@ -94,8 +94,8 @@ def add_tasks(
 
 
 def _added(desk: Desk, tasks: list[Task], advisories: int, left_out: list[str]) -> Added:
-    new = {role: desk.store.add([task for task in tasks if task.role == role]) for role in ROLES}
-    new = {role: count for role, count in new.items() if count}
+    counts = {role: desk.store.add([task for task in tasks if task.role == role]) for role in ROLES}
+    new: dict[str, int] = {role: count for role, count in counts.items() if count}
     known = len(tasks) - sum(new.values())
     return Added(new=new, known=known, advisories=advisories, left_out=tuple(left_out))
 
@@ -165,26 +165,43 @@ def _tasks_of(
     tasks: list[Task] = []
     why: list[str] = []
     if "generate" in roles:
-        for copy in range(min(max(copies, 1), COPIES_MOST)):
-            tasks.append(candidate_task(desk, folder, subject, ground, known, follow, samples, copy))
-    for about, problem in _rules_of(desk, folder, subject, ground):
-        if about is None:
-            if follow and "generate" not in roles:
-                why.append(problem)
-            continue
+        wanted = range(min(max(copies, 1), COPIES_MOST))
+        tasks += [candidate_task(desk, folder, subject, ground, known, follow, samples, copy) for copy in wanted]
+    if not follow:
+        return tasks, why
+    abouts, lacking = _rules_of(desk, folder, subject, ground)
+    for about in abouts:
         tasks += tasks_about(desk, about, known, follow, samples)
+    if not abouts and "generate" not in roles:
+        why.append(lacking)
     return tasks, why
 
 
-def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> list[tuple[About | None, str]]:
-    """The rule.json of an advisory, or why it has none that can be judged."""
+def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[About], str]:
+    """The rule of an advisory and the proposals for it, and why there is none that can be judged."""
+    found: list[About] = []
     file = desk.rules / folder / "rule.json"
-    if not file.is_file():
-        return [(None, "there is no rule to judge; add the role generate, too")]
     rule = read_revision(file)
-    if rule is None:
-        return [(None, "its rule.json does not load")]
-    return [(About(rule=rule, advisory=folder, subject=subject, ground=ground, origin="rule.json"), "")]
+    if rule is not None:
+        found.append(About(rule=rule, advisory=folder, subject=subject, ground=ground, origin="rule.json"))
+    for proposal in proposals(desk.rules, folder):
+        proposed = read_revision(proposal)
+        author, model = author_of(proposal)
+        if proposed is not None and author:
+            origin = f"{proposal.parent.name}/{proposal.name}"
+            found.append(
+                About(
+                    rule=proposed,
+                    advisory=folder,
+                    subject=subject,
+                    ground=ground,
+                    origin=origin,
+                    author=author,
+                    model=model,
+                )
+            )
+    broken = file.is_file() and rule is None
+    return found, "its rule.json does not load" if broken else "there is no rule to judge; add the role generate, too"
 
 
 def tasks_about(desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int) -> list[Task]:

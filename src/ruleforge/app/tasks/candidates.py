@@ -9,9 +9,9 @@ import msgspec
 from ruleforge.app.tasks.desk import Desk, Known
 from ruleforge.app.tasks.texts import framed
 from ruleforge.app.tasks.verdicts import About
+from ruleforge.cases.told import request_text
 from ruleforge.generate.llm_generate import STRATEGY, RuleAnswer, check_submission, hints, question_of
 from ruleforge.generate.llm_prompt import Feedback, shown_requests
-from ruleforge.cases.told import request_text
 from ruleforge.llm.answers import parse_answer, schema_of
 from ruleforge.llm.framing import Written, write_prompt
 from ruleforge.llm.prompt import Part, particular, untrusted
@@ -102,7 +102,9 @@ def feedback_text(desk: Desk, checked: Checked) -> str:
     for number, wrong in enumerate((checked.feedback.wrong if checked.feedback else ())[:WRONG_MOST], 1):
         should = "should have fired on it" if wrong.missed else "should have stayed silent on it"
         parts.append(untrusted(f"wrong {number}", f"[{wrong.what}; the rule {should}]\n{request_text(wrong.request)}"))
-    return framed((particular("The candidate did not pass. Change what is wrong and keep what is right."), *parts), desk.frame_key)
+    return framed(
+        (particular("The candidate did not pass. Change what is wrong and keep what is right."), *parts), desk.frame_key
+    )
 
 
 def propose_rule(desk: Desk, task: Task, agent: Agent, checked: Checked, payload: str) -> tuple[About, bool]:
@@ -144,6 +146,20 @@ def propose_rule(desk: Desk, task: Task, agent: Agent, checked: Checked, payload
         put(folder / f"{digest}.evidence.json", json.dumps(evidence, indent=2, ensure_ascii=True).encode() + b"\n")
         put(folder / name, render_json(rule).encode())
     return about, same
+
+
+def author_of(proposal: Path) -> tuple[str, str]:
+    """The agent that wrote a proposal, and its model; empty where its papers do not say."""
+    try:
+        papers = msgspec.json.decode(proposal.with_name(f"{proposal.stem}.evidence.json").read_bytes(), type=_Papers)
+    except (OSError, msgspec.MsgspecError):
+        return "", ""
+    return papers.agent, papers.model
+
+
+class _Papers(msgspec.Struct, frozen=True):
+    agent: str = ""
+    model: str = ""
 
 
 def proposals(rules: Path, folder: str) -> list[Path]:

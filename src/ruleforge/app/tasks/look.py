@@ -1,7 +1,7 @@
 """What an agent can look up: rules, advisories, why a rule holds. Reading only; every answer is bounded text.
 
-Who writes rules and who judges them see the rule and never what was thought of it: no reason of a judge, no rationale of
-an author, no request of the JUDGE family.
+Who writes rules and who judges them see the rule and never what was thought of it: no reason of a judge, no rationale
+of an author, no request of the JUDGE family.
 """
 
 import threading
@@ -61,7 +61,8 @@ class Rules:
 
     def hits(self, request: Request) -> list[tuple[Rule, bool | None]]:
         """Rules about single requests that hold, or that cannot tell."""
-        view, found = HttpView(request), []
+        view = HttpView(request)
+        found: list[tuple[Rule, bool | None]] = []
         for rule in self.all():
             if rule.event != HTTP or isinstance(rule.when, Count | Sequence):
                 continue
@@ -105,7 +106,9 @@ class Look:
         """
         rule, checks = self._rule(_name(name))
         head = {"id": rule.id, "event": rule.event, "cves": list(rule.cves[:20]), "severity": rule.severity}
-        lines = "\n".join(f"{key}: {', '.join(value) if isinstance(value, list) else value}" for key, value in head.items())
+        lines = "\n".join(
+            f"{key}: {', '.join(value) if isinstance(value, list) else value}" for key, value in head.items()
+        )
         parts: list[Part] = [untrusted("head", lines), untrusted("sentence", render_sentence(rule))]
         parts.append(untrusted("when", tree_json(rule)))
         if agent.role == "review_help" and checks:

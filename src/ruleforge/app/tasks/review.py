@@ -22,15 +22,15 @@ from ruleforge.store.tasks import Task, digest_of
 CONDITIONS_MOST = 120
 _FIRES = {True: "the rule fires", False: "the rule does not fire", None: "the rule cannot tell"}
 
-TASK = """A person will decide whether a detection rule for web attacks may be used. Help that person: say in plain words
-what the rule looks at, and what to look at before deciding, the weightiest first. You decide nothing and recommend
-nothing; whoever reads you is an expert with little time."""
+TASK = """A person will decide whether a detection rule for web attacks may be used. Help that person: say in plain
+words what the rule looks at, and what to look at before deciding, the weightiest first. You decide nothing and
+recommend nothing; whoever reads you is an expert with little time."""
 
 ANSWER = """Answer with one JSON document that satisfies the schema. `summary`: two to five sentences, what the rule
-detects and how. `look_at`: one to eight points; each says in one or two sentences what to check and why it matters, and
-names the condition and the request it is about by the ids that are given, or "" where it is about none. `questions`: what
-only somebody who knows the site or the product can answer; may be empty. Say nothing that does not follow from what you
-are given."""
+detects and how. `look_at`: one to eight points; each says in one or two sentences what to check and why it matters,
+and names the condition and the request it is about by the ids that are given, or "" where it is about none.
+`questions`: what only somebody who knows the site or the product can answer; may be empty. Say nothing that does not
+follow from what you are given."""
 
 
 class LookAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +66,9 @@ def review_task(desk: Desk, about: About, known: Known) -> Task:
     parts.append(untrusted("rule", rule_text(rule.when)))
     parts.append(untrusted("checks", checks_text(trial.results)))
     against = "\n".join(f"{r.question}: {r.text}" for r in opinion.chain[:12]) or "nothing"
-    parts.append(untrusted("embedded judge", f"p_miss {opinion.p_miss}, p_off_target {opinion.p_off_target}\n{against}"))
+    parts.append(
+        untrusted("embedded judge", f"p_miss {opinion.p_miss}, p_off_target {opinion.p_off_target}\n{against}")
+    )
     parts.append(particular(f"The requests, and what the rule says of each:\n{said or 'none'}"))
     parts += [untrusted(f"request {each.id}", request_text(each.request)) for each in exhibits]
     written = write_prompt(Prompt(tuple(parts)), desk.frame_key)

@@ -1,18 +1,20 @@
-"""What people see of the queue: its tasks and who holds them, one task in full, and what both judges think of a rule."""
+"""What people see of the queue: its tasks and who holds them, one task in full, what both judges think of a rule."""
 
-from collections.abc import Callable
+import re
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from ruleforge.app.tasks.desk import Desk
 from ruleforge.app.tasks.verdicts import About, Judged, judged
-from ruleforge.errors import RuleForgeError
+from ruleforge.errors import RuleForgeError, UsageError
 from ruleforge.rules.parse import load_rule
 from ruleforge.rules.render import render_sentence
 from ruleforge.store.tasks import Agent, Role, Submission, Task
 
-Clock = Callable[[], float]
+MODEL_MOST = 100  # characters
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,12 @@ def show_task(rules: Path, start: str, *, desk: Desk | None = None) -> Shown:
         except RuleForgeError as told:
             both, problem = None, str(told)
         return Shown(
-            entry=entry, task=task, submissions=submissions, sentence=render_sentence(rule), judged=both, problem=problem
+            entry=entry,
+            task=task,
+            submissions=submissions,
+            sentence=render_sentence(rule),
+            judged=both,
+            problem=problem,
         )
     finally:
         if desk is None:
@@ -119,10 +126,35 @@ def _model_of(desk: Desk, task: Task) -> str:
     return ""
 
 
-def make_token(rules: Path, agent: Agent, *, clock: Clock | None = None) -> str:
-    """Make a token for an agent in one role, for the HTTP server; it is told this once."""
-    desk = Desk(rules, **({"clock": clock} if clock else {}))
-    try:
+def checked_agent(name: str, role: Role, model: str = "") -> Agent:
+    """Who an agent says it is.
+
+    Raises:
+        UsageError: no name, or no model, as it may be (RF177).
+    """
+    if not _NAME.fullmatch(name):
+        hint = "lower case, digits, '.', '_' and '-', at most 40 characters, such as 'alice'"
+        raise UsageError(f"not a name for an agent: {name[:60]!r}", hint=hint, code="RF177")
+    if len(model) > MODEL_MOST or not model.isprintable():
+        raise UsageError(f"not a name of a model: {model[:60]!r}", hint="printable, at most 100", code="RF177")
+    return Agent(name, role, model)
+
+
+def make_token(rules: Path, agent: Agent) -> str:
+    """Make a token for an agent in one role, for the HTTP server; it is told this once.
+
+    Raises:
+        UsageError: the folder has no queue (RF179).
+    """
+    with closing(Desk.of(rules)) as desk:
         return desk.store.add_token(agent, desk.clock())
-    finally:
-        desk.close()
+
+
+def revoke_tokens(rules: Path, name: str) -> int:
+    """Take all tokens of a name away; returns how many there were.
+
+    Raises:
+        UsageError: the folder has no queue (RF179).
+    """
+    with closing(Desk.of(rules)) as desk:
+        return desk.store.revoke(name)

@@ -1,4 +1,4 @@
-"""A page for each role that an agent reads before it works: what the role is, how to do it well, what it must not do."""
+"""A page for each role that an agent reads before it works: what the role is, how to do it well, what not to do."""
 
 from importlib.resources import files
 
