@@ -10,7 +10,7 @@ from ruleforge.app.tasks.desk import Desk, Known
 from ruleforge.app.tasks.texts import framed
 from ruleforge.app.tasks.verdicts import About
 from ruleforge.cases.told import request_text
-from ruleforge.generate.llm_generate import STRATEGY, RuleAnswer, check_submission, hints, question_of
+from ruleforge.generate.llm_generate import RuleAnswer, check_submission, hints, question_of
 from ruleforge.generate.llm_prompt import Feedback, shown_requests
 from ruleforge.llm.answers import parse_answer, schema_of
 from ruleforge.llm.framing import Written, write_prompt
@@ -82,12 +82,11 @@ def check_candidate(desk: Desk, payload: str, known: Known) -> Checked:
     if parsed.value is None:
         return Checked(problems=parsed.problems)
     background = known.ground.background
-    shown = [case.view.request for case in known.evidence.variants]
-    made = check_submission(parsed.value, known.advisory, background=background, shown=shown)
+    made = check_submission(parsed.value, known.advisory, background=background)
     if made.rule is None:
         return Checked(no_rule=made.no_rule, problems=made.problems)
     with desk.lock:
-        attempt, findings = try_rule(made.rule, f"{STRATEGY}agent", known.evidence, background)
+        attempt, findings = try_rule(made.rule, "agent", known.evidence, background)
     if attempt.trial.passed:
         return Checked(rule=made.rule, attempt=attempt)
     feedback = feedback_of(attempt, findings)
