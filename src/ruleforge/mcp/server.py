@@ -42,7 +42,7 @@ TOOLS: dict[str, str] = {
     "the task.",
     "submit_review_help": "Role review_help: hand in what a reviewer should look at.",
     "return_task": "Give your task back before its deadline, with a reason; another agent gets it.",
-    "get_rule": "Read one rule by its id or CVE, or a proposal by its id: its sentence and its tree.",
+    "get_rule": "Read one rule by its id, its CVE or the id of a task about it: its sentence and its tree.",
     "get_advisory": "Read what was disclosed about a CVE that tasks are about, with its requests.",
     "list_rules": "Find rules by words of their id, CVE or title.",
     "scan_request": "Which rules hold for one HTTP request, given as text.",
@@ -51,7 +51,7 @@ TOOLS: dict[str, str] = {
 }
 
 LeaseId = Annotated[str, Field(max_length=64, description="lease_id of the task")]
-Named = Annotated[str, Field(max_length=200, description="id of a rule, or a CVE")]
+Named = Annotated[str, Field(max_length=200, description="id of a rule or of a task, or a CVE")]
 HttpText = Annotated[
     str,
     Field(max_length=65_536, description="a request as text: 'GET /path HTTP/1.1', headers, an empty line, the body"),

@@ -205,7 +205,7 @@ class TaskStore:
             if wanted:
                 asked = asked.where(column == wanted)
         with self._engine.begin() as at:
-            return [_task(*row) for row in at.execute(asked).tuples()]
+            return [_task(*row) for row in at.execute(asked)]
 
     def task(self, start: str) -> Task:
         """The one task whose id begins so.
@@ -213,9 +213,12 @@ class TaskStore:
         Raises:
             UsageError: none, or more than one (RF176).
         """
-        found = [task for task in self.tasks() if start and task.id.startswith(start)]
+        asked = sa.select(_TASKS.c.task, _TASKS.c.state, _TASKS.c.rounds)
+        asked = asked.where(_TASKS.c.id.startswith(start or "-", autoescape=True)).limit(2)
+        with self._engine.begin() as at:
+            found = [_task(*row) for row in at.execute(asked)]
         if len(found) != 1:
-            what = f"{len(found)} tasks begin with {start[:20]!r}" if found else f"no task {start[:20]!r}"
+            what = f"several tasks begin with {start[:20]!r}" if found else f"no task {start[:20]!r}"
             raise UsageError(what, hint="see: ruleforge tasks list RULES", code="RF176")
         return found[0]
 
@@ -223,7 +226,7 @@ class TaskStore:
         """Task → the agent that holds it now."""
         asked = sa.select(_LEASES.c.task, _LEASES.c.agent).where(_active(now))
         with self._engine.begin() as at:
-            return dict(at.execute(asked).tuples().all())
+            return {row.task: row.agent for row in at.execute(asked)}
 
     # Handing out, and handing in.
 
@@ -348,7 +351,7 @@ class TaskStore:
         digest, found = digest_of(token), None
         with self._engine.begin() as at:
             rows = (
-                at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).tuples().all()
+                at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).all()
             )
         for known, name, role, model in rows:
             if hmac.compare_digest(known, digest):
@@ -359,7 +362,7 @@ class TaskStore:
         """Who has a token, by name."""
         asked = sa.select(_TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model).order_by(_TOKENS.c.name, _TOKENS.c.made)
         with self._engine.begin() as at:
-            return [Agent(name, role, model) for name, role, model in at.execute(asked).tuples()]
+            return [Agent(name, role, model) for name, role, model in at.execute(asked)]
 
     def revoke(self, name: str) -> int:
         """Forget all tokens of a name; returns how many there were."""

@@ -4,6 +4,7 @@ Who writes rules and who judges them see the rule and never what was thought of 
 of an author, no request of the JUDGE family.
 """
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ruleforge.app.rules import load_rules, read_evidence, rule_files
-from ruleforge.app.tasks.candidates import PROPOSALS
+from ruleforge.app.tasks.candidates import proposals
 from ruleforge.app.tasks.desk import Desk
 from ruleforge.app.tasks.texts import checks_text, framed
 from ruleforge.cases.told import disclosure_text, request_text
@@ -38,6 +39,8 @@ RULES_MOST = 20_000  # of a folder that are asked about one request
 REQUEST_MOST = 65_536  # characters
 NAME_MOST = 200
 REQUESTS_MOST = 30  # of an advisory
+_TASK_ID = re.compile(r"[0-9a-f]{16}")
+_PROPOSAL_ID = re.compile(r"RF-([A-Za-z0-9][A-Za-z0-9._-]{0,99})-p[0-9a-f]{8}")
 
 
 class Rules:
@@ -99,7 +102,7 @@ class Look:
         self.rules = Rules(desk.rules)
 
     def get_rule(self, name: str, agent: Agent) -> str:
-        """One rule as a sentence and as its tree; a proposal by its id. Helpers of reviewers see its checks, too.
+        """One rule as a sentence and as its tree. Helpers of reviewers see its checks, too.
 
         Raises:
             UsageError: there is none, or there are several (RF175).
@@ -173,18 +176,21 @@ class Look:
         return self._framed(told, untrusted("problems", rows))
 
     def _rule(self, name: str) -> tuple[Rule, tuple[CheckResult, ...]]:
-        """A rule with its checks: of the folder, or a proposal."""
-        for file in self.desk.rules.glob(f"*/{PROPOSALS}/*.json"):
-            if not file.name.endswith(".evidence.json"):
+        """A rule with its checks: that of a task by the task's id, a proposal by its own, or one of the folder."""
+        if _TASK_ID.fullmatch(name):
+            task = self.desk.store.task(name)
+            if task.rule:
+                rule = load_rule(task.rule.encode(), source=name).require()
+                return msgspec.structs.replace(rule, id=name), ()  # its own id says who wrote it
+        if (found := _PROPOSAL_ID.fullmatch(name)) is not None:
+            for file in proposals(self.desk.rules, found[1]):
                 proposed = load_rule(file).rule
                 if proposed is not None and proposed.id == name:
                     return proposed, _checks_of(file.with_name(f"{file.stem}.evidence.json"))
         rule = self.rules.one(name)
-        for file in rule_files(self.desk.rules):
-            loaded = load_rule(file).rule
-            if loaded is not None and loaded.id == rule.id:
-                return rule, _read_checks(read_evidence(file.parent))
-        return rule, ()
+        folder = rule.id.removeprefix("RF-").rpartition("-")[0]  # as forging names its rules
+        evidence = read_evidence(self.desk.rules / folder) if folder.strip(".") else {}
+        return rule, _read_checks(evidence) if evidence.get("rule") == rule.id else ()
 
     def _framed(self, said: str, *parts: Part) -> str:
         return framed((particular(said), *parts), self.desk.frame_key)

@@ -88,15 +88,19 @@ def _handed(desk: Desk, lease: Lease) -> Handed:
     if task.role == "generate":
         written = candidate_prompt(desk, task, desk.known(task))
         system, prompt = written.system, written.user
+    tool = SUBMIT[task.role]
+    last = f"Hand the fields of that document in as the arguments of {tool}, with lease_id {lease.id}."
+    if task.rule:
+        last += f" The look-ups explain and get_rule know the rule of this task by the name {task.id}."
     return Handed(
         task_id=task.id,
         lease_id=lease.id,
         role=task.role,
         about=task.subject,
-        prompt=f"{system}\n\n{prompt}",
+        prompt=f"{system}\n\n{prompt}\n\n{last}",
         evidence_ids=task.evidence,
         output_schema=task.schema,
-        submit_with=SUBMIT[task.role],
+        submit_with=tool,
         deadline=when(lease.ends),
         rounds_left=ROUNDS_MOST - task.rounds,
     )
