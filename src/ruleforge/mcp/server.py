@@ -81,7 +81,7 @@ class QueueServer(MCPServer):
             outcome = problem.code
             raise ToolError(neutral(str(problem))) from problem
         except ToolError as problem:
-            outcome = _code(problem)
+            outcome = _code(problem) if name in TOOLS else "no such tool"
             raise
         finally:
             self._audit.call(agent, name if name in TOOLS else "", arguments, outcome, time.monotonic() - started, task)
@@ -217,7 +217,7 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noq
     def lint(
         rule: Annotated[dict[str, Any], Field(description="a rule document, or a tree as in its key 'when'")],
     ) -> CallToolResult:
-        return _texts(look.lint(json.dumps(rule)))
+        return _texts(look.lint(rule))
 
     work_on: list[Callable[..., CallToolResult]] = [next_task, submit_candidate, submit_verdict, submit_review_help]
     look_ups: list[Callable[..., CallToolResult]] = [get_rule, get_advisory, list_rules, scan_request, explain, lint]

@@ -14,7 +14,7 @@ import msgspec
 from ruleforge.app.rules import load_rules, read_evidence, rule_files
 from ruleforge.app.tasks.candidates import proposals
 from ruleforge.app.tasks.desk import Desk
-from ruleforge.app.tasks.texts import checks_text, framed
+from ruleforge.app.tasks.texts import checks_text, framed, payload_of
 from ruleforge.cases.told import disclosure_text, request_text
 from ruleforge.engine.cost import cost_finding
 from ruleforge.engine.explain import explain
@@ -24,11 +24,14 @@ from ruleforge.events.formats.raw_http import parse_raw_request
 from ruleforge.events.kinds import HTTP
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.generate.compose import classes_used
 from ruleforge.generate.llm_generate import tree_json
 from ruleforge.llm.prompt import Part, particular, untrusted
 from ruleforge.records.forging import CheckResult
+from ruleforge.rules.classes import latest_version
+from ruleforge.rules.document import MAX_BYTES
 from ruleforge.rules.lint import lint
-from ruleforge.rules.parse import Problem, load_rule
+from ruleforge.rules.parse import Problem, load_rule, parse_rule, parse_tree
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Count, Rule, Sequence
 from ruleforge.store.tasks import Agent
@@ -165,8 +168,13 @@ class Look:
         found = explain(self._rule(_name(name))[0], _request(text))
         return self._framed("The answer of a rule, condition by condition.", untrusted("explanation", found.to_text()))
 
-    def lint(self, document: str) -> str:
-        """What is wrong with a rule document, or with a tree by itself: what does not load, and well-founded doubts."""
+    def lint(self, document: dict[str, Any]) -> str:
+        """What is wrong with a rule document, or with a tree by itself: what does not load, and well-founded doubts.
+
+        Raises:
+            InputError: it is too large (RF258).
+        """
+        payload_of(document, MAX_BYTES)
         problems = _problems(document)
         if not problems:
             return "It loads, and there is nothing to say against it. It was not tried on any request."
@@ -217,14 +225,22 @@ def _said(rule: Rule) -> str:
     return " ".join((rule.id, *rule.cves, rule.title))
 
 
-def _problems(document: str) -> list[Problem]:
-    if document.lstrip().startswith("{") and '"when"' not in document:
-        document = f'{{"schema": 1, "id": "RF-LINT-1", "when": {document}}}'
-    parsed = load_rule(document.encode("utf-8", "surrogatepass"), source="rule")
-    found: list[Problem] = list(parsed.problems)
-    if parsed.rule is not None:
-        found += lint(parsed.rule)
-        costly = cost_finding(parsed.rule)
+def _problems(document: dict[str, Any]) -> list[Problem]:
+    if "when" in document:
+        parsed = parse_rule(document, source="rule")
+        return _of_rule(parsed.rule, parsed.problems)
+    tree, problems = parse_tree(document)
+    if tree is None:
+        return list(problems)
+    classes = tuple((name, latest_version(name)) for name in sorted(set(classes_used(tree))))
+    return _of_rule(Rule(id="RF-LINT-1", when=tree, classes=classes), problems)
+
+
+def _of_rule(rule: Rule | None, problems: tuple[Problem, ...]) -> list[Problem]:
+    found: list[Problem] = list(problems)
+    if rule is not None:
+        found += lint(rule)
+        costly = cost_finding(rule)
         found += [costly] if costly is not None else []
     return list(dict.fromkeys(found))
 
