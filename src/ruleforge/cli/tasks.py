@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 tasks = typer.Typer(no_args_is_help=True, help="Work for agents, and what they made of it.", rich_markup_mode=None)
 
-STATE_STYLES = {"open": "yellow", "leased": "cyan", "done": "green", "closed": "red", "given_up": "red"}
+STATE_STYLES = {"open": "yellow", "leased": "cyan", "done": "green", "closed": "red"}
 REASONS_SHOWN = 8
 Rules = Annotated[Path, typer.Argument(metavar="RULES", help="The folder that forge writes rules to.")]
 

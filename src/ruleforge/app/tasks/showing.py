@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     advisory: str
     about: str
     origin: str  # of the rule it is about; empty: one is wanted
-    state: str  # "open" | "leased" | "done" | "closed" | "given_up"
+    state: str  # "open" | "leased" | "done" | "closed"
     agent: str = ""  # who holds it, or whose answer was accepted
     rounds: int = 0
     made: str = ""
