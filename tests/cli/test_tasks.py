@@ -79,15 +79,15 @@ def test_a_token_is_printed_once_for_one_role(run: Run, queue: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("tasks", "list", "nothing"), "RF179"),
-        (("tasks", "show", "QUEUE", "zzz"), "RF176"),
-        (("tasks", "list", "QUEUE", "--state", "lost"), "RF177"),
+        (("tasks", "list", "nothing"), "RF156"),
+        (("tasks", "show", "QUEUE", "zzz"), "RF153"),
+        (("tasks", "list", "QUEUE", "--state", "lost"), "RF154"),
         (("tasks", "add", "QUEUE", "no-such-file.yaml"), "RF117"),
-        (("mcp", "token", "QUEUE", "--name", "Alice!", "--role", "judge"), "RF177"),
-        (("mcp", "token", "QUEUE", "--name", "alice"), "RF177"),
-        (("mcp", "token", "nothing", "--name", "alice", "--role", "judge"), "RF179"),
-        (("mcp", "stdio", "nothing", "--name", "alice", "--role", "judge"), "RF179"),
-        (("mcp", "http", "nothing"), "RF179"),
+        (("mcp", "token", "QUEUE", "--name", "Alice!", "--role", "judge"), "RF154"),
+        (("mcp", "token", "QUEUE", "--name", "alice"), "RF154"),
+        (("mcp", "token", "nothing", "--name", "alice", "--role", "judge"), "RF156"),
+        (("mcp", "stdio", "nothing", "--name", "alice", "--role", "judge"), "RF156"),
+        (("mcp", "http", "nothing"), "RF156"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(run: Run, queue: Path, words: tuple[str, ...], code: str) -> None:
@@ -100,7 +100,7 @@ def test_without_the_library_it_says_what_to_install(run: Run, queue: Path, monk
     monkeypatch.setattr("ruleforge.cli.mcp.find_spec", lambda _name: None)
     result = run("mcp", "http", queue)
     assert result.exit_code == 2
-    assert "RF178" in result.stderr
+    assert "RF155" in result.stderr
     assert "ruleforge[mcp]" in result.stderr
 
 

@@ -86,7 +86,7 @@ def token(
         term.note(f"{term.plural(count, 'token')} of {name} taken away")
         raise typer.Exit(0 if count else 1)
     if role is None:
-        raise UsageError("a token is for one role", hint="name it with --role", code="RF177")
+        raise UsageError("a token is for one role", hint="name it with --role", code="RF154")
     term.out(make_token(rules, _agent(name, role, model)))
 
 
@@ -111,4 +111,4 @@ def _agent(name: str, role: Role, model: str) -> "Agent":
 def _needs_extra() -> None:
     if find_spec("mcp") is None:
         hint = "install the extra: pip install 'ruleforge[mcp]'"
-        raise UsageError("serving agents needs the library mcp", hint=hint, code="RF178")
+        raise UsageError("serving agents needs the library mcp", hint=hint, code="RF155")

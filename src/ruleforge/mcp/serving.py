@@ -43,7 +43,7 @@ def serve_stdio(rules: Path, agent: Agent) -> None:
     """Serve one agent over standard input and output until it hangs up.
 
     Raises:
-        UsageError: the folder has no queue (RF179).
+        UsageError: the folder has no queue (RF156).
     """
     with closing(Desk.of(rules)) as desk:
         audit = Audit(desk.place / "audit.ndjson", "stdio")
@@ -59,7 +59,7 @@ def serve_http(rules: Path, port: int, listening: Callable[[str], None]) -> None
         listening: told the address once the server can be reached.
 
     Raises:
-        UsageError: the folder has no queue (RF179).
+        UsageError: the folder has no queue (RF156).
         OutsideError: the port cannot be had (RF567).
     """
     with closing(Desk.of(rules)) as desk, closing(_listen(port)) as ear:

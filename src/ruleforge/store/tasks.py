@@ -211,7 +211,7 @@ class TaskStore:
         """The one task whose id begins so.
 
         Raises:
-            UsageError: none, or more than one (RF176).
+            UsageError: none, or more than one (RF153).
         """
         asked = sa.select(_TASKS.c.task, _TASKS.c.state, _TASKS.c.rounds)
         asked = asked.where(_TASKS.c.id.startswith(start or "-", autoescape=True)).limit(2)
@@ -219,7 +219,7 @@ class TaskStore:
             found = [_task(*row) for row in at.execute(asked)]
         if len(found) != 1:
             what = f"several tasks begin with {start[:20]!r}" if found else f"no task {start[:20]!r}"
-            raise UsageError(what, hint="see: ruleforge tasks list RULES", code="RF176")
+            raise UsageError(what, hint="see: ruleforge tasks list RULES", code="RF153")
         return found[0]
 
     def leased(self, now: float) -> dict[str, str]:

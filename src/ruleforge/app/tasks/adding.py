@@ -62,7 +62,7 @@ def add_tasks(
         progress: told (stage, done, of).
 
     Raises:
-        UsageError: no such file (RF117), no source is known (RF187), nothing has one of the names (RF181).
+        UsageError: no such file (RF117), no source is known (RF158), nothing has one of the names (RF157).
         PolicyError: the queue is full (RF466).
     """
     paths = list(sources) or _forged_from(rules)
@@ -112,7 +112,7 @@ def _forged_from(rules: Path) -> list[Path]:
             state.close()
     if not found:
         what = "it is not known what these rules were forged from"
-        raise UsageError(what, where=str(rules), hint="name the sources", code="RF187")
+        raise UsageError(what, where=str(rules), hint="name the sources", code="RF158")
     return [Path(source) for source in found]
 
 
@@ -141,7 +141,7 @@ def _chosen(advisories: dict[str, Advisory], only: Collection[str]) -> dict[str,
     met = {name.upper() for folder, advisory in found.items() for name in (folder, *advisory.cves)}
     missing = [name for name in only if name.upper() not in met]
     if missing:
-        raise UsageError(f"no advisory {missing[0][:60]!r} in the sources", hint="check the name", code="RF181")
+        raise UsageError(f"no advisory {missing[0][:60]!r} in the sources", hint="check the name", code="RF157")
     return found
 
 

@@ -82,13 +82,13 @@ class Rules:
         """The rule with this id, or of the folder or CVE with this name.
 
         Raises:
-            UsageError: there is none, or there are several (RF175).
+            UsageError: there is none, or there are several (RF152).
         """
         rules = self.all()
         found = [r for r in rules if r.id == name] or [r for r in rules if name.upper() in map(str.upper, r.cves)]
         if len(found) != 1:
             what = f"{len(found)} rules are named {name[:60]!r}" if found else f"no rule {name[:60]!r}"
-            raise UsageError(what, hint="see: list_rules", code="RF175")
+            raise UsageError(what, hint="see: list_rules", code="RF152")
         return found[0]
 
     def _stamps(self) -> list[tuple[str, int, int]]:
@@ -108,7 +108,7 @@ class Look:
         """One rule as a sentence and as its tree. Helpers of reviewers see its checks, too.
 
         Raises:
-            UsageError: there is none, or there are several (RF175).
+            UsageError: there is none, or there are several (RF152).
         """
         rule, checks = self._rule(_name(name))
         head = {"id": rule.id, "event": rule.event, "cves": list(rule.cves[:20]), "severity": rule.severity}
@@ -125,7 +125,7 @@ class Look:
         """What was disclosed, with its requests and the role of each.
 
         Raises:
-            UsageError: no task is about it (RF181).
+            UsageError: no task is about it (RF157).
         """
         advisory = self.desk.advisory(_name(name))
         said = [f"{n}: {poc.role} ({poc.reason})"[:300] for n, poc in enumerate(advisory.requests[:REQUESTS_MOST], 1)]
@@ -148,7 +148,7 @@ class Look:
         """Which rules of the folder hold for a request, and which cannot tell.
 
         Raises:
-            InputError: it is no request (RF256).
+            InputError: it is no request (RF277).
         """
         found = self.rules.hits(_request(text))
         hits = [rule for rule, answer in found if answer is True]
@@ -161,8 +161,8 @@ class Look:
         """Why a rule holds for a request, or does not.
 
         Raises:
-            UsageError: no such rule (RF175).
-            InputError: it is no request (RF256).
+            UsageError: no such rule (RF152).
+            InputError: it is no request (RF277).
             RuleError: the rule counts events (RF330), or is about others (RF332).
         """
         found = explain(self._rule(_name(name))[0], _request(text))
@@ -172,7 +172,7 @@ class Look:
         """What is wrong with a rule document, or with a tree by itself: what does not load, and well-founded doubts.
 
         Raises:
-            InputError: it is too large (RF258).
+            InputError: it is too large (RF278).
         """
         payload_of(document, MAX_BYTES)
         problems = _problems(document)
@@ -206,18 +206,18 @@ class Look:
 
 def _name(text: str, *, empty: bool = False) -> str:
     if len(text) > NAME_MOST or (not text.strip() and not empty):
-        raise UsageError(f"a name has 1 to {NAME_MOST} characters", hint="see: list_rules", code="RF175")
+        raise UsageError(f"a name has 1 to {NAME_MOST} characters", hint="see: list_rules", code="RF152")
     return text.strip()
 
 
 def _request(text: str) -> Request:
     if not text.strip() or len(text) > REQUEST_MOST:
         what = f"a request has 1 to {REQUEST_MOST:,} characters"
-        raise InputError(what, where="request", hint="write it as text, 'GET /path HTTP/1.1' and headers", code="RF256")
+        raise InputError(what, where="request", hint="write it as text, 'GET /path HTTP/1.1' and headers", code="RF277")
     request = parse_raw_request(text.encode("utf-8", "surrogatepass"), request_id="request")
     if not request.method or not request.target:
         hint = "the first line is like 'GET /path?a=b HTTP/1.1', then headers, an empty line, the body"
-        raise InputError("this is not the text of a request", where="request", hint=hint, code="RF256")
+        raise InputError("this is not the text of a request", where="request", hint=hint, code="RF277")
     return request
 
 

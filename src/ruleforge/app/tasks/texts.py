@@ -30,12 +30,12 @@ def payload_of(answer: dict[str, Any], most: int) -> str:
     """What an agent gave, as one JSON text.
 
     Raises:
-        InputError: it is longer than `most` bytes, or nested too deeply (RF258).
+        InputError: it is longer than `most` bytes, or nested too deeply (RF278).
     """
     try:
         payload = json.dumps(answer, ensure_ascii=True)
     except RecursionError:
-        raise InputError("it is nested too deeply", where="answer", code="RF258") from None
+        raise InputError("it is nested too deeply", where="answer", code="RF278") from None
     if len(payload) > most:
-        raise InputError(f"it is longer than {most:,} bytes", where="answer", code="RF258")
+        raise InputError(f"it is longer than {most:,} bytes", where="answer", code="RF278")
     return payload

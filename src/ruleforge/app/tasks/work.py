@@ -133,7 +133,7 @@ def submit_candidate(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, 
 
     Raises:
         PolicyError: no such lease of this agent (RF462), or a task that takes nothing more (RF463).
-        InputError: the answer is too large (RF258).
+        InputError: the answer is too large (RF278).
     """
     lease, payload = _lease(desk, agent, lease_id, "generate"), payload_of(answer, ANSWER_MOST)
     known = desk.known(lease.task)
@@ -171,11 +171,11 @@ def return_task(desk: Desk, agent: Agent, lease_id: str, reason: str) -> Receive
 
     Raises:
         PolicyError: no such lease of this agent (RF462), or a task that takes nothing more (RF463).
-        InputError: no reason, or one that is too long (RF258).
+        InputError: no reason, or one that is too long (RF278).
     """
     lease = desk.store.held(lease_id, agent, desk.clock())
     if not reason.strip() or len(reason) > REASON_MOST:
-        raise InputError(f"the reason has 1 to {REASON_MOST} characters", where="reason", code="RF258")
+        raise InputError(f"the reason has 1 to {REASON_MOST} characters", where="reason", code="RF278")
     desk.store.give_back(lease, agent, reason, desk.clock())
     return _received(lease.task, True, "Given back. You will not get this task again.")
 
