@@ -3,6 +3,7 @@
 Several payloads stand in the same place, so that what they have in common, their class, is what a rule can ask for.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -71,12 +72,13 @@ def _places(facts: Facts) -> Iterator[_Place]:
         return
     component = next((fact.value for fact in facts.of("action") if fact.means == "component"), "")
     fixed = (("option", component),) if component else ()
-    if component and not any(_last(fact.value) == "index.php" for fact in endpoints):
+    if component and not endpoints:
         yield from _named("/index.php", fixed, "", names, facts, facts.facts[0].line)
     for endpoint in endpoints:
         own = [fact for fact in names if fact.about == endpoint.value]
         rest = own or [fact for fact in names if not fact.about]
-        yield from _named(endpoint.value, fixed if _last(endpoint.value) == "index.php" else (), endpoint.value, rest, facts, endpoint.line)
+        path = _without_install(endpoint.value, [fact.value for fact in facts.of("product")])
+        yield from _named(path, fixed if _last(endpoint.value) == "index.php" else (), endpoint.value, rest, facts, endpoint.line)
     if not endpoints and not component:
         for fact in [fact for fact in names if fact.kind != "parameter" or telling_parameter(fact)][:NAMES_MOST]:
             yield from _named("/", (), "", [fact], facts, fact.line)
@@ -110,6 +112,25 @@ def _arguments(facts: Facts, about: str, attacked: set[str], path: str) -> tuple
     return tuple(found.items())[:4]
 
 
+def _is_script(path: str) -> bool:
+    return re.search(r"\.[a-z]\w{1,4}$", path.partition("?")[0], re.IGNORECASE) is not None
+
+
+def _without_install(path: str, products: Sequence[str]) -> str:
+    """Leave out the folders up to one that is called like the product: where the author put it."""
+    names = {re.sub(r"[^a-z0-9]+", "", name.lower()) for name in products}
+    rest = path.lstrip("/")
+    for _ in range(3):
+        folder, slash, after = rest.partition("/")
+        if not slash or not after or "?" in folder:
+            break
+        rest = after
+        plain = re.sub(r"[^a-z0-9]+", "", folder.lower())
+        if len(plain) > 3 and plain in names:
+            return "/" + after
+    return path
+
+
 def _last(path: str) -> str:
     return path.partition("?")[0].rpartition("/")[2]
 
@@ -129,7 +150,7 @@ def _attacks(place: _Place, classes: Sequence[str], words: str, standins: Standi
             values = payloads_of(name, about=words)
             for value in values:
                 yield from _with_value(place, value, standins)
-        if name != "command_injection" and name != "code_injection":
+        if name not in ("command_injection", "code_injection") and tuple(classes[:2]) != ("url_value", "traversal"):
             return
 
 
@@ -145,6 +166,11 @@ def _with_value(place: _Place, value: bytes, standins: Standins) -> Iterator[Poc
         yield _poc(place, standins, query=[(name, value)], marks=() if place.name else (name,))
     if place.where in ("form", "any") and place.method != "GET":
         yield _poc(place, standins, method=place.method or "POST", form=[(name, value)], marks=() if place.name else (name,))
+    if place.where in ("form", "any") and place.method != "GET" and not _is_script(place.path):
+        body = json.dumps({**{key: text for key, text in place.fixed}, name: value.decode("latin-1")}).encode()
+        yield _poc(place, standins, method=place.method or "POST", body=body, kind=b"application/json", marks=() if place.name else (name,))
+    if not place.name and place.method in ("", "GET") and b"<" in value and _is_script(place.path):
+        yield _poc(place, standins, more="/" + quote(value, safe=""))
     if place.method not in ("", "GET", "HEAD") and place.where == "query":
         yield _poc(place, standins, method=place.method, query=[(name, value)], marks=() if place.name else (name,))
 
@@ -176,6 +202,7 @@ def _poc(
     body: bytes | None = None,
     kind: bytes = b"",
     marks: Sequence[str] = (),
+    more: str = "",
 ) -> PocRequest:
     holes: list[str] = list(marks)
 
@@ -187,10 +214,10 @@ def _poc(
         return _HOLE.sub(put, text)
 
     path, _, given = place.path.partition("?")
-    path = quote(fill(path if path.startswith("/") else "/" + path), safe="/%:@!$&'()*+,;=~-._")
+    path = quote(fill(path if path.startswith("/") else "/" + path), safe="/%:@!$&'()*+,;=~-._") + more
     pairs = [pair for pair in fill(given).split("&") if pair and pair.partition("=")[0] not in {name for name, _ in (*query, *form)}]
     fixed = [(name, fill(value).encode()) for name, value in place.fixed]
-    inside = [*fixed, *query] if not form and body is None else [*query, *(fixed if body is not None else ())]
+    inside = [*fixed, *query] if not form and body is None else [*query]
     pairs += [_pair(name, value) for name, value in inside]
     if form:
         body, kind = "&".join(_pair(name, value) for name, value in [*fixed, *form]).encode(), b"application/x-www-form-urlencoded"

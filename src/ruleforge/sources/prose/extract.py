@@ -11,6 +11,7 @@ from ruleforge.rules.classes import classes_of
 from ruleforge.sources.prose import talk
 from ruleforge.sources.prose.chunks import to_bytes
 from ruleforge.sources.prose.code_talk import code_mentions
+from ruleforge.sources.prose.hosts import is_target_like
 from ruleforge.sources.prose.normal import Normal
 from ruleforge.sources.prose.products import product_mentions
 from ruleforge.sources.prose.talk import Mention
@@ -30,6 +31,7 @@ _JOINS_BACK = re.compile(
     re.IGNORECASE,
 )
 _LIST_JOIN = re.compile(r"^[`\"'”’)]{0,2},? ?(?:and |or |and/or |, )?(?:the )?[`\"'“‘(]?$")
+_LINK = re.compile(r"https?://(?P<host>[^/?#\s<>\"'`)\]]{0,200})[^\s<>\"'`]{0,2000}", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]{3,400})`|[\"“]([^\"”\n]{3,300})[\"”]")
 _BLOCK = re.compile(r"^[ \t>]{0,8}(?:`{3,}|~{3,})", re.MULTILINE)
 _WEAK = frozenset(("upload_name", "url_value", "serialized_object", "internal_address", "url_trick", "mass_assignment", "graphql_introspection"))
@@ -44,12 +46,17 @@ def extract(normal: Normal) -> tuple[Fact, ...]:
     reader = _Reader(normal)
     for start, end in talk.sentences(reader.text):
         reader.sentence(start, end)
+    for start, end in reader.code:
+        reader.fence(start, end)
     return reader.facts()
 
 
 class _Reader:
     def __init__(self, normal: Normal) -> None:
-        self.text = _without_references(normal.text[:MAX_READ])
+        whole = normal.text[:MAX_READ]
+        self.code = _fenced(whole)
+        self.text = _without_links(_without_references(_blanked(whole, self.code)))
+        self._whole = whole
         self._lines = [found.start() for found in re.finditer("\n", self.text)]
         self._facts: dict[tuple[str, str, str], Fact] = {}
         self._counts: dict[str, int] = {}
@@ -85,6 +92,14 @@ class _Reader:
                 about = paths[0].value if len(paths) == 1 else ""
                 self._put(mention.kind, mention.start, mention.end, mention.confidence, mention.note, about, span)
         self._payloads(words, span)
+
+    def fence(self, start: int, end: int) -> None:
+        """Read what code in a fence says of names; requests in it are read by another reader."""
+        for line in re.finditer(r"[^\n]{1,2000}", self._whole[start:end]):
+            at = start + line.start()
+            for mention in code_mentions(line[0], at):
+                span = (at, at + len(line[0]))
+                self._put(mention.kind, mention.start, mention.end, mention.confidence, mention.note, "", span)
 
     def _about(self, mention: Mention, paths: Sequence[Mention]) -> list[str]:
         """The endpoints that a parameter belongs to: named right after it, right before it, or alone in the sentence."""
@@ -130,7 +145,7 @@ class _Reader:
                 self._put("payload", span[0] + match.start(group), span[0] + match.end(group), "likely", classes[0], "", span)
 
     def _put(self, kind: str, start: int, end: int, confidence: str, means: str, about: str, span: tuple[int, int]) -> None:
-        value = self.text[start:end]
+        value = self._whole[start:end]
         key = (kind, value.lower() if kind in ("weakness", "detectability") else value, about)
         if kind in ("weakness", "detectability"):
             key = (kind, means, "")
@@ -140,11 +155,11 @@ class _Reader:
                 self._facts[key] = msgspec.structs.replace(old, confidence=_confidence(confidence))
             return
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        quote = quote_around(self.text, start, end, span)
+        quote = quote_around(self._whole, start, end, span)
         self._facts[key] = Fact(
             kind=_kind(kind),
             value=value,
-            quote=self.text[quote[0] : quote[1]],
+            quote=self._whole[quote[0] : quote[1]],
             start=quote[0],
             end=quote[1],
             line=bisect.bisect_left(self._lines, start) + 1,
@@ -185,6 +200,35 @@ def _apart(paths: list[Mention], named: Sequence[Mention]) -> list[Mention]:
         if (path.start, path.end) not in spans and not overlaps:
             kept.append(path)
     return kept
+
+
+def _fenced(text: str) -> list[tuple[int, int]]:
+    """The spans of code between fences, without the lines of the fences."""
+    marks = list(_BLOCK.finditer(text))[:2_000]
+    spans = []
+    for opening, closing in zip(marks[::2], [*marks[1::2], None], strict=False):
+        start = text.find("\n", opening.end())
+        if start >= 0:
+            spans.append((start + 1, len(text) if closing is None else max(start + 1, closing.start())))
+    return spans
+
+
+def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with blanks in place of `spans`; offsets and lines stay."""
+    parts, position = [], 0
+    for start, end in spans:
+        parts += [text[position:start], re.sub(r"[^\n]", " ", text[start:end])]
+        position = end
+    return "".join([*parts, text[position:]])
+
+
+def _without_links(text: str) -> str:
+    """Blank out links to other sites: their paths and arguments are those of the other site."""
+
+    def put(found: re.Match[str]) -> str:
+        return found[0] if is_target_like(found["host"]) else " " * len(found[0])
+
+    return _LINK.sub(put, text)
 
 
 def _without_references(text: str) -> str:

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 1_000_000  # of the text; what is beyond is left out, and said
 MAX_TAG = 4_096  # characters of one tag
 WASTE_MOST = 4  # characters looked at in vain for the end of a tag, per character of the document
 
-_BADGE = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\s]{0,300}?label=([^&)\s]{1,80})&message=([^&)\s]{1,2000})[^)\s]{0,300}\)")
+_BADGE = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\s]{0,300}?label=([^&)\s]{1,80})&message=([^&\s]{1,2000})(?:&\w{1,20}=[\w%-]{0,60}){0,6}\)")
 _IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
 _LINK = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((https?://[^)\s]{1,1000})(?:[ ]\"[^\"\n]{0,200}\")?\)")
 _EMPHASIS = re.compile(r"(?<![\w*])\*\*([^*\n]{1,300})\*\*(?![\w*])")

@@ -33,6 +33,7 @@ _WEB_FOLDER = re.compile(
     r"user|users|login|auth|rpc|soap|ws|services?)/",
     re.IGNORECASE,
 )
+_SURE_FOLDER = re.compile(r"(?:cgi-bin|wp-json|wp-admin|wp-content|api/v\d|rest/api)/[\w.-]{3}", re.IGNORECASE)
 _MACHINE = re.compile(
     r"/(?:etc|proc|usr|var|home|root|tmp|bin|sbin|dev|opt|mnt|lib|boot|sys|run|Users|Applications|System32|srv|private)(?:/|$)"
     r"|/(?:passwd|shadow)$|/\.{2}(?:/|$)",
@@ -79,13 +80,18 @@ _NAMED_AFTER = re.compile(
     + r"(?:[`\"'“‘][A-Za-z_$][\w.$\[\]{}:-]{0,80}[`\"'”’](?:, (?:and |or )?| and | or | & |/))"
     + r"{0,10}[`\"'“‘][A-Za-z_$][\w.$\[\]{}:-]{0,80}[`\"'”’])"
 )
+# "parameter names such as LD_PRELOAD": without quotes only what is written as no word is
+_NAMED_BARE = re.compile(
+    r"\b(?P<word>parameters?|params?|arguments?|variables?|query string|field)(?: names?)? ?(?:such as|named|called|like|:|is)? "
+    r"(?P<list>(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40}|[A-Z]{3,40})(?:(?:, | and |, and | or )(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40})){0,8})(?![\w(./-])"
+)
 _ARGUMENT = re.compile(
     r"\b(?:manipulation|modification|use|tampering) of the (?:argument|parameter|input)s? (?P<list>[\w.$\[\]:-]{1,80}(?:(?:/|, | and )[\w.$\[\]:-]{1,80}){0,10}?)"
     r"(?= (?:as part|leads?|with|results?|causes?|to|can|allows?|in)\b)"
 )
 _ITEM = re.compile(r"[`\"'“‘]?([A-Za-z_$][\w.$\[\]{}:*-]{0,80})[`\"'”’]?")
 _QUERY_PAIR = re.compile(r"(?<![\w&])[?&](?P<name>[A-Za-z_][\w.\[\]%-]{0,60})=(?P<value>[\w%./:+*-]{0,80})")
-_PLAIN_PAIR = re.compile(r"(?<![\w?&=<-])(?P<name>[a-zA-Z_][\w\[\].-]{1,40})=(?P<value>[\w*/.-]{1,80})(?![\w=\"])")
+_PLAIN_PAIR = re.compile(r"(?<![\w?&=<./-])(?P<name>[a-zA-Z_][\w\[\]-]{1,40})=(?P<value>[\w*/.-]{1,80})(?![\w=\"])")
 _ACTION = re.compile(
     r"[`\"'“‘]?(?P<name>[A-Za-z_][\w-]{3,80})[`\"'”’]?,? (?:(?:AJAX|ajax|Ajax) (?:action|call|endpoint|hook|request|function|handler)s?|(?:wp_ajax|admin-ajax) action)\b"
 )
@@ -190,6 +196,8 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
     if match["folders"] is not None:
         if script:
             return "possible" if _SOURCE_CONTEXT.search(before) else "certain"
+        if _SURE_FOLDER.match(path):
+            return "certain"
         return "likely" if _WEB_FOLDER.match(path) and named and len(path) > 5 else ""
     if re.search(r"\.(?:py|sh|rb|exe|dll|jar|zip|xml|json|txt|ini|conf|cfg|log|yml|sql|db|dat)$", path) and not named:
         return ""
@@ -199,7 +207,7 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
 def parameters(sentence: str, base: int) -> list[Mention]:
     """Find the parameters that a sentence names."""
     found: dict[tuple[str, int], Mention] = {}
-    for pattern in (_NAMED_BEFORE, _NAMED_AFTER, _ARGUMENT):
+    for pattern in (_NAMED_BEFORE, _NAMED_AFTER, _NAMED_BARE, _ARGUMENT):
         for match in pattern.finditer(sentence):
             word = match["word"].lower() if "word" in match.re.groupindex else "argument"
             if word.startswith(("header", "cookie")):
