@@ -40,6 +40,8 @@ def payloads_of(name: str, *, about: str = "") -> tuple[bytes, ...]:
         chosen = _CHOSEN.get(name, ())  # type: ignore[assignment]
     table = payload_lists()[FAMILY].get(name, {})
     texts = [head.encode() + table[context][number] for context, head, number in chosen if number < len(table.get(context, ()))]
+    if name == "internal_address":
+        texts = [b"http://169.254.169.254/latest/meta-data/", b"http://127.0.0.1:8080/", b"http://localhost/q"]
     if name == "xpath_injection":
         texts = [b"' or '1'='1", b"'] | //user/*[contains(*,'q"]
     return tuple(dict.fromkeys(text for text in texts if name in classes_of(text)))[:EACH]

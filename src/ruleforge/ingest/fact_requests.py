@@ -169,7 +169,7 @@ def _with_value(place: _Place, value: bytes, standins: Standins) -> Iterator[Poc
     if place.where in ("form", "any") and place.method != "GET" and not _is_script(place.path):
         body = json.dumps({**{key: text for key, text in place.fixed}, name: value.decode("latin-1")}).encode()
         yield _poc(place, standins, method=place.method or "POST", body=body, kind=b"application/json", marks=() if place.name else (name,))
-    if not place.name and place.method in ("", "GET") and b"<" in value and _is_script(place.path):
+    if not place.name and place.method in ("", "GET") and re.match(rb'(?:">)?<[a-z]', value) and _is_script(place.path):
         yield _poc(place, standins, more="/" + quote(value, safe=""))
     if place.method not in ("", "GET", "HEAD") and place.where == "query":
         yield _poc(place, standins, method=place.method, query=[(name, value)], marks=() if place.name else (name,))

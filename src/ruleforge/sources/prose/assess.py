@@ -27,7 +27,7 @@ def usable_endpoints(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _is_script(value: str) -> bool:
-    return re.search(r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|htm)$", value.partition("?")[0], re.IGNORECASE) is not None
+    return re.search(r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|html?|pl|py|lua)$", value.partition("?")[0], re.IGNORECASE) is not None
 
 
 def attack_classes(facts: Sequence[Fact]) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ _NAMED_AFTER = re.compile(
 # "parameter names such as LD_PRELOAD": without quotes only what is written as no word is
 _NAMED_BARE = re.compile(
     r"\b(?P<word>parameters?|params?|arguments?|variables?|query string|field)(?: names?)? ?(?:such as|named|called|like|:|is)? "
-    r"(?P<list>(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40}|[A-Z]{3,40})(?:(?:, | and |, and | or )(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40})){0,8})(?![\w(./-])"
+    r"(?P<list>(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40}|[A-Z]{3,40})(?:(?:, | and |, and | or )(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40})){0,8})(?![\w(/-]|\.\w)"
 )
 _ARGUMENT = re.compile(
     r"\b(?:manipulation|modification|use|tampering) of the (?:argument|parameter|input)s? (?P<list>[\w.$\[\]:-]{1,80}(?:(?:/|, | and )[\w.$\[\]:-]{1,80}){0,10}?)"
@@ -115,23 +115,32 @@ _METHOD = re.compile(
 _COMPONENT = re.compile(r"(?<!\w)com_[a-z0-9_-]{2,50}(?!\w)")
 # What stands before "parameter" without being a name of one.
 _NO_NAME = frozenset(
-    """a an the this that these those some any all each every other another certain multiple several various different many few first second
-    third last both either neither one two three four no its their his her of to in on at by for from with via and or as is are was were be
-    crafted malicious specially special untrusted user supplied user-supplied user-controlled attacker-controlled unsanitized unescaped
-    unsanitised unvalidated unspecified undisclosed unknown vulnerable affected following above below given same required optional mandatory
-    additional extra new custom hidden generated invalid valid improper arbitrary long short empty string integer numeric number input output
-    request requests response http https get post put url uri query form body json xml soap html sql php java javascript ajax rest api cookie
-    cookies header headers parameter parameters argument arguments field fields variable variables property attribute key value values path
-    file page script search text username-and plugin theme theme's plugin's wordpress component function method command line connection
-    system server client web data type session admin registration settings configuration config login-form shortcode block template internal
-    external public private method's use using used where which when while but not sanitise sanitize escape validate properly correctly
-    before after into onto without within through unauthenticated authenticated remote potentially possibly security access control dangerous
-    sensitive secret encryption api-key primary foreign registry ssh signing license product free open-text free-text textual multi-line
-    password-protected environment template's environment-variable class object instance global super local static template-variable
-    upload uploaded contained important such unsafe insecure exposed called named like it he she they i we you via: has have had does do did
-    can could may might will would shall should must also only just then than there here so if thus because due since until against about
-    over under again further once more most less least own respective corresponding related relevant single simple complex
-    comment comments product's text-input input-validation""".split()
+ """a an the this that these those some any all each every other another certain multiple several various different many few first second
+ third last both either neither one two three four no its their his her of to in on at by for from with via and or as is are was were be
+ crafted malicious specially special untrusted user supplied user-supplied user-controlled attacker-controlled unsanitized unescaped
+ unsanitised unvalidated unspecified undisclosed unknown vulnerable affected following above below given same required optional mandatory
+ additional extra new custom hidden generated invalid valid improper arbitrary long short empty string integer numeric input output
+ request requests response http https get post put query body json xml soap html sql php java javascript ajax rest api cookie
+ cookies header headers parameter parameters argument arguments fields variable variables property attribute values 
+ username-and plugin theme theme's plugin's wordpress line 
+ web registration settings configuration config shortcode internal
+ external public private method's use using used where which when while but not sanitise sanitize escape validate properly correctly
+ before after into onto without within through unauthenticated authenticated remote potentially possibly security access dangerous
+ sensitive secret encryption api-key primary foreign registry ssh signing license product free open-text free-text textual multi-line
+ password-protected environment template's environment-variable instance global super local static template-variable
+ upload uploaded important such unsafe insecure exposed called named like it he she they i we you via: has have had does do did
+ can could may might will would shall should must also only just then than there here so if thus because due since until against about
+ over under again further once more most less least own respective corresponding related relevant single simple complex
+ product's text-input input-validation""".split()
+)  # fmt: skip
+
+
+_NEVER = frozenset("malicious crafted vulnerable unsafe untrusted affected special arbitrary and or the to with as leads unknown".split())
+_THE = re.compile(r"(?:\bthe|\bits|\bvia|\bthrough|\bin|\band|\bor|,|\.\w{1,6}|/[\w.-]{1,20})[ ]$")
+# Names of parameters as well as words for what a parameter is: a name only after "the", and written in small letters.
+_EITHER = frozenset(
+    """file page path search text value key type data system template admin session command connection server client class object block
+    comment comments function method component token url uri script number form filter title field""".split()
 )  # fmt: skip
 
 
@@ -187,7 +196,7 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
         return ""
     script = bool(_SCRIPT.search(path))
     named = bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(after))
-    if _SOURCE_FILE.search(path):
+    if _SOURCE_FILE.search(path) and not (match["rooted"] is not None and named and script):
         return "possible" if named or script else ""
     if match["rooted"] is not None:
         if script or named or path.count("/") > 1 or value != path:
@@ -226,7 +235,11 @@ def parameters(sentence: str, base: int) -> list[Mention]:
 def _parameter(item: re.Match[str], sentence: str, base: int, *, quoted_only: bool, sure: bool = False) -> Mention | None:
     name = item[1].rstrip(".:")
     quoted = sentence[item.start() : item.start() + 1] in "`\"'“‘" and item.start() < item.start(1)
+    if name.lower() in _NEVER or (len(name) < 2 and quoted and not name.isalpha()):
+        return None
     if not quoted and not sure and (name.lower() in _NO_NAME or name.lower().endswith(("'s", "-supplied", "-controlled", "ing", "ly"))):
+        return None
+    if not quoted and not sure and name.lower() in _EITHER and not (name.islower() and _THE.search(sentence[max(0, item.start() - 24) : item.start()])):
         return None
     if not quoted and quoted_only and not re.search(r"[_\[\]\d$]|[a-z][A-Z]|^[A-Z]{2,}$", name):
         return None

@@ -42,7 +42,7 @@ WEAKNESSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 
 # Attack that needs a class of the rule language → the classes that show it, the likeliest first.
-CLASSES_OF: dict[str, tuple[str, ...]] = {"redirect": ("url_value",), "ssrf": ("url_value",), "rfi": ("url_value", "traversal")}
+CLASSES_OF: dict[str, tuple[str, ...]] = {"redirect": ("url_value",), "ssrf": ("url_value", "internal_address"), "rfi": ("url_value", "traversal")}
 
 
 def classes_of_weakness(means: str) -> tuple[str, ...]:
