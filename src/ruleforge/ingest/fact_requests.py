@@ -161,6 +161,9 @@ def _with_value(place: _Place, value: bytes, standins: Standins) -> Iterator[Poc
     if place.where == "cookie":
         yield _poc(place, standins, headers=[("Cookie", place.name.encode() + b"=" + quote(value, safe="").encode())])
         return
+    if place.where == "filename":
+        yield _upload(msgspec.structs.replace(place, name=""), value.replace(b'"', b"'"), standins)
+        return
     name = place.name or str(standins.letters(8).data, "latin-1")
     if place.method in ("", "GET", "HEAD") and place.where in ("query", "any", "path"):
         yield _poc(place, standins, query=[(name, value)], marks=() if place.name else (name,))

@@ -106,3 +106,17 @@ def _own_cves(found: Findings, where: str) -> tuple[str, ...]:
     if len(found.cves) <= MAX_OWN:
         return found.cves
     return found.cves[:1] if found.requests else ()
+
+
+def read_facts(data: bytes, where: str) -> tuple[Normal, Facts]:
+    """Read a document as its text and the facts that the embedded extractor finds, whatever else it is good for.
+
+    Raises:
+        InputError: too large (RF653), or a PDF that cannot be read (RF651, RF652).
+    """
+    normal = normal_of(data, where)
+    page = normal.format in ("html", "pdf")
+    found = read_prose(normal.text.encode() if page else data, markdown=page or normal.format == "markdown")
+    advisory = assign_roles(assemble(found, data, where))
+    shown = sum(poc.role == "exploit" for poc in advisory.requests)
+    return normal, facts_of(normal, where, shown)

@@ -54,6 +54,9 @@ def assess(facts: Sequence[Fact], requests: int = 0) -> Assessed:
     endpoints, classes = usable_endpoints(facts), attack_classes(facts)
     placed = _place_of(facts, endpoints)
     told = _told_apart(facts)
+    linked = any(fact.about for fact in facts if fact.kind in ("parameter", "header", "cookie"))
+    if told and told[0] == "not_http" and not linked and not _sure_endpoint(endpoints):
+        return told[0], told[1], ()
     if placed and classes:
         return "enough", f"it names {placed} and an attack of the kind {classes[0]}", ()
     if placed and (told and told[0] == "needs_response"):
@@ -71,6 +74,11 @@ def assess(facts: Sequence[Fact], requests: int = 0) -> Assessed:
     if told and verdict == "no_payload":
         return told[0], told[1], ()
     return verdict, VERDICTS[verdict].rstrip(".").lower(), tuple(missing)
+
+
+def _sure_endpoint(endpoints: Sequence[Fact]) -> bool:
+    """Whether an endpoint is written as a path of the web, from its slash on."""
+    return any(fact.confidence == "certain" and "/" in fact.value for fact in endpoints)
 
 
 def _place_of(facts: Sequence[Fact], endpoints: Sequence[Fact]) -> str:

@@ -22,6 +22,7 @@ WASTE_MOST = 4  # characters looked at in vain for the end of a tag, per charact
 _BADGE = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\s]{0,300}?label=([^&)\s]{1,80})&message=([^&\s]{1,2000})(?:&\w{1,20}=[\w%-]{0,60}){0,6}\)")
 _IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
 _LINK = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((https?://[^)\s]{1,1000})(?:[ ]\"[^\"\n]{0,200}\")?\)")
+_OWN_FILE = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((?!https?:)[^)\s]{1,300}\)")  # a file beside the document
 _EMPHASIS = re.compile(r"(?<![\w*])\*\*([^*\n]{1,300})\*\*(?![\w*])")
 _ESCAPED = re.compile(r"\\([_*#<>\[\]])")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|#39|#x27);")
@@ -83,7 +84,7 @@ def _markdown(text: str) -> str:
 def _markdown_line(line: str) -> str:
     if "](" in line:
         line = _BADGE.sub(lambda found: f"{unquote(found[1])}: {_badge_text(found[2])}", line)
-        line = _LINK.sub(r"\1 (\2)", _IMAGE.sub(r"\1", line))
+        line = _OWN_FILE.sub(r"\1", _LINK.sub(r"\1 (\2)", _IMAGE.sub(r"\1", line)))
     if "**" in line:
         line = _EMPHASIS.sub(r"\1", line)
     return _ENTITY.sub(lambda found: html.unescape(found[0]), _ESCAPED.sub(r"\1", line))

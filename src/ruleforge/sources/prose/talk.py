@@ -90,6 +90,9 @@ _ARGUMENT = re.compile(
     r"(?= (?:as part|leads?|with|results?|causes?|to|can|allows?|in)\b)"
 )
 _ITEM = re.compile(r"[`\"'“‘]?([A-Za-z_$][\w.$\[\]{}:*-]{0,80})[`\"'”’]?")
+_IN_FILENAME = re.compile(
+    r"\b(?:in|via|through|as) (?:a |an |the )?(?:(?:crafted|malicious|uploaded|upload) )?(?P<name>file ?names?)\b(?! (?:parameter|param|argument|field|extension))"
+)
 _QUERY_PAIR = re.compile(r"(?<![\w&])[?&](?P<name>[A-Za-z_][\w.\[\]%-]{0,60})=(?P<value>[\w%./:+*-]{0,80})")
 _PLAIN_PAIR = re.compile(r"(?<![\w?&=<./-])(?P<name>[a-zA-Z_][\w\[\]-]{1,40})=(?P<value>[\w*/.-]{1,80})(?![\w=\"])")
 _ACTION = re.compile(
@@ -226,6 +229,9 @@ def parameters(sentence: str, base: int) -> list[Mention]:
                 mention = _parameter(item, sentence, base, quoted_only=quoted_only, sure=pattern is _ARGUMENT)
                 if mention is not None and len(found) < MAX_IN_SENTENCE:
                     found.setdefault((mention.value, mention.start), mention)
+    for match in _IN_FILENAME.finditer(sentence):
+        at = base + match.start("name")
+        found.setdefault((match["name"], at), Mention("parameter", match["name"], at, base + match.end("name"), "likely", "filename"))
     for match in _QUERY_PAIR.finditer(sentence):
         at = base + match.start("name")
         found.setdefault((match["name"], at), Mention("parameter", match["name"], at, base + match.end("name"), "certain", "query"))

@@ -72,7 +72,8 @@ NOT_HTTP: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             "it travels in another protocol",
             r"\b(?:smtp|imap|pop3|ftp|ssh|smb|rdp|snmp|telnet|dns|ntp|mqtt|amqp|ldap server|bluetooth|modbus|kerberos|rmi|t3|iiop|ajp|redis protocol|memcached|"
-            r"mysql protocol|postgres(?:ql)? (?:protocol|server)|sip|rtsp|wi-?fi|802\.11|usb|tls handshake|heartbeat)\b",
+            r"mysql protocol|postgres(?:ql)? (?:protocol|server)|sip|rtsp|wi-?fi|802\.11|usb|tls handshake|heartbeat|"
+            r"openwire|ipp|udp|grpc|jmx|jdwp|rsync|nfs|dubbo protocol|corba|unix socket|x11|netbios|upnp|ssdp|coap)\b",
         ),
         (
             "it happens in the browser or in a client program",
