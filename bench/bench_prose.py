@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from bench_sources import even, ground
 
+from bench_sources import even, ground
 from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.reference import compile_rule
 from ruleforge.engine.workers import spread

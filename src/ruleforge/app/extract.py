@@ -46,7 +46,7 @@ def extract(paths: Sequence[Path], door: Door | None = None) -> Iterator[Extract
     for path in paths:
         if not path.exists():
             raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
-    for file in list_files([path for path in paths]):
+    for file in list_files(paths):
         if file in paths or file.suffix.lower() in _READ:
             yield _one(file, door)
 
@@ -60,12 +60,17 @@ def _one(file: Path, door: Door | None) -> Extracted:
         normal, facts = read_facts(file.read_bytes(), name)
         if door is None:
             return Extracted(document=name, facts=facts, text=normal.text)
-        subject = next((found[0].upper() for found in _CVE.finditer(f"{PurePath(name).stem} {normal.text[:4_000]}")), PurePath(name).stem[:60])
+        subject = next(
+            (found[0].upper() for found in _CVE.finditer(f"{PurePath(name).stem} {normal.text[:4_000]}")),
+            PurePath(name).stem[:60],
+        )
         told = ask_llm_extract(normal, name, subject.replace("_", "-"), door, facts.requests)
     except RuleForgeError as problem:
         return Extracted(document=name, error=str(problem), code=problem.code)
     except OSError as problem:
         return Extracted(document=name, error=f"cannot be read: {problem.strerror}", code="RF217")
     if isinstance(told, Pending):
-        return Extracted(document=name, facts=facts, text=normal.text, pending=f"{told.id} in {told.where}", model=door.provider.url)
+        return Extracted(
+            document=name, facts=facts, text=normal.text, pending=f"{told.id} in {told.where}", model=door.provider.url
+        )
     return Extracted(document=name, facts=merge_facts(facts, told), text=normal.text, model=door.provider.url)

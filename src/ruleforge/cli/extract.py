@@ -37,7 +37,9 @@ def extract(
         Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
     ] = None,
     wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for answers that are to come.")] = 0,
-    show_text: Annotated[bool, typer.Option("--show-text", help="Print the text that offsets count in, and stop.")] = False,
+    show_text: Annotated[
+        bool, typer.Option("--show-text", help="Print the text that offsets count in, and stop.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
     """List what documents say (endpoint, parameter, payload, kind of attack, versions), each with its quote and place.
@@ -82,7 +84,7 @@ def _data(one: "Extracted") -> dict[str, Any]:
     data: dict[str, Any] = {"document": one.document, "model": one.model, "pending": one.pending}
     if one.facts is None:
         return data | {"error": one.error, "code": one.code}
-    told = msgspec.to_builtins(one.facts)
+    told: dict[str, Any] = msgspec.to_builtins(one.facts)
     return data | told | {"document": one.document, "refusal": REFUSAL_OF.get(one.facts.verdict, "")}
 
 
@@ -131,13 +133,26 @@ def _markdown(one: "Extracted") -> list[str]:
     if one.facts is None:
         return [*lines, _cell(one.error), ""]
     facts = one.facts
-    lines += [f"{VERDICTS[facts.verdict]} {_cell(facts.why)}", "", *(f"- missing: {_cell(text)}" for text in facts.missing)]
+    lines += [
+        f"{VERDICTS[facts.verdict]} {_cell(facts.why)}",
+        "",
+        *(f"- missing: {_cell(text)}" for text in facts.missing),
+    ]
     lines += [f"- conflict: {_cell(text)}" for text in facts.conflicts]
     lines += [f"- dropped: {_cell(text)}" for text in facts.dropped]
     lines += [f"- not read: {_cell(text)}" for text in facts.problems]
     lines += ["", "| kind | value | means | of | sure | by | line | quote |", "|---|---|---|---|---|---|--:|---|"]
     for fact in facts.facts:
-        cells = (fact.kind, fact.value, fact.means, fact.about, fact.confidence, fact.source, str(fact.line), fact.quote)
+        cells = (
+            fact.kind,
+            fact.value,
+            fact.means,
+            fact.about,
+            fact.confidence,
+            fact.source,
+            str(fact.line),
+            fact.quote,
+        )
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return [*lines, ""]
 

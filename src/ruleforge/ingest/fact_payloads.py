@@ -39,7 +39,11 @@ def payloads_of(name: str, *, about: str = "") -> tuple[bytes, ...]:
     else:
         chosen = _CHOSEN.get(name, ())  # type: ignore[assignment]
     table = payload_lists()[FAMILY].get(name, {})
-    texts = [head.encode() + table[context][number] for context, head, number in chosen if number < len(table.get(context, ()))]
+    texts = [
+        head.encode() + table[context][number]
+        for context, head, number in chosen
+        if number < len(table.get(context, ()))
+    ]
     if name == "internal_address":
         texts = [b"http://169.254.169.254/latest/meta-data/", b"http://127.0.0.1:8080/", b"http://localhost/q"]
     if name == "xpath_injection":
@@ -51,7 +55,8 @@ def xml_with_entity() -> tuple[bytes, ...]:
     """Return XML documents that fetch an external entity."""
     systems = payload_lists()[FAMILY]["xxe"]["system"]
     return tuple(
-        b'<?xml version="1.0"?><!DOCTYPE q [<!ENTITY q SYSTEM "' + system + b'">]><q>&q;</q>' for system in (systems[0], systems[2])
+        b'<?xml version="1.0"?><!DOCTYPE q [<!ENTITY q SYSTEM "' + system + b'">]><q>&q;</q>'
+        for system in (systems[0], systems[2])
     )
 
 
@@ -62,5 +67,3 @@ def upload_names(about: str) -> tuple[bytes, ...]:
     endings = payload_lists()[FAMILY]["upload_name"][kind]
     first = {"php": b"php", "jsp": b"jsp", "asp": b"aspx"}[kind]
     return (b"rfqupload." + first, b"rfqupload." + endings[0])
-
-

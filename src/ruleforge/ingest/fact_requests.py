@@ -78,7 +78,9 @@ def _places(facts: Facts) -> Iterator[_Place]:
         own = [fact for fact in names if fact.about == endpoint.value]
         rest = own or [fact for fact in names if not fact.about]
         path = _without_install(endpoint.value, [fact.value for fact in facts.of("product")])
-        yield from _named(path, fixed if _last(endpoint.value) == "index.php" else (), endpoint.value, rest, facts, endpoint.line)
+        yield from _named(
+            path, fixed if _last(endpoint.value) == "index.php" else (), endpoint.value, rest, facts, endpoint.line
+        )
     if not endpoints and not component:
         for fact in [fact for fact in names if fact.kind != "parameter" or telling_parameter(fact)][:NAMES_MOST]:
             yield from _named("/", (), "", [fact], facts, fact.line)
@@ -87,12 +89,18 @@ def _places(facts: Facts) -> Iterator[_Place]:
 def _attacked(facts: Facts) -> list[Fact]:
     """What carries the attack; a name that the document only gives a fixed value is part of the call."""
     argued = {fact.value.partition("=")[0] for fact in facts.of("argument")}
-    names = [*facts.of("parameter"), *facts.of("header"), *(fact for fact in facts.of("cookie") if "=" not in fact.value)]
+    names = [
+        *facts.of("parameter"),
+        *facts.of("header"),
+        *(fact for fact in facts.of("cookie") if "=" not in fact.value),
+    ]
     free = [fact for fact in names if fact.value not in argued]
     return free or names
 
 
-def _named(path: str, fixed: tuple[tuple[str, str], ...], about: str, names: Sequence[Fact], facts: Facts, line: int) -> Iterator[_Place]:
+def _named(
+    path: str, fixed: tuple[tuple[str, str], ...], about: str, names: Sequence[Fact], facts: Facts, line: int
+) -> Iterator[_Place]:
     methods = [fact for fact in facts.of("method") if fact.about in ("", about)]
     method = methods[0].value if len({fact.value for fact in methods}) == 1 else ""
     chosen = list({(fact.kind, fact.value): fact for fact in names}.values())[:NAMES_MOST]
@@ -108,7 +116,11 @@ def _arguments(facts: Facts, about: str, attacked: set[str], path: str) -> tuple
     own = {pair.partition("=")[0] for pair in path.partition("?")[2].split("&")}
     pairs = [fact.value.partition("=") for fact in facts.of("argument") if fact.about in ("", about)]
     cookies = {fact.value for fact in facts.of("cookie")}
-    found = {name: value for name, _, value in pairs if name not in attacked and name not in own and f"{name}={value}" not in cookies}
+    found = {
+        name: value
+        for name, _, value in pairs
+        if name not in attacked and name not in own and f"{name}={value}" not in cookies
+    }
     return tuple(found.items())[:4]
 
 
@@ -145,7 +157,9 @@ def _attacks(place: _Place, classes: Sequence[str], words: str, standins: Standi
                 yield _upload(place, filename, standins)
         elif name == "prototype_pollution":
             yield _poc(place, standins, query=[("__proto__[rfqname]", b"rfqvalue")])
-            yield _poc(place, standins, method="POST", body=b'{"__proto__":{"rfqname":"rfqvalue"}}', kind=b"application/json")
+            yield _poc(
+                place, standins, method="POST", body=b'{"__proto__":{"rfqname":"rfqvalue"}}', kind=b"application/json"
+            )
         else:
             values = payloads_of(name, about=words)
             for value in values:
@@ -168,10 +182,19 @@ def _with_value(place: _Place, value: bytes, standins: Standins) -> Iterator[Poc
     if place.method in ("", "GET", "HEAD") and place.where in ("query", "any", "path"):
         yield _poc(place, standins, query=[(name, value)], marks=() if place.name else (name,))
     if place.where in ("form", "any") and place.method != "GET":
-        yield _poc(place, standins, method=place.method or "POST", form=[(name, value)], marks=() if place.name else (name,))
+        yield _poc(
+            place, standins, method=place.method or "POST", form=[(name, value)], marks=() if place.name else (name,)
+        )
     if place.where in ("form", "any") and place.method != "GET" and not _is_script(place.path):
-        body = json.dumps({**{key: text for key, text in place.fixed}, name: value.decode("latin-1")}).encode()
-        yield _poc(place, standins, method=place.method or "POST", body=body, kind=b"application/json", marks=() if place.name else (name,))
+        body = json.dumps({**dict(place.fixed), name: value.decode("latin-1")}).encode()
+        yield _poc(
+            place,
+            standins,
+            method=place.method or "POST",
+            body=body,
+            kind=b"application/json",
+            marks=() if place.name else (name,),
+        )
     if not place.name and place.method in ("", "GET") and re.match(rb'(?:">)?<[a-z]', value) and _is_script(place.path):
         yield _poc(place, standins, more="/" + quote(value, safe=""))
     if place.method not in ("", "GET", "HEAD") and place.where == "query":
@@ -218,12 +241,19 @@ def _poc(
 
     path, _, given = place.path.partition("?")
     path = quote(fill(path if path.startswith("/") else "/" + path), safe="/%:@!$&'()*+,;=~-._") + more
-    pairs = [pair for pair in fill(given).split("&") if pair and pair.partition("=")[0] not in {name for name, _ in (*query, *form)}]
+    pairs = [
+        pair
+        for pair in fill(given).split("&")
+        if pair and pair.partition("=")[0] not in {name for name, _ in (*query, *form)}
+    ]
     fixed = [(name, fill(value).encode()) for name, value in place.fixed]
     inside = [*fixed, *query] if not form and body is None else [*query]
     pairs += [_pair(name, value) for name, value in inside]
     if form:
-        body, kind = "&".join(_pair(name, value) for name, value in [*fixed, *form]).encode(), b"application/x-www-form-urlencoded"
+        body, kind = (
+            "&".join(_pair(name, value) for name, value in [*fixed, *form]).encode(),
+            b"application/x-www-form-urlencoded",
+        )
     sent = [(b"Host", TARGET_HOST), *((name.encode("latin-1", "replace"), value) for name, value in headers)]
     if body is not None:
         sent += [(b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))]
@@ -242,5 +272,3 @@ def _poc(
 
 def _pair(name: str, value: bytes) -> str:
     return f"{quote(name, safe='[]$.:-_')}={quote(value, safe='')}" if value else quote(name, safe="[]$.:-_") + "="
-
-

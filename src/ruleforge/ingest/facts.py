@@ -11,7 +11,13 @@ from ruleforge.sources.prose.assess import assess
 from ruleforge.sources.prose.extract import extract
 from ruleforge.sources.prose.normal import Format, Normal, is_html, normalise
 
-ENDINGS: dict[str, Format] = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".pdf": "pdf"}
+ENDINGS: dict[str, Format] = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".pdf": "pdf",
+}
 MAX_BYTES = 4 * 1024 * 1024  # of a document
 PROBLEMS_MOST = 20
 
@@ -51,4 +57,8 @@ def judged(facts: Facts, requests: int) -> Facts:
 
 def grounded(fact: Fact, text: str) -> bool:
     """Whether a fact is what it must be: its quote stands in the text where it says, and holds its value."""
-    return 0 <= fact.start < fact.end <= len(text) and text[fact.start : fact.end] == fact.quote and fact.value in fact.quote
+    return (
+        0 <= fact.start < fact.end <= len(text)
+        and text[fact.start : fact.end] == fact.quote
+        and fact.value in fact.quote
+    )

@@ -12,8 +12,8 @@ _SINGLE = ("weakness", "detectability")  # told by what they mean, whichever wor
 def merge_facts(embedded: Facts, model: Facts) -> Facts:
     """Return the facts of both readers of a document.
 
-    A fact that both found is one step surer and keeps the place of the first. What only one of them found stays, with
-    its name on it. Conflicts are told and nothing is left out for them: a parameter that belongs to different endpoints,
+    A fact that both found is one step surer and keeps the place of the first. What only one of them found stays, and
+    says so. Conflicts are told and nothing is left out for them: a parameter that belongs to different endpoints,
     kinds of attack that have nothing in common, one reader that rules a request out and one that finds a place for it.
     """
     theirs: dict[tuple[str, str], list[Fact]] = {}

@@ -84,7 +84,9 @@ class ClaimedFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: Kind
     value: Annotated[str, msgspec.Meta(min_length=1, max_length=300, description="exactly as in the document")]
-    quote: Annotated[str, msgspec.Meta(min_length=1, max_length=600, description="words of the document with the value")]
+    quote: Annotated[
+        str, msgspec.Meta(min_length=1, max_length=600, description="words of the document with the value")
+    ]
     means: Means
     about: Annotated[str, msgspec.Meta(max_length=300, description="the endpoint it belongs to, or empty")]
 
@@ -123,7 +125,11 @@ def ask_llm_extract(normal: Normal, document: str, subject: str, door: Door, req
     parts += [particular("The document, in pieces:" if len(shown) > 1 else "The document:")]
     parts += [untrusted(f"document piece {number}", text) for number, text in enumerate(shown, 1)]
     question = Question(
-        role="extract", subject=subject[:80], prompt=Prompt(tuple(parts)), output=ExtractAnswer, tuning=Tuning(output_most=4_000)
+        role="extract",
+        subject=subject[:80],
+        prompt=Prompt(tuple(parts)),
+        output=ExtractAnswer,
+        tuning=Tuning(output_most=4_000),
     )
     answer = door.ask(question)
     if isinstance(answer, Pending):

@@ -82,9 +82,7 @@ def with_facts(advisory: Advisory, normal: Normal, facts: Facts) -> Advisory:
     ]
     note = f"its {len(made)} attack requests are synthetic: made from what the document says ({facts.why})"
     problems = tuple(problem for problem in advisory.problems if not problem.startswith("no "))
-    return msgspec.structs.replace(
-        advisory, requests=(*advisory.requests, *named), problems=(*problems, note[:400])
-    )
+    return msgspec.structs.replace(advisory, requests=(*advisory.requests, *named), problems=(*problems, note[:400]))
 
 
 # Payload class or kind of attack → tag of the vocabulary of templates.

@@ -8,12 +8,17 @@ from ruleforge.sources.prose.weakness_words import NOT_HTTP, classes_of_weakness
 
 # Names of parameters that half of all products have: alone, without a page, they tell nothing apart.
 _COMMON_NAME = re.compile(
-    r"\w{1,3}|page|type|name|action|search|query|file|path|user|username|password|email|title|lang|sort|order|order_?by|value|data|content|text|tab"
-    r"|section|view|mode|code|token|return|redirect|url|uri|next|goto|link|category|filter|keyword|message|comment|body|date|date_?from|date_?to|filename"
-    r"|host|hostname|cmd|command|option|callback|controller|module|format|field|column|table|limit|offset|status|template|theme|post_?id|user_?id|item",
+    r"\w{1,3}|page|type|name|action|search|query|file|path|user|username|password|email|"
+    r"title|lang|sort|order|order_?by|value|data|content|text|tab"
+    r"|section|view|mode|code|token|return|redirect|url|uri|next|goto|link|category|filter|"
+    r"keyword|message|comment|body|date|date_?from|date_?to|filename"
+    r"|host|hostname|cmd|command|option|callback|controller|module|format|field|column|"
+    r"table|limit|offset|status|template|theme|post_?id|user_?id|item",
     re.IGNORECASE,
 )
-_TOLD_FILE = re.compile(r"\.(?:conf|ini|cfg|log|bak|sql|zip|env|yml|db|dat|txt|old|tar|gz|key|pem|htpasswd|passwd)$", re.IGNORECASE)
+_TOLD_FILE = re.compile(
+    r"\.(?:conf|ini|cfg|log|bak|sql|zip|env|yml|db|dat|txt|old|tar|gz|key|pem|htpasswd|passwd)$", re.IGNORECASE
+)
 
 Assessed = tuple[Verdict, str, tuple[str, ...]]
 
@@ -27,15 +32,20 @@ def usable_endpoints(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _is_script(value: str) -> bool:
-    return re.search(r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|html?|pl|py|lua)$", value.partition("?")[0], re.IGNORECASE) is not None
+    return (
+        re.search(
+            r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|html?|pl|py|lua)$", value.partition("?")[0], re.IGNORECASE
+        )
+        is not None
+    )
 
 
 def attack_classes(facts: Sequence[Fact]) -> tuple[str, ...]:
-    """The payload classes that the facts speak of, the first named first; "any code" only where nothing is said closer."""
+    """The payload classes that the facts speak of, the first named first; "any code" only where nothing closer is."""
     named = [fact.means for fact in facts if fact.kind == "weakness" and fact.means != "access"]
     named += [fact.means for fact in facts if fact.kind == "payload"]
     named = list(dict.fromkeys(named))
-    closer = [name for name in named if name not in ("code_injection",)] or named
+    closer = [name for name in named if name != "code_injection"] or named
     return tuple(dict.fromkeys(name for each in closer for name in classes_of_weakness(each)))
 
 
@@ -117,7 +127,11 @@ def _told_apart(facts: Sequence[Fact]) -> tuple[Verdict, str] | None:
     return None
 
 
-_VERDICT: dict[str, Verdict] = {"not_http": "not_http", "needs_response": "needs_response", "needs_state": "needs_state"}
+_VERDICT: dict[str, Verdict] = {
+    "not_http": "not_http",
+    "needs_response": "needs_response",
+    "needs_state": "needs_state",
+}
 
 
 def _why(fact: Fact) -> str:

@@ -7,7 +7,8 @@ from ruleforge.sources.prose.talk import MAX_IN_SENTENCE, Mention
 _READS = re.compile(
     r"\$_(?P<php>GET|POST|REQUEST|COOKIE|FILES|SERVER)\[[ ]?['\"](?P<p>[\w.\[\]:-]{1,60})['\"][ ]?\]"
     r"|\b(?:request|req|httpRequest|servletRequest)\.(?:getParameter|getHeader)\([ ]?\"(?P<j>[\w.:-]{1,60})\""
-    r"|\breq(?:uest)?\.(?P<node>query|body|params|cookies|headers)(?:\.(?P<n>[A-Za-z_]\w{0,60})(?![\w(])|\[['\"](?P<nq>[\w.-]{1,60})['\"]\])"
+    r"|\breq(?:uest)?\.(?P<node>query|body|params|cookies|headers)(?:\.(?P<n>[A-Za-z_]\w{0,60})"
+    r"(?![\w(])|\[['\"](?P<nq>[\w.-]{1,60})['\"]\])"
     r"|\brequest\.(?P<flask>args|form|values|cookies|headers|GET|POST)(?:\.get\(|\[)[ ]?['\"](?P<f>[\w.-]{1,60})['\"]"
     r"|\bparams\[:(?P<r>\w{1,60})\]"
     r"|\bRequest\.(?P<asp>QueryString|Form|Params|Cookies)\[[ ]?\"(?P<a>[\w.-]{1,60})\"[ ]?\]"
@@ -44,5 +45,7 @@ def code_mentions(words: str, base: int) -> list[Mention]:
     for match in _DIFF.finditer(words):
         group = next(name for name in ("b", "c") if match[name])
         if _SERVED.search(match[group]) and not _NO_SERVED.search(match[group]):
-            found.append(Mention("endpoint", match[group], base + match.start(group), base + match.end(group), "possible"))
+            found.append(
+                Mention("endpoint", match[group], base + match.start(group), base + match.end(group), "possible")
+            )
     return found[:MAX_IN_SENTENCE]

@@ -22,19 +22,33 @@ MAX_EACH = 24  # facts of one kind
 QUOTE_MOST = 240  # characters
 MAX_READ = 200_000  # characters in which facts are looked for
 _REFERENCES = re.compile(
-    r"^[ \t#*]{0,8}(?:references?|github|links|credits?|see also|external links|disclaimer)[ \t:*#]{0,6}$", re.IGNORECASE | re.MULTILINE
+    r"^[ \t#*]{0,8}(?:references?|github|links|credits?|see also|external links|disclaimer)[ \t:*#]{0,6}$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _JOINS_BACK = re.compile(
-    r"^[`\"'”’)]{0,2}(?:\(s\))?(?: \w{1,12}){0,3}? (?:parameters?|params?|arguments?|fields?|variables?|headers?|cookies?|inputs?|AJAX action|action|header field)s?,?"
-    r"(?: \([^)]{0,60}\))?(?: value| name)?(?: (?:to|in|of|at|on|for|from|within|inside|when calling|sent to|passed to|located in|related to))"
-    r"(?: (?:the|a|an|its|file|script|page|component|endpoint|url|path|function|request|sync action,?)){0,4} ?[`\"'“‘(]?$",
+    r"^[`\"'”’)]{0,2}(?:\(s\))?(?: \w{1,12}){0,3}? (?:parameters?|params?|arguments?|fields?|"
+    r"variables?|headers?|cookies?|inputs?|AJAX action|action|header field)s?,?"
+    r"(?: \([^)]{0,60}\))?(?: value| name)?(?: (?:to|in|of|at|on|for|from|within|inside|"
+    r"when calling|sent to|passed to|located in|related to))"
+    r"(?: (?:the|a|an|its|file|script|page|component|endpoint|url|path|function|request|"
+    r"sync action,?)){0,4} ?[`\"'“‘(]?$",
     re.IGNORECASE,
 )
 _LIST_JOIN = re.compile(r"^[`\"'”’)]{0,2},? ?(?:and |or |and/or |, )?(?:the )?[`\"'“‘(]?$")
 _LINK = re.compile(r"https?://(?P<host>[^/?#\s<>\"'`)\]]{0,200})[^\s<>\"'`]{0,2000}", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]{3,400})`|[\"“]([^\"”\n]{3,300})[\"”]")
 _BLOCK = re.compile(r"^[ \t>]{0,8}(?:`{3,}|~{3,})", re.MULTILINE)
-_WEAK = frozenset(("upload_name", "url_value", "serialized_object", "internal_address", "url_trick", "mass_assignment", "graphql_introspection"))
+_WEAK = frozenset(
+    (
+        "upload_name",
+        "url_value",
+        "serialized_object",
+        "internal_address",
+        "url_trick",
+        "mass_assignment",
+        "graphql_introspection",
+    )
+)
 _FORM_TALK = re.compile(r"\bPOST\b|request body|form field|multipart|\bbody\b", re.IGNORECASE)
 
 
@@ -64,7 +78,15 @@ class _Reader:
 
     def facts(self) -> tuple[Fact, ...]:
         for mention in product_mentions(self.text):
-            self._put(mention.kind, mention.start, mention.end, mention.confidence, mention.note, "", (mention.start, mention.end))
+            self._put(
+                mention.kind,
+                mention.start,
+                mention.end,
+                mention.confidence,
+                mention.note,
+                "",
+                (mention.start, mention.end),
+            )
         return tuple(sorted(self._facts.values(), key=lambda fact: (fact.start, fact.end, fact.kind)))
 
     def sentence(self, start: int, end: int) -> None:
@@ -102,7 +124,7 @@ class _Reader:
                 self._put(mention.kind, mention.start, mention.end, mention.confidence, mention.note, "", span)
 
     def _about(self, mention: Mention, paths: Sequence[Mention]) -> list[str]:
-        """The endpoints that a parameter belongs to: named right after it, right before it, or alone in the sentence."""
+        """The endpoints that a parameter belongs to: right after it, right before it, or alone in the sentence."""
         following = [path for path in paths if path.start >= mention.end]
         if following and _JOINS_BACK.match(self.text[mention.end : following[0].start][:160]):
             joined = [following[0]]
@@ -120,7 +142,7 @@ class _Reader:
         return [path.value for path in paths[:4]]
 
     def _weaknesses(self, words: str, span: tuple[int, int]) -> None:
-        found = []
+        found: list[tuple[str, re.Match[str]]] = []
         for name, pattern in WEAKNESSES:
             match = pattern.search(words)
             if match is not None and (name or not found):
@@ -134,7 +156,15 @@ class _Reader:
             match = pattern.search(words)
             if match is not None:
                 web = verdict == "not_http" and WEB.search(words)
-                self._put("detectability", span[0] + match.start(), span[0] + match.end(), "possible" if web else "likely", verdict, "", span)
+                self._put(
+                    "detectability",
+                    span[0] + match.start(),
+                    span[0] + match.end(),
+                    "possible" if web else "likely",
+                    verdict,
+                    "",
+                    span,
+                )
 
     def _payloads(self, words: str, span: tuple[int, int]) -> None:
         for match in _CODE.finditer(words):
@@ -142,9 +172,13 @@ class _Reader:
             value = match[group]
             classes = [name for name in classes_of(to_bytes(value)[:2_048]) if name not in _WEAK]
             if classes and not re.fullmatch(r"[\w ]{1,60}", value):
-                self._put("payload", span[0] + match.start(group), span[0] + match.end(group), "likely", classes[0], "", span)
+                self._put(
+                    "payload", span[0] + match.start(group), span[0] + match.end(group), "likely", classes[0], "", span
+                )
 
-    def _put(self, kind: str, start: int, end: int, confidence: str, means: str, about: str, span: tuple[int, int]) -> None:
+    def _put(
+        self, kind: str, start: int, end: int, confidence: str, means: str, about: str, span: tuple[int, int]
+    ) -> None:
         value = self._whole[start:end]
         key = (kind, value.lower() if kind in ("weakness", "detectability") else value, about)
         if kind in ("weakness", "detectability"):
@@ -239,5 +273,8 @@ def _without_references(text: str) -> str:
     rest = text[found.end() :]
     # Under the heading, lines of links only; what follows in words is the document again.
     lines = rest.split("\n")
-    blanked = [" " * len(line) if re.match(r"[ \t]*(?:[-*+]|\d{1,3}[.)])?[ \t]*[\[(<]?https?://", line[:80]) else line for line in lines]
+    blanked = [
+        " " * len(line) if re.match(r"[ \t]*(?:[-*+]|\d{1,3}[.)])?[ \t]*[\[(<]?https?://", line[:80]) else line
+        for line in lines
+    ]
     return text[: found.end()] + "\n".join(blanked)

@@ -19,7 +19,10 @@ MAX_CHARACTERS = 1_000_000  # of the text; what is beyond is left out, and said
 MAX_TAG = 4_096  # characters of one tag
 WASTE_MOST = 4  # characters looked at in vain for the end of a tag, per character of the document
 
-_BADGE = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\s]{0,300}?label=([^&)\s]{1,80})&message=([^&\s]{1,2000})(?:&\w{1,20}=[\w%-]{0,60}){0,6}\)")
+_BADGE = re.compile(
+    r"!\[[^\]\n]{0,200}\]\([^)\s]{0,300}?label=([^&)\s]{1,80})&message=([^&\s]{1,2000})"
+    r"(?:&\w{1,20}=[\w%-]{0,60}){0,6}\)"
+)
 _IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
 _LINK = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((https?://[^)\s]{1,1000})(?:[ ]\"[^\"\n]{0,200}\")?\)")
 _OWN_FILE = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((?!https?:)[^)\s]{1,300}\)")  # a file beside the document
@@ -29,9 +32,12 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|#39|#x27);")
 _FENCE = re.compile(r"[ \t]{0,3}(?:`{3,}|~{3,})")
 _HTML = re.compile(r"<!doctype[ ]+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
 _BLOCKS = frozenset(
-    ("p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "dd")
-    + ("dt", "dl", "blockquote", "header", "footer", "nav", "main", "title", "hr", "form", "option", "figure")
-)
+    (
+        "p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4",
+        "h5", "h6", "section", "article", "dd", "dt", "dl", "blockquote", "header", "footer", "nav", "main",
+        "title", "hr", "form", "option", "figure",
+    )
+)  # fmt: skip
 _UNSEEN = frozenset(("script", "style", "noscript", "template", "svg", "math", "iframe", "object"))
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9]{0,20})(?=[\s/>])")
 _STOP = re.compile(r"[<>\"']")
