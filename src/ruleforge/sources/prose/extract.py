@@ -20,7 +20,7 @@ from ruleforge.sources.prose.weakness_words import NEEDS_RESPONSE, NEEDS_STATE, 
 MAX_FACTS = 200
 MAX_EACH = 24  # facts of one kind
 QUOTE_MOST = 240  # characters
-MAX_READ = 200_000  # characters in which facts are looked for
+MAX_READ = 100_000  # characters in which facts are looked for
 _REFERENCES = re.compile(
     r"^[ \t#*]{0,8}(?:references?|github|links|credits?|see also|external links|disclaimer)[ \t:*#]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
@@ -100,7 +100,8 @@ class _Reader:
         named = [*talk.parameters(words, start), *talk.headers(words, start), *talk.cookies(words, start)]
         code = code_mentions(words, start)
         named += [each for each in code if each.kind != "endpoint"]
-        paths += [each for each in code if each.kind == "endpoint"]
+        files = [each for each in code if each.kind == "endpoint"]  # of a patch, without its a/ and b/
+        paths = [path for path in paths if path.value[:2] not in ("a/", "b/") or not files] + files
         paths = _apart(paths, named)
         for path in paths:
             self._put("endpoint", path.start, path.end, path.confidence, "", "", span)
