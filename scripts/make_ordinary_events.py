@@ -193,7 +193,8 @@ def dns() -> Iterator[Fields]:
         domain = ".".join(labels[-2:])
         yield {
             "question.name": name, "question.domain": domain, "question.type": kind, "question.class": "IN",
-            "response.code": "NXDOMAIN" if number % 11 == 5 else "NOERROR", "source.address": f"192.0.2.{20 + number % 30}",
+            "response.code": "NXDOMAIN" if number % 11 == 5 else "NOERROR",
+            "source.address": f"192.0.2.{20 + number % 30}",
         }  # fmt: skip
 
 
@@ -244,7 +245,8 @@ def auth_log() -> Iterator[Fields]:
     for number in range(80):
         user, address = chance.choice(users), f"192.0.2.{chance.randrange(10, 40)}"
         base: Fields = {
-            "service": "sshd", "user": user, "source.address": address, "host": f"web-{number % 3}", "session.id": str(2_000 + number),
+            "service": "sshd", "user": user, "source.address": address, "host": f"web-{number % 3}",
+            "session.id": str(2_000 + number),
         }  # fmt: skip
         match number % 8:
             case 0 | 1 | 2:
@@ -252,7 +254,13 @@ def auth_log() -> Iterator[Fields]:
             case 3:
                 yield {**base, "action": "login", "outcome": "success", "auth.method": "password"}
             case 4:
-                yield {**base, "action": "login", "outcome": "failure", "auth.method": "password", "reason": "credential"}
+                yield {
+                    **base,
+                    "action": "login",
+                    "outcome": "failure",
+                    "auth.method": "password",
+                    "reason": "credential",
+                }
             case 5:
                 yield {**base, "action": "session", "outcome": "success"}
             case 6:
@@ -269,7 +277,8 @@ def network_flow() -> Iterator[Fields]:
             "source.address": f"192.0.2.{10 + number % 20}", "source.port": 40_000 + number * 7,
             "destination.address": f"198.51.100.{1 + number % 15}", "destination.port": port,
             "network.protocol": 17 if port in (53, 123) else 6, "action": "REJECT" if number % 17 == 3 else "ACCEPT",
-            "packets": 4 + number * 3 % 200, "bytes": 400 + number * 977 % 90_000, "direction": ("egress", "ingress")[number % 2],
+            "packets": 4 + number * 3 % 200, "bytes": 400 + number * 977 % 90_000,
+            "direction": ("egress", "ingress")[number % 2],
         }  # fmt: skip
 
 
@@ -278,7 +287,9 @@ KINDS = {"process": process, "dns": dns, "cloud_api": cloud_api, "auth_log": aut
 
 def lines(kind: str) -> str:
     """Return the file of a kind."""
-    rows = ({"event": kind, "id": f"ordinary {kind} {n}", "fields": fields} for n, fields in enumerate(KINDS[kind](), 1))
+    rows = (
+        {"event": kind, "id": f"ordinary {kind} {n}", "fields": fields} for n, fields in enumerate(KINDS[kind](), 1)
+    )
     return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Ordinary events of each kind, made by us: what a rule for events must stay silent on, and what makes it surprising."""
+"""Ordinary events of each kind, made by us: what a rule must stay silent on, and what its surprise is measured in."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What values of attacks look like whatever the attacker chose, as data; and patterns that hold one literal as a word."""
+"""What values of attacks look like whatever the attacker chose, as data; and patterns that hold one literal."""
 
 import re
 import tomllib

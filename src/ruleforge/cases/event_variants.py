@@ -14,7 +14,7 @@ import msgspec
 from ruleforge.events.event import Event
 from ruleforge.events.kinds import EventField, EventKind
 from ruleforge.events.reading import Element
-from ruleforge.records.event_case import Example
+from ruleforge.records.event_case import Example, Item
 
 Change: TypeAlias = Callable[[EventField, bytes], bytes]
 STREAM_LEAST = 4  # events of a stream whose number or pace can be changed
@@ -25,7 +25,9 @@ BELOW = 0.3  # share of the events of a stream that is no attack yet
 
 _ADDRESS = re.compile(rb"\b(?!0\.0\.0\.0|127\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
 _HOST = re.compile(rb"(?i)((?:https?|ftp|tftp)://)[^\s/:\"'|;&<>)]{1,200}")
-_TEMP = re.compile(rb"(?i)((?:/tmp/|/dev/shm/|/var/tmp/|\\appdata\\local\\temp\\|\\users\\public\\))[^\s\"'|;&<>)/\\]{1,100}")
+_TEMP = re.compile(
+    rb"(?i)((?:/tmp/|/dev/shm/|/var/tmp/|\\appdata\\local\\temp\\|\\users\\public\\))[^\s\"'|;&<>)/\\]{1,100}"
+)
 _BASE64 = re.compile(rb"\b[A-Za-z0-9+/]{40,4000}")
 _PORT = re.compile(rb"(?<=[ :/])[0-9]{4,5}\b")
 _BIN = re.compile(rb"\A/(?:usr/)?(?:local/)?s?bin/([^/]{1,100})\Z")
@@ -52,7 +54,7 @@ def event_variants(examples: Sequence[Example], kind: EventKind) -> tuple[Varied
     return tuple(made)
 
 
-def event_near_misses(examples: Sequence[Example], benign: Sequence[Example], kind: EventKind) -> tuple[Varied, ...]:
+def event_near_misses(examples: Sequence[Example], kind: EventKind) -> tuple[Varied, ...]:
     """Return what is no attack although it looks like one: a mention, a call for help, the bare domain, a few of many.
 
     What equals an example of the attack, or holds its events, is left out.
@@ -67,25 +69,28 @@ def event_near_misses(examples: Sequence[Example], benign: Sequence[Example], ki
             _add(made, "much_slower", _paced(example, MUCH_SLOWER), number, examples)
             _add(made, "many_sources", _spread(example, kind), number, examples)
             _add(made, REVERSED, _reversed(example), number, examples)
-    known = {_said(one, kind) for one in examples for one in one.items if isinstance(one, Event)}
-    single = [one for one in made if len(one.example.items) > 1 or _said(one.example.items[0], kind) not in known]  # type: ignore[arg-type]
-    return tuple(single)
+    known = {_said(item, kind) for example in examples for item in example.items}
+    return tuple(one for one in made if len(one.example.items) > 1 or _said(one.example.items[0], kind) not in known)
 
 
 def same_words(one: Example, other: Example, kind: EventKind) -> bool:
     """Whether two examples say the same in every field that a rule may ask about, in the same order."""
-    return [_said(item, kind) for item in one.items] == [_said(item, kind) for item in other.items]  # type: ignore[arg-type]
+    return [_said(item, kind) for item in one.items] == [_said(item, kind) for item in other.items]
 
 
-def _said(event: Event, kind: EventKind) -> tuple[tuple[str, tuple[tuple[bytes, bytes], ...]], ...]:
+def _said(event: Item, kind: EventKind) -> tuple[tuple[str, tuple[tuple[bytes, bytes], ...]], ...]:
     """What an event says in fields that rules may compare; whose it is does not count, unless it is somebody known."""
+    if not isinstance(event, Event):
+        return ()
     told = []
     for name, field in kind.fields.items():
         values = event.values.get(name, ())
         if field.role in ("act", "content", "indicator"):
             told.append((name, tuple((one.name, one.value.lower()) for one in values)))
         elif field.role == "who" and field.known:
-            known = tuple((b"", v) for one in values if (v := one.value.lower()).decode("utf-8", "replace") in field.known)
+            known = tuple(
+                (b"", v) for one in values if (v := one.value.lower()).decode("utf-8", "replace") in field.known
+            )
             told.append((name, known))
     return tuple(told)
 
@@ -323,7 +328,10 @@ def _neutral(event: Event, fields: Mapping[str, Sequence[str]]) -> Iterator[tupl
         yield "help", {command: word + b" --help", **parents}
         searched = line[:200].replace(b"'", b"")
         paths = {path: b"/usr/bin/grep"} if path else {}
-        yield "mention", {command: b"grep -rn -- '" + searched + b"' /usr/share/doc", program: b"grep", **paths, **parents}
+        yield (
+            "mention",
+            {command: b"grep -rn -- '" + searched + b"' /usr/share/doc", program: b"grep", **paths, **parents},
+        )
         del file
     name, asked = first("domain")
     labels = asked.rstrip(b".").split(b".")

@@ -22,8 +22,8 @@ HTTP = "http.request"
 # What a field is to whoever makes rules. act: what was done, one of few words; content: what an attacker writes;
 # who: whose it is, to count by and never to compare with; indicator: a name that an attacker picks and drops.
 Role = Literal["", "act", "content", "who", "indicator"]
-# How a value is built: words of a shell, a file, a name of DNS, free text; the name of a program, of what started it, of
-# a call.
+# How a value is built: words of a shell, a file, a name of DNS, free text; the name of a program, of what started it,
+# of a call.
 Form = Literal["", "command", "path", "domain", "text", "program", "starter", "call"]
 
 

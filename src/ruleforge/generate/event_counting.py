@@ -85,7 +85,9 @@ def _counted(material: EventMaterial, banned: frozenset[str], *, distinct: bool)
                         margin=round(margin, 2),
                         banned=banned,
                     )
-                    found.append(_Found((-min(round(margin, 1), 8.0), len(by), len(sort.facets), number, window), draft))
+                    found.append(
+                        _Found((-min(round(margin, 1), 8.0), len(by), len(sort.facets), number, window), draft)
+                    )
     return min(found, key=lambda one: one.order).draft if found else None
 
 
@@ -100,8 +102,12 @@ def sequence(material: EventMaterial, banned: frozenset[str]) -> EventDraft | No
     for (at, first), (then, last) in ((a, b) for a in enumerate(sorts) for b in enumerate(sorts) if a[0] != b[0]):
         for by in _keys(material, malicious):
             for window in windows:
-                reached = min(_before(s, first.malicious[n], last.malicious[n], by, window) for n, s in enumerate(malicious))
-                ordinary = max((_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others)), default=0)
+                reached = min(
+                    _before(s, first.malicious[n], last.malicious[n], by, window) for n, s in enumerate(malicious)
+                )
+                ordinary = max(
+                    (_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others)), default=0
+                )
                 if reached <= ordinary:
                     continue
                 least = max(ordinary + 1, min(FAILURES_WISHED, int(reached * SHARE_HIT)))
@@ -178,7 +184,11 @@ def _sorts(
         own = _both([masks[name] for name in names])
         if min(mask.bit_count() for mask in own) < least:
             continue
-        if len(names) > 1 and own in (masks[names[0]], masks[names[1]]) and _both([hits[n] for n in names]) in (hits[names[0]], hits[names[1]]):
+        if (
+            len(names) > 1
+            and own in (masks[names[0]], masks[names[1]])
+            and _both([hits[n] for n in names]) in (hits[names[0]], hits[names[1]])
+        ):
             continue  # the second one changes nothing
         yield _Sort(tuple(pool[name] for name in names), tuple(own), tuple(_both([hits[name] for name in names])))
         made += 1

@@ -1,6 +1,6 @@
 """Facets of events: single questions that examples of an attack satisfy, from which rules about events are built.
 
-What a facet may ask of a field follows from its role and form in the file of the kind, so that a new kind needs no code.
+What a facet may ask of a field follows from its role and form in the file of the kind: a new kind needs no code.
 A facet holds a literal only where every example it was made of has it; else it is a shape or a bound.
 """
 
@@ -134,7 +134,9 @@ def _of_names(field: EventField, views: Sequence[View]) -> Iterator[EventFacet]:
         yield from _of_content(field, rows, name)
 
 
-def _exact(field: EventField, values: Sequence[Sequence[bytes]], kind: str, name: bytes | None = None) -> Iterator[EventFacet]:
+def _exact(
+    field: EventField, values: Sequence[Sequence[bytes]], kind: str, name: bytes | None = None
+) -> Iterator[EventFacet]:
     """Ask for the value, or for one of few values, each of which several examples have."""
     rows = [{value.lower() for value in row} for row in values]
     shared = sorted(set.intersection(*rows))
@@ -144,10 +146,10 @@ def _exact(field: EventField, values: Sequence[Sequence[bytes]], kind: str, name
             what = f"{_place(field, name)} is {_quoted(value)}"
             yield EventFacet(Condition(field.name, "equals", value, named, _LOWER), kind, what)
     several = sorted({min(row) for row in rows})
-    if not shared and 1 < len(several) <= VALUES_MOST and len(rows) >= FEW * len(several) and kind != "indicator":
-        if all(0 < len(value) <= LITERAL_MOST for value in several):
-            what = f"{_place(field, name)} is one of {', '.join(map(_quoted, several))}"
-            yield EventFacet(Condition(field.name, "in", tuple(several), named, _LOWER), kind, what)
+    is_list = not shared and 1 < len(several) <= VALUES_MOST and len(rows) >= FEW * len(several)
+    if is_list and kind != "indicator" and all(0 < len(value) <= LITERAL_MOST for value in several):
+        what = f"{_place(field, name)} is one of {', '.join(map(_quoted, several))}"
+        yield EventFacet(Condition(field.name, "in", tuple(several), named, _LOWER), kind, what)
 
 
 def _of_content(field: EventField, values: Sequence[Sequence[bytes]], name: bytes | None) -> Iterator[EventFacet]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ruleforge.engine.reference import Ask
 from ruleforge.events.event import Event, EventView
 from ruleforge.generate.event_draft import Chosen, EventDraft, EventMaterial, conjoin
 from ruleforge.generate.event_facets import EventFacet, facets_of, tree_of
@@ -40,7 +41,7 @@ def _decisive(material: EventMaterial) -> list[list[Event]]:
     streams = [material.stream(example) for example in material.case.malicious]
     if all(len(stream) == 1 for stream in streams):
         return [[stream[0] for stream in streams]]
-    found = []
+    found: list[list[Event]] = []
     seen: set[str] = set()
     for seed in streams[0]:
         facets = facets_of([seed], material.kind)
@@ -55,9 +56,9 @@ def _decisive(material: EventMaterial) -> list[list[Event]]:
     return found
 
 
-def _alike(event: Event, asks: Sequence[tuple[object, float]]) -> float:
+def _alike(event: Event, asks: Sequence[tuple[Ask, float]]) -> float:
     view = EventView(event)
-    return sum(bits for ask, bits in asks if ask(view) is True)  # type: ignore[operator]
+    return sum(bits for ask, bits in asks if ask(view) is True)
 
 
 def arms(material: EventMaterial, banned: frozenset[str]) -> EventDraft | None:
@@ -93,9 +94,7 @@ def of_facets(material: EventMaterial, facets: Sequence[EventFacet]) -> EventDra
     ordered = tuple(sorted(facets, key=lambda f: (f.rank, f.tree.field)))
     bits = round(sum(map(material.bits, ordered)), 2)
     is_indicator = any(facet.kind == "indicator" for facet in ordered)
-    return EventDraft(
-        strategy="composed", root=tree_of(ordered), facets=ordered, bits=bits, is_indicator=is_indicator
-    )
+    return EventDraft(strategy="composed", root=tree_of(ordered), facets=ordered, bits=bits, is_indicator=is_indicator)
 
 
 def catalogue(material: EventMaterial) -> tuple[EventFacet, ...]:

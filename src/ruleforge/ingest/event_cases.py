@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ruleforge.errors import InputError
 from ruleforge.events.event import Event
@@ -17,9 +18,8 @@ MAX_EXAMPLES = 200  # of each sort
 MAX_ITEMS = 2_000  # events of one example
 MAX_ALL_ITEMS = 20_000  # events of a case
 MAX_VALUE = 8_192  # bytes of one value that are looked at; an example with more is refused
-KEYS = frozenset(
-    "case id event title description severity attack cves references false_positives by malicious benign answers".split()
-)
+_TEXTS, _LISTS = ("title", "description", "severity"), ("attack", "cves", "references", "false_positives")
+KEYS = frozenset({"case", "id", "event", "by", "malicious", "benign", "answers", *_TEXTS, *_LISTS})
 _HINT = "see docs/howto/agent-for-events.md"
 _YES = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -59,10 +59,8 @@ def parse_case(data: bytes, where: str) -> EventCase:
     event = str(root.get("event"))
     if event not in EVENTS:
         raise _no_case(f"unknown event {event[:80]!r}; {EVENTS.suggest(event[:80])}", where)
-    texts = {key: _text(root, key, where) for key in ("title", "description", "severity") if root.get(key)}
-    lists = {
-        key: _texts(root, key, where) for key in ("attack", "cves", "references", "false_positives") if root.get(key)
-    }
+    texts: dict[str, Any] = {key: _text(root, key, where) for key in _TEXTS if root.get(key)}
+    lists: dict[str, Any] = {key: _texts(root, key, where) for key in _LISTS if root.get(key)}
     by = tuple(str(field) for field in _list(root, "by", where))
     for field in by:
         if field not in EVENTS[event].fields:
@@ -82,7 +80,7 @@ def parse_case(data: bytes, where: str) -> EventCase:
         digest=hashlib.sha256(data).hexdigest(),
         source=where,
         **texts,
-        **lists,  # type: ignore[arg-type]  # the keys are those of lists
+        **lists,
     )
 
 

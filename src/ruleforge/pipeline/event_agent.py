@@ -95,9 +95,13 @@ def run_case(
         accepted, result = bench.call(choice)
         steps.append(
             Step(
-                number=len(steps) + 1, by=current.name, choice=choice, accepted=accepted, result=result,
+                number=len(steps) + 1,
+                by=current.name,
+                choice=choice,
+                accepted=accepted,
+                result=result,
                 digest=digest_of(result),
-            )  # fmt: skip
+            )
         )
         if accepted and choice.tool in _ENDS:
             return _finished(bench, steps, choice, told or own.name)
@@ -119,7 +123,13 @@ def _finished(bench: Bench, steps: Sequence[Step], choice: Choice, policy: str) 
 
 
 def _ended(
-    bench: Bench, steps: Sequence[Step], how: str, reason: str, detail: str, policy: str, contender: Contender | None = None
+    bench: Bench,
+    steps: Sequence[Step],
+    how: str,
+    reason: str,
+    detail: str,
+    policy: str,
+    contender: Contender | None = None,
 ) -> CaseRun:
     outcome = CaseOutcome(
         case=bench.case.id,

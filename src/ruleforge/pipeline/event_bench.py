@@ -27,7 +27,7 @@ from ruleforge.rules.dump import dump_tree
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
-from ruleforge.validate.event_checks import Drafted, EventEvidence, check_event_rule, failing, survival
+from ruleforge.validate.event_checks import Drafted, EventEvidence, check_event_rule, failing, survival, variants_asked
 
 CANDIDATES_MOST = 40
 SIMILAR_SHOWN = 3
@@ -56,6 +56,14 @@ class Contender(msgspec.Struct, kw_only=True):
     similar: tuple[Similar, ...] | None = None
 
     @property
+    def about(self) -> Drafted:
+        """What the checks need to know of its making."""
+        draft = self.draft
+        if draft is None:
+            return Drafted()
+        return Drafted(bits=draft.bits, margin=draft.margin, is_indicator=draft.is_indicator)
+
+    @property
     def passed(self) -> bool:
         """Whether it was tested and passed."""
         return self.trial is not None and self.trial.passed
@@ -64,9 +72,7 @@ class Contender(msgspec.Struct, kw_only=True):
 class Bench:
     """One case with its candidates. The same calls in the same order give the same answers."""
 
-    def __init__(
-        self, case: EventCase, *, known: Sequence[Rule] = (), logs: Sequence[tuple[Item, ...]] = ()
-    ) -> None:
+    def __init__(self, case: EventCase, *, known: Sequence[Rule] = (), logs: Sequence[tuple[Item, ...]] = ()) -> None:
         """Make variants and near-misses of a case.
 
         Args:
@@ -77,7 +83,7 @@ class Bench:
         self.case = case
         self.known = tuple(rule for rule in known if rule.event == case.event)[:KNOWN_MOST]
         kind, is_http = EVENTS[case.event], case.event == HTTP
-        near = () if is_http else event_near_misses(case.malicious, case.benign, kind)
+        near = () if is_http else event_near_misses(case.malicious, kind)
         ordinary = () if is_http else ordinary_events(case.event)
         self.evidence = EventEvidence(
             malicious=case.malicious,
@@ -232,13 +238,7 @@ class Bench:
         contender = self.contenders.get(choice.candidate)
         if contender is None:
             return _refused("no such candidate")
-        draft = contender.draft
-        about = Drafted(
-            bits=None if draft is None else draft.bits,
-            margin=None if draft is None else draft.margin,
-            is_indicator=draft is not None and draft.is_indicator,
-        )
-        contender.trial = check_event_rule(contender.rule, self.evidence, about)
+        contender.trial = check_event_rule(contender.rule, self.evidence, contender.about)
         checks = {
             result.check: {"passed": result.passed, "tried": result.tried, "failed": result.failed}
             for result in contender.trial.results
@@ -250,7 +250,8 @@ class Bench:
         """Name the facets that are false on variants which are missed, the worst first; nothing of shapes."""
         if contender.draft is None:
             return ()
-        missed = [v for v in self.evidence.variants if ask_stream(contender.rule, v.example.items) is not True]
+        asked = variants_asked(self.evidence, contender.about)
+        missed = [v for v in asked if ask_stream(contender.rule, v.example.items) is not True]
         false: dict[str, int] = {}
         for facet in contender.draft.facets:
             for varied in missed:
@@ -336,12 +337,12 @@ def _questions(rule: Rule) -> set[bytes]:
 
 
 _TOOLS: dict[str, Callable[[Bench, Choice], tuple[bool, dict[str, object]]]] = {
-    "propose": Bench._propose,  # noqa: SLF001 - the table of this class's own tools
-    "compose": Bench._compose,  # noqa: SLF001
-    "refine": Bench._refine,  # noqa: SLF001
-    "test": Bench._test,  # noqa: SLF001
-    "similar": Bench._similar,  # noqa: SLF001
-    "escalate": Bench._escalate,  # noqa: SLF001
-    "give_up": Bench._give_up,  # noqa: SLF001
-    "finish": Bench._finish,  # noqa: SLF001
+    "propose": Bench._propose,
+    "compose": Bench._compose,
+    "refine": Bench._refine,
+    "test": Bench._test,
+    "similar": Bench._similar,
+    "escalate": Bench._escalate,
+    "give_up": Bench._give_up,
+    "finish": Bench._finish,
 }

@@ -3,12 +3,12 @@
 import msgspec
 
 from ruleforge.background.table import default_background
+from ruleforge.events.request import Request
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.records.event_case import EventCase
 from ruleforge.records.forging import REFUSALS
-from ruleforge.events.request import Request
 from ruleforge.rules.tree import Rule
 
 REQUEST = "request"  # the strategy

@@ -14,7 +14,8 @@ from ruleforge.events.request import Request
 from ruleforge.records.event_case import Example
 from ruleforge.records.forging import CheckResult, Trial
 from ruleforge.rules.lint import lint
-from ruleforge.rules.tree import Count, Rule, Sequence as InSequence, conditions_of
+from ruleforge.rules.tree import Count, Rule, conditions_of
+from ruleforge.rules.tree import Sequence as InSequence
 from ruleforge.validate import gates
 
 NAMED_MOST = 10
@@ -30,7 +31,9 @@ class EventEvidence(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[Varied, ...] = ()
     near_misses: tuple[Varied, ...] = ()
     ordinary: tuple[Event, ...] = ()  # of ours, by themselves
-    logs: tuple[tuple[Event | Request, ...], ...] = ()  # of the user, each file a stream that a rule must stay silent on
+    logs: tuple[
+        tuple[Event | Request, ...], ...
+    ] = ()  # of the user, each file a stream that a rule must stay silent on
 
 
 class Drafted(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ def _benign(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckResu
 
 
 def _variants(rule: Rule, evidence: EventEvidence, drafted: Drafted) -> CheckResult:
-    asked = [one for one in evidence.variants if not (drafted.is_indicator and one.how in OF_THE_NAME)]
+    asked = variants_asked(evidence, drafted)
     missed = [one.how for one in asked if not _hits(rule, one.example)]
     share = 1 - len(missed) / len(asked) if asked else 1.0
     return CheckResult(
@@ -103,12 +106,23 @@ def _variants(rule: Rule, evidence: EventEvidence, drafted: Drafted) -> CheckRes
 
 
 def _near_misses(rule: Rule, evidence: EventEvidence, drafted: Drafted) -> CheckResult:
+    asked = near_misses_asked(rule, evidence, drafted)
+    return _silent("near_misses", rule, ((one.how, one.example) for one in asked))
+
+
+def variants_asked(evidence: EventEvidence, drafted: Drafted) -> list[Varied]:
+    """Return the variants that a rule has to hit; one on a name need not hit another name."""
+    return [one for one in evidence.variants if not (drafted.is_indicator and one.how in OF_THE_NAME)]
+
+
+def near_misses_asked(rule: Rule, evidence: EventEvidence, drafted: Drafted) -> list[Varied]:
+    """Return the near-misses that a rule must be silent on: number, pace and order matter to those that ask them."""
     asked = [one for one in evidence.near_misses if not (drafted.is_indicator and one.how in OF_THE_NAME)]
     if not isinstance(rule.when, Count | InSequence):
         asked = [one for one in asked if len(one.example.items) == 1 and one.how != "few"]
     elif isinstance(rule.when, Count):
         asked = [one for one in asked if one.how != REVERSED]
-    return _silent("near_misses", rule, ((one.how, one.example) for one in asked))
+    return asked
 
 
 def _ordinary(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckResult:
@@ -137,7 +151,8 @@ def _logs(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckResult
 
 def _surprise(_rule: Rule, _evidence: EventEvidence, drafted: Drafted) -> CheckResult:
     if drafted.margin is not None:
-        told = f"the attack reaches {drafted.margin:.1f} times what ordinary use does; {gates.EVENT_MARGIN_LEAST:g} are needed"
+        least = gates.EVENT_MARGIN_LEAST
+        told = f"the attack reaches {drafted.margin:.1f} times what ordinary use does; {least:g} are needed"
         return CheckResult(check="surprise", passed=drafted.margin >= gates.EVENT_MARGIN_LEAST, detail=told)
     if drafted.bits is None:
         return CheckResult(check="surprise", passed=None, detail="an order of events has no bits")
@@ -178,7 +193,9 @@ def _grounded(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckRe
             loose += [condition.field] if literal is None else []
         if EVENTS[rule.event].fields[condition.field].role == "":
             loose.append(condition.field)
-        loose += [condition.field for text in texts if not any(text.lower() in one for one in known.get(condition.field, ()))]
+        loose += [
+            condition.field for text in texts if not any(text.lower() in one for one in known.get(condition.field, ()))
+        ]
     return CheckResult(check="grounded", passed=not loose, failed=len(loose), examples=tuple(dict.fromkeys(loose)))
 
 
