@@ -225,6 +225,46 @@ def test_counts_of_tokens_that_make_no_sense_are_not_known(count: Any) -> None:
     assert WIRES["anthropic"].read(body).tokens_in == 12
 
 
+@pytest.mark.parametrize(
+    ("wire", "usage", "counts"),
+    [
+        (
+            "openai",
+            {"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}},
+            (90, 64, 0),
+        ),
+        ("openai", {"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": None}, (90, 0, 0)),
+        (
+            "anthropic",
+            {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "cache_read_input_tokens": 60,
+                "cache_creation_input_tokens": 20,
+            },
+            (90, 60, 20),
+        ),
+        ("anthropic", {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": -60}, (None, 0, 0)),
+        (
+            "bedrock",
+            {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 60, "cacheWriteInputTokens": 20},
+            (90, 60, 20),
+        ),
+        ("bedrock", {"outputTokens": 5, "cacheReadInputTokens": 60}, (None, 60, 0)),
+    ],
+)
+def test_tokens_of_the_cache_of_a_provider_are_told_apart(
+    wire: str, usage: dict[str, Any], counts: tuple[int | None, int, int]
+) -> None:
+    bodies = {
+        "openai": {"choices": [{"message": {"content": "x"}}]},
+        "anthropic": {"content": [{"type": "text", "text": "x"}]},
+        "bedrock": {"output": {"message": {"content": [{"text": "x"}]}}},
+    }
+    reply = WIRES[wire].read(bodies[wire] | {"usage": usage})
+    assert (reply.tokens_in, reply.tokens_cached, reply.tokens_written) == counts
+
+
 def test_names_lead_to_servers(monkeypatch: pytest.MonkeyPatch, ground: Ground) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)

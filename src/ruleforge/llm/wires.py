@@ -78,7 +78,9 @@ class OpenAiChat:
         message = body["choices"][0]["message"]
         text = message.get("content") or message.get("refusal") or ""
         usage = body.get("usage") or {}
-        return _reply(text, usage.get("prompt_tokens"), usage.get("completion_tokens"), body.get("model"))
+        reply = _reply(text, usage.get("prompt_tokens"), usage.get("completion_tokens"), body.get("model"))
+        details = usage.get("prompt_tokens_details") or {}
+        return _with_cache(reply, details.get("cached_tokens"), 0)
 
 
 class AnthropicMessages:
@@ -105,10 +107,9 @@ class AnthropicMessages:
         """Join the blocks of text; tokens that came from the provider's cache count as well."""
         text = "".join(block["text"] for block in body["content"] if block["type"] == "text")
         usage = body.get("usage") or {}
-        parts = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        sent = [_counted(usage.get(part) or 0) for part in parts]
-        whole = None if None in sent or "input_tokens" not in usage else sum(count or 0 for count in sent)
-        return _reply(text, whole, usage.get("output_tokens"), body.get("model"))
+        read, kept = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+        whole = _whole(usage.get("input_tokens"), read, kept)
+        return _with_cache(_reply(text, whole, usage.get("output_tokens"), body.get("model")), read, kept)
 
 
 class BedrockConverse:
@@ -131,10 +132,22 @@ class BedrockConverse:
         return {"Authorization": f"Bearer {key}"}
 
     def read(self, body: Any, /) -> Reply:  # noqa: ANN401 - see Wire
-        """Join the pieces of text."""
+        """Join the pieces of text; tokens that came from the provider's cache count as well."""
         text = "".join(piece["text"] for piece in body["output"]["message"]["content"] if "text" in piece)
         usage = body.get("usage") or {}
-        return _reply(text, usage.get("inputTokens"), usage.get("outputTokens"), None)
+        read, kept = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
+        whole = _whole(usage.get("inputTokens"), read, kept)
+        return _with_cache(_reply(text, whole, usage.get("outputTokens"), None), read, kept)
+
+
+def _whole(plain: object, read: object, kept: object) -> int | None:
+    """All tokens that were sent, where a provider counts those of its cache apart."""
+    parts = [_counted(plain), _counted(read or 0), _counted(kept or 0)]
+    return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _with_cache(reply: Reply, read: object, kept: object) -> Reply:
+    return msgspec.structs.replace(reply, tokens_cached=_counted(read) or 0, tokens_written=_counted(kept) or 0)
 
 
 def _reply(text: object, tokens_in: object, tokens_out: object, model: object) -> Reply:
