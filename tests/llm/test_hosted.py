@@ -10,7 +10,6 @@ import pytest
 
 from ruleforge.errors import OutsideError, RuleForgeError, UsageError
 from ruleforge.llm.budget import Budget, BudgetError, Limits, Meter
-from ruleforge.llm.door import InvalidAnswerError
 from ruleforge.llm.fake_server import FAULTS, FakeServer, running
 from ruleforge.llm.hosted import Hosted, retry_after
 from ruleforge.llm.provider import Ground, LostError, UnreachedError, open_provider
@@ -70,43 +69,6 @@ def test_each_protocol_is_asked_as_it_wants(site: Site, question: Any) -> None:
     assert bedrock.body["inferenceConfig"] == {"maxTokens": 1500, "temperature": 0.0}
 
 
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["429", "500"])
-def test_a_server_that_is_busy_is_asked_again(site: Site, question: Any, wire: str, fault: str) -> None:
-    site.server.faults[:] = [fault, fault]
-    meter = Meter()
-    assert site.door(wire, meter).ask(question()).usage.calls == 1
-    assert site.slept == ([1.0, 1.0] if fault == "429" else [0.5, 1.0])
-    assert len(site.server.asked) == 3
-    assert meter.run.calls == 1
-
-
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["cut", "garbled", "empty"])
-def test_an_answer_that_is_lost_is_paid_and_asked_for_once_more(
-    site: Site, question: Any, wire: str, fault: str
-) -> None:
-    site.server.faults[:] = [fault]
-    meter = Meter()
-    answer = site.door(wire, meter).ask(question())
-    assert answer.value.probability == 0
-    assert meter.run.calls == 2
-    assert meter.run.tokens > 2_000  # the lost one counts with all that it may have cost
-    site.server.faults[:] = [fault, fault]
-    with pytest.raises(LostError, match="RF551"):
-        site.door(wire).ask(question())
-
-
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["prose", "wrong"])
-def test_a_wrong_answer_is_asked_again(site: Site, question: Any, wire: str, fault: str) -> None:
-    site.server.faults[:] = [fault]
-    assert site.door(wire).ask(question()).asked == 2
-    site.server.faults[:] = [fault] * 3
-    with pytest.raises(InvalidAnswerError, match="RF540"):
-        site.door(wire).ask(question())
-
-
 def test_a_slow_answer_is_waited_for_as_long_as_it_may_take(site: Site, question: Any) -> None:
     site.server.faults[:] = ["slow"]
     assert site.door("openai").ask(question()).asked == 1
@@ -142,14 +104,6 @@ def test_a_lost_answer_is_not_asked_for_beyond_the_budget(site: Site, question: 
     with pytest.raises(BudgetError):
         site.door("openai", Meter(Budget(run=Limits(calls=1)))).ask(question())
     assert len(site.server.asked) == 1
-
-
-def test_all_faults_in_a_row_lose_nothing(site: Site, question: Any) -> None:
-    site.server.faults[:] = [fault for fault in FAULTS if fault != "401"]
-    answers = site.door("openai").ask_all([question(number) for number in range(6)])
-    assert [type(answer).__name__ for answer in answers].count("Answer") == 5
-    assert [str(answer)[:7] for answer in answers if not hasattr(answer, "value")] == ["[RF551]"]
-    assert site.server.faults == []
 
 
 @pytest.mark.parametrize("wire", WIRES)

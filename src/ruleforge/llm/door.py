@@ -16,11 +16,23 @@ from ruleforge.llm.budget import BudgetError, Meter, Spent
 from ruleforge.llm.cache import Cache
 from ruleforge.llm.prices import Price, dollars_said
 from ruleforge.llm.prompt import Prompt, particular, untrusted
-from ruleforge.llm.provider import Call, Ground, LostError, Provider, Reply, Role, Tuning, UnreachedError, Waiting
+from ruleforge.llm.provider import (
+    Call,
+    Ground,
+    LostError,
+    Provider,
+    RefusedError,
+    Reply,
+    Role,
+    Tuning,
+    UnreachedError,
+    Waiting,
+)
 
 ASKED_AGAIN_MOST = 2
 WAIT_MOST = 3_600.0  # seconds
 LOOK_SECONDS = 0.25  # between looks for answers that are to come
+LOST_WAIT = 1.0  # seconds, before an answer that was lost is asked for again
 LOST_MOST = 1  # answers that were lost on the way, of one call, before it fails
 SHOWN_AGAIN = 4_000  # characters of a wrong answer that its author is shown
 
@@ -217,6 +229,9 @@ class Door:
             except UnreachedError:
                 used = Spent()
                 raise
+            except RefusedError:
+                used = Spent(most.calls)  # asked, and nothing made of it
+                raise
             except LostError:
                 if lost == LOST_MOST:
                     raise
@@ -225,6 +240,7 @@ class Door:
             finally:
                 self.meter.settle(held, used)
             spent = spent.plus(used)
+            self._sleep(LOST_WAIT)
         raise AssertionError("the last try returns or raises")
 
     def _most(self, call: Call) -> Spent:

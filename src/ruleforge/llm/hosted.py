@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from ruleforge import __version__
-from ruleforge.errors import OutsideError, UsageError
+from ruleforge.errors import UsageError
 from ruleforge.llm.provider import (
     LLMS,
     Address,
@@ -25,6 +25,7 @@ from ruleforge.llm.provider import (
     Ground,
     LostError,
     Provider,
+    RefusedError,
     Reply,
     UnreachedError,
     check_options,
@@ -38,7 +39,8 @@ TRIES_MOST = 5
 WAIT_MOST = 60.0  # seconds between two tries
 WAITS_MOST = 150.0  # seconds of all waits of one call
 FIRST_WAIT = 0.5
-BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+BUSY = frozenset((409, 425, 429, 500, 503, 529))  # nobody is billed for these
+GONE = frozenset((408, 502, 504))  # somebody on the way gave up; the answer may have been made, and paid
 SAID_MOST = 200  # characters of what a server says about a failure
 OPTIONS = ("model", "format", "temperature", "limit", "key_env", "region")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
@@ -80,7 +82,7 @@ class Hosted:
         Raises:
             UnreachedError: nobody there, however often it was tried (RF550).
             LostError: the answer did not come whole, or is not where it belongs (RF551).
-            OutsideError: the server refuses, or stays busy (RF552).
+            RefusedError: the server refuses, or stays busy (RF552).
         """
         waited = 0.0
         for number in range(TRIES_MOST):
@@ -94,13 +96,16 @@ class Hosted:
             else:
                 if reply.status == 200:
                     return self._read(reply)
+                if reply.status in GONE:
+                    what = f"the server answers {reply.status}: whoever stands behind it did not answer in time"
+                    raise LostError(what, where=self._base, hint="the call may have been paid", code="RF551")
                 if reply.status not in BUSY or last:
                     raise self._refused(reply)
                 wait = retry_after(reply.headers.get("retry-after", ""), wait)
             waited += wait
             if wait > WAIT_MOST or waited > WAITS_MOST:
                 what = f"the server is busy and asks to wait {wait:.0f} seconds"
-                raise OutsideError(what, where=self._base, hint="try again later", code="RF552")
+                raise RefusedError(what, where=self._base, hint="try again later", code="RF552")
             self._sleep(wait)
         raise AssertionError("every last try returns or raises")
 
@@ -123,11 +128,11 @@ class Hosted:
             what = "the server sent something that is no answer"
             raise LostError(what, where=self._base, hint="the call may have been paid", code="RF551") from error
 
-    def _refused(self, reply: HttpReply) -> OutsideError:
+    def _refused(self, reply: HttpReply) -> RefusedError:
         said = self._hide(_said(reply.body))
         what = f"the server answers {reply.status}" + (f": {said}" if said else "")
         hint = "is the key right?" if reply.status in (401, 403) else "see what the server says"
-        return OutsideError(what, where=self._base, hint=hint, code="RF552")
+        return RefusedError(what, where=self._base, hint=hint, code="RF552")
 
     def _hide(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text

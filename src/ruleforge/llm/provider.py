@@ -101,6 +101,12 @@ class UnreachedError(OutsideError):
     code = "RF550"
 
 
+class RefusedError(OutsideError):
+    """The server refused the request, or stayed busy: it made no answer, and sends no bill for one."""
+
+    code = "RF552"
+
+
 class LostError(OutsideError):
     """The request was taken and its answer did not come whole: it may have cost what it can."""
 
