@@ -133,6 +133,29 @@ def test_how_a_schema_is_sent_can_be_set(site: Site, question: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wire", "model", "options", "marked"),
+    [
+        ("anthropic", "claude-pear", {}, True),
+        ("anthropic", "claude-pear", {"cache": "off"}, False),
+        ("bedrock", "eu.anthropic.claude-sonnet-4-pear-v1:0", {}, True),
+        ("bedrock", "amazon.nova-pear-v1:0", {}, True),
+        ("bedrock", "orchard.pear-v1:0", {}, False),
+        ("bedrock", "orchard.pear-v1:0", {"cache": "on"}, True),
+        ("bedrock", "amazon.nova-pear-v1:0", {"cache": "off"}, False),
+        ("openai", "gpt-pear", {}, False),  # keeps what it likes, unasked
+    ],
+)
+def test_what_is_the_same_for_every_question_is_marked_for_the_cache(
+    site: Site, question: Any, wire: str, model: str, options: dict[str, str], marked: bool
+) -> None:
+    site.door(wire, model=model, options=options).ask(question())
+    (asked,) = site.server.asked
+    assert ("cache_control" in str(asked.body) or "cachePoint" in str(asked.body)) is marked
+    if marked:
+        assert "a pear" not in str(asked.body["system"])  # only the fixed part comes before the mark
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         ("7", 7.0),
@@ -220,7 +243,8 @@ def test_tokens_of_the_cache_of_a_provider_are_told_apart(
 
 
 def test_names_lead_to_servers(monkeypatch: pytest.MonkeyPatch, ground: Ground) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION"):
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION")
+    for name in (*names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     for url in ("openai:large", "anthropic:large", "bedrock:large?region=eu-west-1"):
         with pytest.raises(UsageError, match=r"RF186.*needs a key"):

@@ -10,6 +10,7 @@ from ruleforge.llm.ledger import FileLedger
 from ruleforge.llm.prices import FREE, Price, load_prices
 from ruleforge.llm.provider import Ground, family_of, model_named, open_provider
 from ruleforge.llm.recording import Recorder
+from ruleforge.llm.tracing import tracing_wanted
 from ruleforge.settings import user_cache_folder, user_data_folder
 
 UNPAID = ("fake:", "mailbox:", "replay:")  # nobody sends a bill for what these answer
@@ -67,7 +68,15 @@ def open_door(
     # A mailbox and a recording are their own memory, and what comes out of a cache would be missing on a cassette.
     own_memory = record is not None or url.startswith(("mailbox:", "replay:"))
     cache = None if own_memory else Cache((cache_folder or user_cache_folder()) / "llm")
-    return Door(provider, ground=ground, meter=meter, cache=cache, wait_seconds=wait_seconds, price=price)
+    return Door(
+        provider,
+        ground=ground,
+        meter=meter,
+        cache=cache,
+        wait_seconds=wait_seconds,
+        price=price,
+        tracing=tracing_wanted(),
+    )
 
 
 def price_of(url: str, model: str, file: Path) -> Price | None:

@@ -6,6 +6,7 @@ few times; then it is a failure with a name. Nothing is sent that the budget doe
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ from ruleforge.llm.provider import (
     UnreachedError,
     Waiting,
 )
+from ruleforge.llm.tracing import Noted, Tracing
 
 ASKED_AGAIN_MOST = 2
 WAIT_MOST = 3_600.0  # seconds
@@ -126,9 +128,10 @@ class Door:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         price: Price | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.provider, self.meter, self.price = provider, meter or Meter(), price
-        self._ground, self._cache = ground, cache
+        self._ground, self._cache, self._tracing = ground, cache, tracing
         self._again = asked_again_most
         self._wait, self._sleep, self._clock = min(wait_seconds, WAIT_MOST), sleep, clock
 
@@ -224,8 +227,9 @@ class Door:
             held = self.meter.reserve(call.subject, most)
             used = most  # as long as nobody says otherwise, it may have been answered
             try:
-                reply = self.provider.send(call)
-                used = self._used(reply, most)
+                with self._traced(call, most) as noted:
+                    noted.reply = reply = self.provider.send(call)
+                    noted.spent = used = self._used(reply, most)
             except UnreachedError:
                 used = Spent()
                 raise
@@ -242,6 +246,12 @@ class Door:
             spent = spent.plus(used)
             self._sleep(LOST_WAIT)
         raise AssertionError("the last try returns or raises")
+
+    def _traced(self, call: Call, most: Spent) -> AbstractContextManager[Noted]:
+        """A span where somebody wants one; looks at what was sent before have none."""
+        if self._tracing is None or not most.calls:
+            return nullcontext(Noted())
+        return self._tracing.call(call, self.provider.url, call.written(self._ground.frame_key), self.price is not None)
 
     def _most(self, call: Call) -> Spent:
         """The most that a call can cost."""

@@ -87,8 +87,10 @@ class AnthropicMessages:
     """Messages, as Anthropic speaks."""
 
     def build(self, call: Call, written: Written, options: Mapping[str, str], /) -> Sent:
-        """Write a call as a request; the fixed part of the prompt is marked for the provider's cache."""
-        fixed = {"type": "text", "text": written.system, "cache_control": {"type": "ephemeral"}}
+        """Write a call as a request; the fixed part of the prompt is marked for the provider's cache, unless cache=off."""
+        fixed: dict[str, Any] = {"type": "text", "text": written.system}
+        if options.get("cache", "on") != "off":
+            fixed["cache_control"] = {"type": "ephemeral"}
         body: dict[str, Any] = {
             "model": call.model,
             "max_tokens": call.tuning.output_most,
@@ -112,16 +114,27 @@ class AnthropicMessages:
         return _with_cache(_reply(text, whole, usage.get("output_tokens"), body.get("model")), read, kept)
 
 
+# Words in the names of models of Bedrock that take a mark for the cache; others refuse a request that has one.
+CACHED_BY_BEDROCK = ("claude-3-7", "claude-3-5-haiku", "claude-sonnet-4", "claude-opus-4", "claude-haiku-4", "nova-")
+
+
 class BedrockConverse:
-    """Converse, as Amazon Bedrock speaks, with an API key of Bedrock."""
+    """Converse, as Amazon Bedrock speaks, with an API key of Bedrock or signed."""
 
     def build(self, call: Call, written: Written, options: Mapping[str, str], /) -> Sent:
-        """Write a call as a request."""
+        """Write a call as a request; the fixed part is marked for the cache where the model is known to have one.
+
+        `cache=on` marks it for any model, `cache=off` for none.
+        """
+        system: list[dict[str, Any]] = [{"text": written.system}]
+        known = "on" if any(name in call.model for name in CACHED_BY_BEDROCK) else "off"
+        if options.get("cache", known) == "on":
+            system.append({"cachePoint": {"type": "default"}})
         settings: dict[str, Any] = {"maxTokens": call.tuning.output_most}
         if options.get("temperature") != "default":
             settings["temperature"] = min(call.tuning.temperature_percent, 100) / 100
         body = {
-            "system": [{"text": written.system}],
+            "system": system,
             "messages": [{"role": "user", "content": [{"text": question_text(call, written)}]}],
             "inferenceConfig": settings,
         }
