@@ -87,7 +87,7 @@ class AnthropicMessages:
     """Messages, as Anthropic speaks."""
 
     def build(self, call: Call, written: Written, options: Mapping[str, str], /) -> Sent:
-        """Write a call as a request; the fixed part of the prompt is marked for the provider's cache, unless cache=off."""
+        """Write a call as a request; its fixed part is marked for the provider's cache, unless cache=off."""
         fixed: dict[str, Any] = {"type": "text", "text": written.system}
         if options.get("cache", "on") != "off":
             fixed["cache_control"] = {"type": "ephemeral"}
