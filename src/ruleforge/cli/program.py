@@ -21,6 +21,7 @@ from ruleforge.cli.data import data
 from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
+from ruleforge.cli.extract import extract
 from ruleforge.cli.forge import forge
 from ruleforge.cli.judge import judge
 from ruleforge.cli.mailbox import mailbox
@@ -127,6 +128,7 @@ def program(
 _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
+    extract: "What documents say of vulnerabilities, with citations.",
     scan: "Recorded requests against rules.",
     events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
