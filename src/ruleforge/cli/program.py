@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.agent import agent
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.compile import compile_
@@ -129,6 +130,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     extract: "What documents say of vulnerabilities, with citations.",
+    agent: "Examples of events in, validated rules out.",
     scan: "Recorded requests against rules.",
     events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
