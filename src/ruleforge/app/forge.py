@@ -11,14 +11,45 @@ import msgspec
 from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import list_files
+from ruleforge.pipeline.llm_loop import ModelWriter
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.run import RunOptions, run
-from ruleforge.records.forging import REFUSALS, Outcome
+from ruleforge.records.forging import REFUSALS, ModelUse, Outcome
 from ruleforge.store.state import State
 
 Progress = Callable[[str, int, int], None]
 Clock = Callable[[], float]
 FAILURES_KEPT = 20  # shown with their messages; all are counted
+
+
+class ModelSum(msgspec.Struct, kw_only=True):
+    """What a language model was asked in a run."""
+
+    asked: int = 0  # questions
+    answered: int = 0
+    pending: int = 0
+    failed: int = 0
+    declined: int = 0  # advisories for which some answer said that there is no safe rule
+    passed: int = 0  # candidates whose rule passed every gate
+    calls: int = 0  # sent in this run
+    tokens_in: int | None = 0  # None: not counted by the provider
+    tokens_out: int | None = 0
+
+    def add(self, use: ModelUse) -> None:
+        """Add what was asked for one advisory."""
+        self.asked += use.asked
+        self.answered += use.answered
+        self.pending += use.pending
+        self.failed += use.failed
+        self.declined += bool(use.declined)
+        self.passed += use.passed
+        self.calls += use.calls
+        self.tokens_in = _plus(self.tokens_in, use.tokens_in)
+        self.tokens_out = _plus(self.tokens_out, use.tokens_out)
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 class ForgeSummary(msgspec.Struct, kw_only=True):
@@ -34,6 +65,7 @@ class ForgeSummary(msgspec.Struct, kw_only=True):
     candidates: int = 0
     cpu_seconds: float = 0.0  # spent on the advisories, over all processes and also in earlier runs
     seconds: float = 0.0  # of this run
+    model: ModelSum | None = None  # None: no language model was asked
     failures: list[str] = msgspec.field(default_factory=list)
 
     @property
@@ -58,6 +90,7 @@ def forge(
     history: Sequence[Path] = (),
     merge: bool = True,
     loop: LoopOptions | None = None,
+    writer: ModelWriter | None = None,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -77,6 +110,7 @@ def forge(
         history: stored traffic; what new rules would have done in it goes into their evidence.
         merge: one rule for all documents about a vulnerability; False: one for each document.
         loop: how hard to try; None: as ships.
+        writer: a model as further author, see `app.models.open_door`; forging then runs in this process.
         clock: seconds, for the summary only.
 
     Raises:
@@ -88,7 +122,7 @@ def forge(
     summary.out = str(out)
     options = forge_options(
         paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
-        jobs=jobs, again=again, history=history, merge=merge, loop=loop,
+        jobs=jobs, again=again, history=history, merge=merge, loop=loop, writer=writer,
     )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -123,6 +157,7 @@ def forge_options(
     history: Sequence[Path] = (),
     merge: bool = True,
     loop: LoopOptions | None = None,
+    writer: ModelWriter | None = None,
 ) -> RunOptions:
     """Check that what is named exists, and put the options of a run together; see `forge`."""
     for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
@@ -139,6 +174,7 @@ def forge_options(
         again=again,
         merge=merge,
         loop=loop or LoopOptions(),
+        writer=writer,
     )
 
 
@@ -171,6 +207,9 @@ def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], faile
         summary.skipped += 1
         return
     summary.advisories += 1
+    if outcome.model is not None:
+        summary.model = summary.model or ModelSum()
+        summary.model.add(outcome.model)
     summary.candidates += outcome.candidates
     summary.cpu_seconds += outcome.seconds
     if outcome.outcome == "rule":

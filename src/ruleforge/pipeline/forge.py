@@ -15,11 +15,11 @@ from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.generate.propose import gather
 from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.pipeline.judging import judge_evidence, varied_exploits
-from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, run_loop
+from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, Writer, run_loop
 from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
-from ruleforge.records.forging import Needed, Outcome
+from ruleforge.records.forging import ModelUse, Needed, Outcome
 from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.validate.checks import family
@@ -36,6 +36,7 @@ class Ground(msgspec.Struct, frozen=True):
     benign: Sequence[Corpus] = ()
     sensors: Sensors | None = None
     loop: LoopOptions = LoopOptions()
+    writer: Writer | None = None  # a further author of candidates; None: the embedded generator alone
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     material = gather(advisory, exploits, free, ground.background, classes)
-    loop = run_loop(material, evidence, judging, ground.loop)
+    loop = run_loop(material, evidence, judging, ground.loop, ground.writer)
     if loop.best is None:
         return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
     loop = _named_after_all(loop)
@@ -100,10 +101,24 @@ def _named_after_all(loop: LoopResult) -> LoopResult:
 
 
 def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:
+    use = loop.model if loop else None
     return Outcome(
         advisory=advisory.id, sources=advisory.sources, cves=advisory.cves, outcome="refused", reason=reason,
-        detail=detail, candidates=loop.candidates if loop else 0, rounds=loop.rounds if loop else 0,
+        detail="; ".join(filter(None, (detail, model_told(use)))), candidates=loop.candidates if loop else 0,
+        rounds=loop.rounds if loop else 0, model=use,
     )  # fmt: skip
+
+
+def model_told(use: ModelUse | None) -> str:
+    """Say what a model was asked in vain; empty where nothing is left to tell."""
+    told = []
+    if use and use.pending:
+        answers = "answer is" if use.pending == 1 else "answers are"
+        told.append(f"model: {use.pending} {answers} pending, run again to include them")
+    if use and use.failed:
+        why = f" ({use.problems[0]})" if use.problems else ""
+        told.append(f"model: {use.failed} of {use.asked or use.failed} questions failed, without it so far{why}")
+    return "; ".join(told)
 
 
 def gather_evidence(
