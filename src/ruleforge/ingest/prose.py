@@ -9,7 +9,6 @@ from ruleforge.errors import InputError
 from ruleforge.ingest.assemble import assemble
 from ruleforge.records.advisory import Advisory
 from ruleforge.sources.found import Findings
-from ruleforge.sources.prose import read_prose
 
 SKIPPED = "RF218"
 MAX_OWN = 3  # a document that names more CVE numbers is a list or refers to others
@@ -39,6 +38,8 @@ def read_text(data: bytes, where: str) -> Advisory:
 
 
 def _advisory(data: bytes, where: str, *, markdown: bool) -> Advisory:
+    from ruleforge.sources.prose import read_prose  # not before a file of this format is read
+
     found = read_prose(data, markdown=markdown)
     own = _own_cves(found, where)
     if not found.requests:
