@@ -8,13 +8,14 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.model_selection import GroupKFold
 
-from ruleforge.judge.features import FEATURES
+from ruleforge.judge.features import FEATURES, is_quiet
 
 Array = np.ndarray[Any, Any]
 QUESTIONS = ("miss", "off", "any")
 FOLDS = 5
 RIDGE = 1.0  # on standardised weights
 LEAST_GAIN = 0.003  # share of the mean log loss that a further feature has to save
+GUESSED = 0.25  # weight of a label that is close to a guess
 FLOOR = 0.1  # least weight of a fact: what is answered wrongly always counts a little, whatever else explains it
 FACTS: Mapping[str, tuple[str, ...]] = {
     "miss": ("replay_missed", "variants_missed"),
@@ -29,18 +30,26 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "names_wanted": 1, "exact_values": 1, "some_values": 1, "literal_bytes": 1, "raw_reads": 1, "path_whole": 1,
         "wanted_from_attack": 1, "wanted_standins": 1, "idle_conditions": 1, "listed": 1, "documents_listed": 1,
         "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
+        "choices_lost": 1, "choice_worst": 1, "payload_lost": 1, "value_lost": 1, "named_lost": 1,
+        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1,
+        "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
         "no_endpoint": 1, "surprise": -1, "endpoint_bits": -1, "class_breadth": -1, "tell_read": -1,
         "payload_read": -1, "names_wanted": -1, "generic_place": 1, "absences": 1, "raw_reads": 1, "alternatives": 1,
+        "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 1, "place_words": -1, "selectors_wanted": -1,
+        "conditions": -1, "guard": 0,
     },
     "any": {
         "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "neutral_hit": 1, "near_hit": 1,
         "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1, "wanted_standins": 1, "tell_read": -1,
         "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1, "surprise": -1,
         "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
-        "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0,
+        "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0, "choices_lost": 1, "choice_worst": 1,
+        "payload_lost": 1, "value_lost": 1, "named_lost": 1, "unvaried_wanted": 1, "method_wanted": 1,
+        "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
+        "selectors_wanted": 0, "conditions": 0, "guard": 0, "names_wanted": 0,
     },
 }  # fmt: skip
 
@@ -63,8 +72,9 @@ class Data:
         names: list[str],
         rows: list[tuple[int, Mapping[str, Any], Mapping[str, Any]]],
         weight: float,
+        quiet: bool = False,
     ) -> None:
-        self.question, self.names = question, names
+        self.question, self.names, self.quiet = question, names, quiet
         self.at = np.array([number for number, _, _ in rows])
         self.values = np.array(
             [[np.nan if found[n] is None else found[n] for n in names] for _, _, found in rows], dtype=float
@@ -74,6 +84,10 @@ class Data:
         self.origin = np.array([row["origin"] for _, row, _ in rows])
         self.products = np.array([row["product"] or row["advisory"] for _, row, _ in rows])
         self.weights = np.where(self.natural, 1.0, weight)
+        if question == "any":
+            # Of a rule that failed the tests and that no twin could be made for, "not off target" is close to a guess.
+            guessed = [row["off"]["label"] is None and not row["tests_passed"] for _, row, _ in rows]
+            self.weights = self.weights * np.where(guessed, GUESSED, 1.0)
         self.used = np.flatnonzero(self.weights > 0)
         self.folds = [
             (np.intersect1d(train, self.used), test)
@@ -83,14 +97,24 @@ class Data:
     @classmethod
     def of(
         cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
-        weight: float,
+        weight: float, quiet: bool = False,
     ) -> "Data":  # fmt: skip
-        """Take the rows that have a label for `question`, and of their features those that are not withheld."""
+        """Take the rows that have a label for `question`, and of their features those that are not withheld.
+
+        Args:
+            kept: each row with its features.
+            question: one of QUESTIONS.
+            without: kinds of features that are withheld.
+            weight: of a constructed row.
+            quiet: take the rules that answered everything rightly, as far as it is not withheld; else the others.
+        """
         names = [name for name, feature in FEATURES.items() if feature.kind not in without]
         labelled = [
-            (number, row, found) for number, (row, found) in enumerate(kept) if label_of(row, question) is not None
+            (number, row, found)
+            for number, (row, found) in enumerate(kept)
+            if label_of(row, question) is not None and is_quiet({name: found[name] for name in names}) is quiet
         ]
-        return cls(question, names, labelled, weight)
+        return cls(question, names, labelled, weight, quiet)
 
     def column(self, name: str) -> Array:
         """Values of one feature."""
@@ -107,13 +131,15 @@ def label_of(row: Mapping[str, Any], question: str) -> bool | None:
     """The label of a pair; None where it is not known.
 
     "off" counts where near-misses or neutralised exploits were tried: elsewhere a defect can show but its absence
-    cannot. "any" is true where one of the two is, false where both are false, and known where both are.
+    cannot. "any" is true where one of the two is, null where both are, else false: as the bench counts it.
     """
     miss: bool | None = row["miss"]["label"]
-    off: bool | None = row["off"]["label"] if row["off"]["near"][1] + row["off"]["neutral"][1] else None
-    if question != "any":
-        return miss if question == "miss" else off
-    return None if miss is None or off is None else miss or off
+    if question == "miss":
+        return miss
+    if question == "off":
+        return row["off"]["label"] if row["off"]["near"][1] + row["off"]["neutral"][1] else None
+    both = (miss, row["off"]["label"])
+    return True if True in both else None if both == (None, None) else False
 
 
 def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:

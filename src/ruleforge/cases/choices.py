@@ -88,10 +88,11 @@ def choices(anatomy: Anatomy, advisory: Advisory) -> tuple[Choice, ...]:
     and what the attack is told by (`telling`) other than as a payload stays. Deterministic. At most CHOICES_MOST.
     """
     groups: list[list[Choice]] = []
-    for made in (_payloads(anatomy, advisory), _paths(anatomy, advisory), _uploads(anatomy, advisory), _values(anatomy, advisory),
-                 _named(anatomy, advisory)):  # fmt: skip
-        groups += made
-    original, seen, found = anatomy.poc.request, set(), []
+    for make in (_payloads, _paths, _uploads, _values, _named):
+        groups += make(anatomy, advisory)
+    original = anatomy.poc.request
+    seen: set[object] = set()
+    found: list[Choice] = []
     longest = max((len(group) for group in groups), default=0)
     for turn in range(longest):
         for group in groups:
@@ -195,6 +196,7 @@ def _path_piece(piece: bytes) -> bytes:
 
 def _uploads(anatomy: Anatomy, advisory: Advisory) -> Iterator[list[Choice]]:
     """The file that is put on the server may have any name before its ending."""
+    request = anatomy.poc.request
 
     def is_target(part: Part) -> bool:
         written = "upload_name" in part.classes and "upload_name" in expected_classes(advisory)
@@ -202,10 +204,10 @@ def _uploads(anatomy: Anatomy, advisory: Advisory) -> Iterator[list[Choice]]:
 
     for part in anatomy.parts:
         if part.filename is not None and (found := _NAME.match(part.filename)):
-            named = [with_filename(anatomy.poc.request, part, found["head"] + each + found["tail"]) for each in _UPLOADS]
+            named = [with_filename(request, part, found["head"] + each + found["tail"]) for each in _UPLOADS]
             yield [Choice(one, "file name", "the uploaded file has another name", part) for one in named if one]
         elif is_target(part) and (found := _NAME.match(part.value)):
-            named = [with_value(anatomy.poc.request, part, found["head"] + each + found["tail"]) for each in _UPLOADS]
+            named = [with_value(request, part, found["head"] + each + found["tail"]) for each in _UPLOADS]
             yield [Choice(one, "file name", "the written file has another name", part) for one in named if one]
 
 

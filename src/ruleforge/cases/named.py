@@ -1,4 +1,4 @@
-"""Family JUDGE: the same flaw where else the disclosure says it is: another parameter, another program, another transport.
+"""Family JUDGE: the same flaw where else the disclosure says it is: parameter, program, transport.
 
 What a disclosure lists beside the parameter or program of the exploit has the flaw by its own words; nothing else is
 tried, for elsewhere the request might be no attack.
@@ -32,16 +32,16 @@ TEXT_MOST = 6_000  # characters of a disclosure that are read
 EACH_MOST = 4  # other parameters, and other programs
 LIST_MOST = 24  # words of one list
 _TOKEN = re.compile(r"\$?[A-Za-z_][\w\[\]-]{0,60}|\(\w\)|[,/&:(]|[^\s\w]")
-_PARAMETERS = frozenset("parameter parameters param params argument arguments field fields variable variables".split())
-_FILLING = frozenset("http get post request query url string form input json body".split())
+_PARAMETERS = re.compile(r"(?i)(?:param(?:eter)?|argument|field|variable)s?")
+_FILLING = re.compile(r"(?i)http|get|post|request|query|url|string|form|input|json|body")
 _JOINS = frozenset((",", "/", "&", "and", "or", "as", "well"))
 _MARKS = frozenset("`'\"“”‘’*$")
 # Words that stand where the name of a parameter would, in "the following parameters", "via unsanitised parameters".
-_NO_NAMES = frozenset(
-    "the a an this that these those multiple several some any certain various other many following unsanitized via in of"
-    " its one more two three to by with from for is are was and or which user supplied unspecified arbitrary vulnerable"
-    " affected crafted malicious malformed long all each both no not on when it into through using passed before is"
-    " allows could may can has have parameter parameters file path http".split()
+_NO_NAMES = re.compile(
+    r"(?i)the|an?|th(?:is|at|ese|ose)|multiple|several|some|any|certain|various|other|many|following|unsaniti[sz]ed"
+    r"|via|in|of|its|one|more|two|three|to|by|with|from|for|is|are|was|which|user|supplied|unspecified|arbitrary"
+    r"|vulnerable|affected|crafted|malicious|malformed|long|all|each|both|no|not|on|when|it|into|through|using|passed"
+    r"|before|allows?|could|may|can|has|have|parameters?|file|path|http"
 )
 _PROGRAM = re.compile(
     r"(?<![\w.-])/?((?:[\w-]{1,40}/)?[\w-]{1,60}\.(?:php|aspx?|jspx?|do|action|cgi|pl|cfm))\b", re.IGNORECASE
@@ -70,7 +70,7 @@ def parameter_lists(text: str) -> tuple[tuple[str, ...], ...]:
     tokens = [token for token in _TOKEN.findall(text) if token not in _MARKS and not re.fullmatch(r"\(\w\)", token)]
     found = []
     for at, token in enumerate(tokens):
-        if token.lower() in _PARAMETERS:
+        if _PARAMETERS.fullmatch(token):
             before = _names(tokens[max(0, at - LIST_MOST) : at][::-1])
             after = _names(tokens[at + 1 : at + 1 + LIST_MOST])
             found += [tuple(names) for names in (before, after) if names]
@@ -85,9 +85,9 @@ def _names(tokens: Sequence[str]) -> list[str]:
         word = token.lower()
         if word in _JOINS:
             joined = True
-        elif word in ":(" or (word in _FILLING and not names):
+        elif word in ":(" or (not names and _FILLING.fullmatch(word)):
             continue
-        elif not joined or word in _NO_NAMES or not re.match(r"[$\w]", token):
+        elif not joined or _NO_NAMES.fullmatch(word) or not re.match(r"[$\w]", token):
             break
         else:
             names.append(token.lstrip("$"))
@@ -106,7 +106,8 @@ def _parameters(anatomy: Anatomy, text: str) -> Iterator[Elsewhere]:
         for other in list(others)[:EACH_MOST]:
             request = _moved(anatomy, part, other.encode())
             if request is not None:
-                yield Elsewhere(request, "parameter", f"the payload stands in {other}, which the disclosure names too", part)
+                said = f"the payload stands in {other}, which the disclosure names too"
+                yield Elsewhere(request, "parameter", said, part)
 
 
 def _moved(anatomy: Anatomy, part: Part, name: bytes) -> Request | None:
@@ -149,7 +150,7 @@ def _transport(anatomy: Anatomy, text: str) -> Iterator[Elsewhere]:
         moved = with_body(with_header(moved, b"Content-Length", b"0"), query)
         yield Elsewhere(moved, "transport", "the arguments are sent as a form")
     elif request.method == b"POST" and plain_body(request) is not None and is_form(request):
-        both = b"&".join([*(argument_pieces(request, "query_args") or []), *(argument_pieces(request, "form_args") or [])])
+        pieces = [*(argument_pieces(request, "query_args") or []), *(argument_pieces(request, "form_args") or [])]
         bare = msgspec.structs.replace(request, method=b"GET", body=None)
         bare = without_header(without_header(bare, b"content-type"), b"content-length")
-        yield Elsewhere(with_query(bare, both), "transport", "the arguments are sent in the query")
+        yield Elsewhere(with_query(bare, b"&".join(pieces)), "transport", "the arguments are sent in the query")

@@ -8,7 +8,15 @@ from collections.abc import Collection, Mapping
 
 from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.chain import chain_of, not_varied, sentence, unmeasured
-from ruleforge.judge.features import FEATURES, documents_listed, measured, tell_read, wants_value
+from ruleforge.judge.features import (
+    FACTS,
+    FEATURES,
+    documents_listed,
+    is_quiet,
+    measured,
+    tell_read,
+    wants_value,
+)
 from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
 from ruleforge.judge.shape import Question
@@ -20,7 +28,9 @@ AGREED_OFF = 0.5  # what remains of p_off_target where several documents agree o
 WORD_MOST = 40  # bytes of a value on which agreement says something: a longer one may have been copied from a third
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
 # Near-misses that are the call of the exploit with nothing of the attack in it.
-SAME_CALL = frozenset(("ordinary_values", "all_ordinary", "learned_value", "other_content", "path_ordinary", "own_page"))
+SAME_CALL = frozenset(
+    ("ordinary_values", "all_ordinary", "learned_value", "other_content", "path_ordinary", "own_page")
+)
 HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
@@ -45,7 +55,7 @@ def judge_rule(
     if reasons:
         return opinion_of(observed, measured(observed), model, without)
     absent = {*without, *_not_there(observed)}
-    used = {term.feature for question in QUESTIONS for term in model.fit(question, absent).terms}
+    used = {t.feature for fit in model.fits for t in fit.terms if set(fit.without) >= absent} | {*FACTS, "seen_missed"}
     return opinion_of(observed, measured(observed, used), model, without, reasons=False)
 
 
@@ -60,12 +70,13 @@ def opinion_of(
     """Form the opinion on what was observed and measured."""
     absent = {*without, *_not_there(observed)}
     kept = {name: value for name, value in features.items() if FEATURES[name].kind not in absent}
-    fits = {question: model.fit(question, absent) for question in ("miss", "off", "any")}
+    quiet = is_quiet(kept)
+    fits = {question: model.fit(question, absent, quiet=quiet) for question in QUESTIONS}
     blind_miss, blind_off = _blind_miss(observed), _blind_off(observed)
     likelier, rarer = by_documents(observed)
     p_miss = None if blind_miss else _with(fits["miss"].probability(kept), likelier, 1.0)
     p_off = None if blind_off else _with(fits["off"].probability(kept), 0.0, rarer)
-    p_any = None if blind_miss or blind_off else _with(fits["any"].probability(kept), likelier, rarer)
+    p_any = None if blind_miss else _with(fits["any"].probability(kept), likelier, rarer)
     p_any = bounded(p_any, p_miss, p_off)
     thin = blind_miss or blind_off or _unread(observed) or _thin(observed)
     mode = mode_of(p_miss, p_off, thin, model)

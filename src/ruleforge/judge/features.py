@@ -23,6 +23,9 @@ from ruleforge.rules.tree import Rule
 KINDS = ("variation", "neutral", "near", "cross", "benign", "shape", "agreement")
 NAMED = ("parameter", "program", "transport")  # kinds of choice: where else the disclosure says the flaw is
 FREE = frozenset(("endpoint", "method"))  # kinds of condition that the attacker cannot do without
+# What is answered wrongly; a few variants may be.
+FACTS = ("replay_missed", "neutral_hit", "near_hit", "near_kinds", "benign_hit", "strangers_hit")
+SOME_MISSED = 0.1
 LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no example of it
 
 _WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
@@ -49,6 +52,14 @@ def measured(observed: Observed, only: Collection[str] | None = None) -> Mapping
     """Measure what was observed, each to four decimals; all features, or those in `only`."""
     found = {n: feature.measure(observed) for n, feature in FEATURES.items() if only is None or n in only}
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
+
+
+def is_quiet(features: Mapping[str, float | None]) -> bool:
+    """Whether a rule answered everything rightly that was tried: what is left against it are suspicions.
+
+    What tells such rules apart is drowned by what tells the others from them, so the model has sums of its own for it.
+    """
+    return not any(features.get(name) for name in FACTS) and (features.get("seen_missed") or 0.0) <= SOME_MISSED
 
 
 def _share(asked: Iterable[Asked], *, fires: bool) -> float | None:
@@ -148,9 +159,7 @@ def unvaried(observed: Observed) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _changed(
-    question: Question, one: Asked, observed: Observed, read: dict[tuple[str, int], frozenset[bytes]]
-) -> bool:
+def _changed(question: Question, one: Asked, observed: Observed, read: dict[tuple[str, int], frozenset[bytes]]) -> bool:
     """Whether the wanted text, which stands in the exploit, is gone from a variant of it."""
     if not 0 <= one.case.poc < len(observed.exploits):
         return False
