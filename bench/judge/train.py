@@ -54,7 +54,7 @@ def main() -> None:
             data = Data.of(kept, question, without, options.constructed, quiet)
             names = select(data, options.most, whole.get((question, quiet), ()))
             whole.setdefault((question, quiet), names)
-            found = cross_validate(data, names)
+            found = cross_validate(data, options.most, () if not without else names)
             final = fit_question(data, names)
             table = calibration_table(found.logits[data.natural], data.bad[data.natural], options.calibration)
             found.probabilities = crossed(data, found.logits, options.calibration)
@@ -131,9 +131,8 @@ def crossed(data: Data, logits: np.ndarray[Any, Any], how: str) -> np.ndarray[An
 
 def report(question: str, without: Sequence[str], data: Data, names: Sequence[str], found: Fitted) -> None:
     """Print cross-validated figures, natural and constructed apart."""
-    print(
-        f"\n{question}{', quiet rules,' if data.quiet else ','} without {', '.join(without) or 'nothing'}: {len(names)} features: {', '.join(names)}"
-    )
+    which = "quiet rules, " if data.quiet else ""
+    print(f"\n{question}, {which}without {', '.join(without) or 'nothing'}: {len(names)} features: {', '.join(names)}")
     for group, chosen in (("natural", data.natural), ("constructed", ~data.natural)):
         if chosen.sum() and len(set(data.bad[chosen])) == 2:
             print(f"  {group:12s} {scores(data.bad[chosen], found.probabilities[chosen])}")

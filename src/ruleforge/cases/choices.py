@@ -171,7 +171,7 @@ def _swapped(
 
 
 def _paths(anatomy: Anatomy, advisory: Advisory) -> Iterator[list[Choice]]:
-    if not path_payload(anatomy):
+    if not path_payload(anatomy) and not any(tell.part is None for tell in telling(anatomy, advisory)):
         return
     request = anatomy.poc.request
     path = target_of(request).path

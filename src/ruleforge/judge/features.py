@@ -28,6 +28,15 @@ FACTS = ("replay_missed", "neutral_hit", "near_hit", "near_kinds", "benign_hit",
 SOME_MISSED = 0.1
 LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no example of it
 
+# Where exploits of others are collected, by the words that tags and links of a disclosure have for them.
+_COLLECTIONS = (
+    ("edb", "exploit-db.com"),
+    ("packetstorm", "packetstormsecurity"),
+    ("msf", "metasploit"),
+    ("vulhub", "vulhub"),
+    ("kev", "known-exploited-vulnerabilities"),
+    ("huntr", "//github.com/"),
+)
 _WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
 Measure = Callable[[Observed], float | None]
@@ -125,6 +134,37 @@ def choices_lost(observed: Observed) -> float | None:
 def choice_worst(observed: Observed) -> float | None:
     """The free choice of which most other values lose the rule."""
     return max(_lost(observed), default=None)
+
+
+def literal_lost(observed: Observed) -> float | None:
+    """The worst choice that a wanted text, name or pattern does not survive, where a payload class might."""
+    groups = chosen(observed).values()
+    lost = [sum(not one.fires and _by_text(observed, one) for one in group) / len(group) for group in groups]
+    return max(lost, default=None)
+
+
+def _by_text(observed: Observed, asked: Asked) -> bool:
+    blamed = observed.blamed(asked)
+    return (
+        any(q.op != "is_class" for q in observed.conjuncts[blamed[0]].questions if q.op != "present")
+        if blamed
+        else False
+    )
+
+
+def published(observed: Observed) -> float | None:
+    """How many collections of exploits have one, by what the disclosure says: each author writes another."""
+    disclosure = observed.evidence.disclosure
+    if disclosure is None:
+        return None
+    tags = {tag.lower() for tag in disclosure.tags}
+    links = " ".join(disclosure.references[:100]).lower()
+    return float(sum(tag in tags or site in links for tag, site in _COLLECTIONS))
+
+
+def shown_ways(observed: Observed) -> float | None:
+    """How many exploit requests the disclosure shows, as a logarithm."""
+    return math.log1p(len(observed.exploits)) if observed.exploits else None
 
 
 def payload_lost(observed: Observed) -> float | None:
@@ -553,6 +593,11 @@ _ROWS: tuple[tuple[str, str, str, str, Measure], ...] = (
     ("choices_lost", "variation", "share of the attacker's free choices that lose the rule", _NO_CHOICE, choices_lost),
     ("choice_worst", "variation", "share of the other values that lose it, of the worst free choice", _NO_CHOICE,
      choice_worst),
+    ("literal_lost", "variation", "the same, of what a wanted text or pattern does not survive", _NO_CHOICE,
+     literal_lost),
+    ("published", "agreement", "collections of exploits that have one, by the disclosure",
+     "nothing was disclosed", published),
+    ("shown_ways", "agreement", "log of 1 + exploit requests that the disclosure shows", _NO_EXPLOIT, shown_ways),
     ("payload_lost", "variation", "the same, of choices inside the payload",
      "nothing in the payload is known that an attacker may choose", payload_lost),
     ("value_lost", "variation", "the same, of ordinary values and file names",
