@@ -31,8 +31,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "wanted_from_attack": 1, "wanted_standins": 1, "idle_conditions": 1, "listed": 1, "documents_listed": 1,
         "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
         "choices_lost": 1, "choice_worst": 1, "payload_lost": 1, "value_lost": 1, "named_lost": 1,
-        "literal_lost": 1, "published": 1, "shown_ways": 0, "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1,
-        "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
+        "literal_lost": 1, "published": 1, "shown_ways": 0, "unvaried_wanted": 1, "method_wanted": 1,
+        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
@@ -47,8 +47,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1, "surprise": -1,
         "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
         "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0, "choices_lost": 1, "choice_worst": 1,
-        "payload_lost": 1, "value_lost": 1, "named_lost": 1, "literal_lost": 1, "published": 1, "unvaried_wanted": 1, "method_wanted": 1,
-        "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
+        "payload_lost": 1, "value_lost": 1, "named_lost": 1, "literal_lost": 1, "published": 1,
+        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
         "selectors_wanted": 0, "conditions": 0, "guard": 0, "names_wanted": 0,
     },
 }  # fmt: skip

@@ -110,7 +110,7 @@ def _taken_in(kept: Reason, other: Reason) -> Reason:
     if other.text.startswith(_COUNTED) and text.startswith(_COUNTED) and text.count("; also on") < EACH_MOST:
         text = f"{text.removesuffix('.')}; also on {other.text.removeprefix(_COUNTED).partition(': ')[0].rstrip('.')}."
     elif other.code == "loses_free_choice" or (
-        other.code == "no_payload_condition" and "nothing in it reads" not in text
+        other.code == "no_payload_condition" and "condition reads" not in text
     ):
         text = f"{text} {other.text}"
     return msgspec.structs.replace(kept, text=text, also=also)
@@ -300,7 +300,7 @@ def _unread(observed: Observed, conjunct: Conjunct | None) -> str:
     part = next((t.part for tells in observed.evidence.tells for t in tells if t.part is not None), None)
     if part is None or any(reads(q, part) for c in observed.conjuncts for q in c.questions):
         return asked
-    return f"{asked}, and nothing in it reads the payload in {_place(part)}"
+    return f"no condition reads what makes the request an attack (the payload in {_place(part)}); {asked}"
 
 
 def _neutral(observed: Observed) -> Found:
