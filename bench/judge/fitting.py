@@ -15,6 +15,7 @@ QUESTIONS = ("miss", "off", "any")
 FOLDS = 5
 RIDGE = 1.0  # on standardised weights
 LEAST_WEIGHT = 0.05  # of a standardised feature; below it, it is left out
+FEW = 100  # pairs; nothing is fitted on fewer
 GUESSED = 0.25  # weight of a label that is close to a guess
 FLOOR = 0.1  # least weight of a fact: what is answered wrongly always counts a little, whatever else explains it
 FACTS: Mapping[str, tuple[str, ...]] = {
@@ -98,7 +99,7 @@ class Data:
     def of(
         cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
         weight: float, quiet: bool = False,
-    ) -> "Data":  # fmt: skip
+    ) -> "Data | None":  # fmt: skip
         """Take the rows that have a label for `question`, and of their features those that are not withheld.
 
         Args:
@@ -107,6 +108,9 @@ class Data:
             without: kinds of features that are withheld.
             weight: of a constructed row.
             quiet: take the rules that answered everything rightly, as far as it is not withheld; else the others.
+
+        Returns:
+            None where there are too few to fit anything on, since what tells them apart is withheld.
         """
         names = [name for name, feature in FEATURES.items() if feature.kind not in without]
         labelled = [
@@ -114,7 +118,7 @@ class Data:
             for number, (row, found) in enumerate(kept)
             if label_of(row, question) is not None and is_quiet({name: found[name] for name in names}) is quiet
         ]
-        return cls(question, names, labelled, weight, quiet)
+        return cls(question, names, labelled, weight, quiet) if len(labelled) >= FEW else None
 
     def column(self, name: str) -> Array:
         """Values of one feature."""
@@ -142,7 +146,7 @@ def label_of(row: Mapping[str, Any], question: str) -> bool | None:
     return True if True in both else None if both == (None, None) else False
 
 
-def select(data: Data, most: int, start: Sequence[str] = (), rows: Array | None = None) -> list[str]:
+def select(data: Data, most: int, rows: Array | None = None) -> list[str]:
     """Fit all features, take the facts and those of the largest weight, and leave out what adds next to nothing.
 
     Known signs leave most weights at nought, so this finds what adding one feature at a time does, in two fits instead
@@ -151,13 +155,12 @@ def select(data: Data, most: int, start: Sequence[str] = (), rows: Array | None 
     Args:
         data: the pairs.
         most: features of one sum.
-        start: features to take where they are not withheld; empty: choose.
         rows: which pairs may be looked at; None: all that are used.
     """
     used = data.used if rows is None else rows
     there = [name for name in data.names if len(set(data.column(name)[used][~np.isnan(data.column(name)[used])])) > 1]
     facts = [name for name in FACTS[data.question] if name in there]
-    chosen = [name for name in start if name in there] or [n for n in SIGNS[data.question] if n in there]
+    chosen = [name for name in SIGNS[data.question] if name in there]
     for least in (0.0, LEAST_WEIGHT):
         terms = _fit(data, list(dict.fromkeys((*facts, *chosen))), used).terms
         size = {term["feature"]: max(abs(term["weight"]), abs(term["missing"]) / 4) for term in terms}
@@ -166,11 +169,11 @@ def select(data: Data, most: int, start: Sequence[str] = (), rows: Array | None 
     return [*facts, *chosen]
 
 
-def cross_validate(data: Data, most: int, start: Sequence[str] = ()) -> Fitted:
+def cross_validate(data: Data, most: int) -> Fitted:
     """Give every pair the answer of a fit, and of a choice of features, that has not seen its product."""
     logits = np.zeros(len(data.bad))
     for train, test in data.folds:
-        fitted = _fit(data, select(data, most, start, train), train)
+        fitted = _fit(data, select(data, most, train), train)
         logits[test] = predict(fitted, data, test)
     return Fitted(logits=logits, probabilities=1 / (1 + np.exp(-logits)))
 

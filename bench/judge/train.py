@@ -47,14 +47,14 @@ def main() -> None:
     print(dict(Counter(row["group"] for row, _ in kept)), dict(Counter(row["origin"] for row, _ in kept)))
     fits, thresholds, stated = [], {}, {}
     outside: dict[str, np.ndarray[Any, Any]] = {}
-    whole: dict[tuple[str, bool], list[str]] = {}
     for without in WITHHELD:
         told = {question: np.full(len(kept), np.nan) for question in QUESTIONS}
         for question, quiet in ((question, quiet) for question in QUESTIONS for quiet in (False, True)):
             data = Data.of(kept, question, without, options.constructed, quiet)
-            names = select(data, options.most, whole.get((question, quiet), ()))
-            whole.setdefault((question, quiet), names)
-            found = cross_validate(data, options.most, () if not without else names)
+            if data is None:
+                continue
+            names = select(data, options.most)
+            found = cross_validate(data, options.most)
             final = fit_question(data, names)
             table = calibration_table(found.logits[data.natural], data.bad[data.natural], options.calibration)
             found.probabilities = crossed(data, found.logits, options.calibration)

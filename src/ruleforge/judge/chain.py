@@ -109,9 +109,7 @@ def _taken_in(kept: Reason, other: Reason) -> Reason:
     text = kept.text
     if other.text.startswith(_COUNTED) and text.startswith(_COUNTED) and text.count("; also on") < EACH_MOST:
         text = f"{text.removesuffix('.')}; also on {other.text.removeprefix(_COUNTED).partition(': ')[0].rstrip('.')}."
-    elif other.code == "loses_free_choice" or (
-        other.code == "no_payload_condition" and "condition reads" not in text
-    ):
+    elif other.code == "loses_free_choice" or (other.code == "no_payload_condition" and "condition reads" not in text):
         text = f"{text} {other.text}"
     return msgspec.structs.replace(kept, text=text, also=also)
 
