@@ -15,8 +15,8 @@ from ruleforge.engine.corpus import Corpus
 from ruleforge.errors import OutsideError, UsageError
 from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.llm.framing import installation_key
-from ruleforge.pipeline.forge import Ground, gather_evidence
-from ruleforge.pipeline.judging import judge_evidence
+from ruleforge.pipeline.forge import Ground
+from ruleforge.pipeline.judging import gather_evidence, judge_evidence
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import CLASSES, classes_digest, latest_version
 from ruleforge.store.tasks import Task, TaskStore

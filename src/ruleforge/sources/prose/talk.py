@@ -275,11 +275,7 @@ def _parameter(
     quoted = sentence[item.start() : item.start() + 1] in "`\"'“‘" and item.start() < item.start(1)
     if name.lower() in _NEVER or (len(name) < 2 and quoted and not name.isalpha()):
         return None
-    if (
-        not quoted
-        and not sure
-        and (name.lower() in _NO_NAME or _NO_ENDING.search(name))
-    ):
+    if not quoted and not sure and (name.lower() in _NO_NAME or _NO_ENDING.search(name)):
         return None
     if (
         not quoted
