@@ -38,7 +38,7 @@ from ruleforge.rules.classes import classes_digest
 from ruleforge.sources.reputation import load_reputation
 from ruleforge.store.state import State
 
-NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
+NOT_DECIDING = frozenset(("app", "cli", "mcp", "_examples", "triage"))  # they show or order what is forged, no more
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 
@@ -109,6 +109,32 @@ def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: 
         yield from _forge_all(works, ground, options, state, jobs, progress)
     finally:
         state.close()
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What forging would start from: advisories by folder, what could not be read, and what all are checked against."""
+
+    key: str  # hash of all that was read: the same sources and traffic have the same key
+    advisories: dict[str, Advisory]
+    unread: tuple[tuple[str, InputError], ...]
+    ground: Ground
+    place: Path  # where the indexes lie
+
+
+def prepare(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Prepared:
+    """Read, merge and index like `run`, and forge nothing. Indexes go to a folder below `options.out`, named by key."""
+    jobs = options.jobs or multiprocessing.cpu_count()
+    works = _name(list(read_sources(list(list_files(paths)), jobs, progress)), together=options.merge)
+    advisories = {work.folder: work.advisory for work in works if isinstance(work, _Work)}
+    digest = hashlib.sha256("\n".join(sorted(f"{a.id} {a.digest}" for a in advisories.values())).encode())
+    digest.update(str(options.background and options.background.name).encode())
+    for path in options.benign:
+        digest.update(traffic_folder(path, Path(), "benign").name.encode())
+    key = digest.hexdigest()[:16]
+    options = msgspec.structs.replace(options, out=options.out / key)
+    ground = _ground(list(advisories.values()), options, jobs, progress)
+    unread = tuple(work for work in works if not isinstance(work, _Work))
+    return Prepared(key, advisories, unread, ground, options.out / ".ruleforge")
 
 
 def read_sources(

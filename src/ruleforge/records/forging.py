@@ -130,6 +130,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 REFUSALS: dict[str, str] = {
     "no_http": "The exploit does not travel in an HTTP request.",
+    "too_little": "The source does not say where the attack is sent, or not what it looks like.",
     "fingerprint_only": "The source only recognises the product; no request of it carries an attack.",
     "version_check": "The source reads a version from a harmless page; no request of it carries an attack.",
     "normal_use": "The request cannot be told from normal use of the product.",
