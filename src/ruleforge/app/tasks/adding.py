@@ -171,7 +171,9 @@ def _tasks_of(
         return tasks, why
     abouts, lacking = _rules_of(desk, folder, subject, ground)
     for about in abouts:
-        tasks += tasks_about(desk, about, known, follow, samples)
+        made, problems = tasks_about(desk, about, known, follow, samples)
+        tasks += made
+        why += [f"{about.origin}: {problem}" for problem in problems]
     if not abouts and "generate" not in roles:
         why.append(lacking)
     return tasks, why
@@ -204,20 +206,24 @@ def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[
     return found, "its rule.json does not load" if broken else "there is no rule to judge; add the role generate, too"
 
 
-def tasks_about(desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int) -> list[Task]:
-    """The tasks of judging a rule and of helping to review it, for the roles that are wanted."""
+def tasks_about(
+    desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int
+) -> tuple[list[Task], tuple[str, ...]]:
+    """The tasks of judging a rule and of helping to review it, for the roles that are wanted, and why some lack."""
     tasks: list[Task] = []
+    why: tuple[str, ...] = ()
     if "judge" in roles:
-        tasks += judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
+        tasks, why = judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
     if "review_help" in roles:
-        tasks.append(review_task(desk, about, known))
-    return tasks
+        tasks = [*tasks, review_task(desk, about, known)]
+    return tasks, why
 
 
 def follow_up(desk: Desk, about: About, known: Known, task: Task) -> tuple[str, ...]:
     """Add the tasks that a proposal brings; what cannot be made is told and stops nothing."""
     try:
-        desk.store.add(tasks_about(desk, about, known, task.follow, task.samples))
+        tasks, why = tasks_about(desk, about, known, task.follow, task.samples)
+        desk.store.add(tasks)
     except RuleForgeError as problem:
         return (f"no task about the proposal could be added: {problem}",)
-    return ()
+    return tuple(f"It cannot be judged: {each}." for each in why)
