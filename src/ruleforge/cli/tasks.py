@@ -167,6 +167,8 @@ def _lines(shown: "Shown") -> list[str]:
         lines.append(f"  {term.visible(shown.sentence)}")
     for given in shown.submissions:
         word, style = ("accepted", "green") if given.accepted else ("not accepted", "red")
+        if given.given_back:
+            word, style = "given back", "yellow"
         model = f" ({given.model})" if given.model else ""
         lines += ["", f"{when(given.at)}  {term.visible(given.agent + model)}  {term.paint(word, style)}"]
         lines.append(f"  sha256 {given.digest[:16]}…  {term.shorten(term.visible(given.payload), 1_500)}")

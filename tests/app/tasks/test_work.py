@@ -144,6 +144,19 @@ def test_who_takes_over_sees_what_was_wrong_before(desk: Desk, take: Take, clock
     assert told.value.code == "RF462"
 
 
+def test_who_takes_over_is_told_of_an_answer_that_was_no_rule(desk: Desk, take: Take) -> None:
+    task = take(ALICE)
+    work.submit_candidate(
+        desk, ALICE, task.lease_id, GOOD | {"when": {"field": "pathh", "op": "contains", "value": "x"}}
+    )
+    work.return_task(desk, ALICE, task.lease_id, "I do not know the fields")
+    again = take(Agent("carol", "generate"))
+    assert again.task_id == task.task_id
+    assert "An earlier answer to this task was refused." in again.prompt
+    assert "pathh" in again.prompt
+    assert "I do not know the fields" not in again.prompt
+
+
 def test_the_author_is_refused_as_judge_and_the_judge_as_author(desk: Desk, take: Take) -> None:
     task = take(ALICE)
     work.submit_candidate(desk, ALICE, task.lease_id, GOOD)
