@@ -120,6 +120,7 @@ def test_no_safe_rule_is_an_answer(desk: Desk, take: Take, queue: Path) -> None:
         desk, ALICE, task.lease_id, {"mechanism": "An ordinary call.", "when": None, "why_none": "Users send the same."}
     )
     assert (found.accepted, found.state, found.made) == (True, "done", "")
+    assert [entry.made for entry in list_tasks(queue, state="done", desk=desk)] == ["no safe rule"]
     assert not list(queue.rglob("proposals"))
 
 
@@ -213,7 +214,7 @@ def test_a_judge_is_not_told_who_wrote_a_rule_or_why(desk: Desk, take: Take) -> 
 
 
 def test_a_generator_sees_nothing_of_the_judges_requests(desk: Desk, take: Take) -> None:
-    known = desk.known(desk.store.tasks(role="generate")[0])
+    known = desk.known("CVE-2099-10001", desk.store.tasks(role="generate")[0].ground)
     own = {
         case.view.request.target
         for case in (*known.evidence.exploits, *known.evidence.variants, *known.evidence.near_misses)

@@ -18,6 +18,7 @@ from ruleforge.llm.prompt import Part, particular, untrusted
 from ruleforge.pipeline.history import put, read_revision
 from ruleforge.pipeline.llm_loop import feedback_of, try_rule
 from ruleforge.pipeline.loop import Attempt
+from ruleforge.records.advisory import Advisory
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
@@ -44,7 +45,7 @@ def candidate_task(
     folder: str,
     subject: str,
     ground: str,
-    known: Known,
+    advisory: Advisory,
     follow: tuple[Role, ...],
     samples: int,
     copy: int,
@@ -58,7 +59,7 @@ def candidate_task(
         ground=ground,
         question=f"generate {folder} {ground}",
         schema=schema_of(RuleAnswer),
-        evidence=tuple(name for name, _ in shown_requests(known.advisory)),
+        evidence=tuple(name for name, _ in shown_requests(advisory)),
         follow=follow,
         samples=samples,
         hint=hints(copy + 1)[copy].name,
