@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.agent import agent
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.compile import compile_
@@ -21,6 +22,7 @@ from ruleforge.cli.data import data
 from ruleforge.cli.dev import dev
 from ruleforge.cli.events import events
 from ruleforge.cli.exclude import exclude
+from ruleforge.cli.extract import extract
 from ruleforge.cli.forge import forge
 from ruleforge.cli.judge import judge
 from ruleforge.cli.mailbox import mailbox
@@ -129,6 +131,8 @@ def program(
 _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
+    extract: "What documents say of vulnerabilities, with citations.",
+    agent: "Examples of events in, validated rules out.",
     scan: "Recorded requests against rules.",
     events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
