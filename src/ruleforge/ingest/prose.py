@@ -72,6 +72,8 @@ def with_facts(advisory: Advisory, normal: Normal, facts: Facts) -> Advisory:
     tags = [_TAGS[fact.means] for fact in facts.of("weakness") if fact.means in _TAGS]
     advisory = msgspec.structs.replace(advisory, tags=tuple(dict.fromkeys((*advisory.tags, *tags))))
     made = requests_from(facts, normal.text)
+    if not made and facts.verdict == "request":
+        return advisory
     if not made:
         verdict = "no_payload" if facts.verdict == "enough" else facts.verdict
         told = (REFUSAL_OF[verdict], facts.why or VERDICTS[verdict])
