@@ -72,6 +72,9 @@ def forge(
     watch: Annotated[bool, typer.Option("--watch", help="Go on: forge what changes, until interrupted.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 60.0,
     once: Annotated[bool, typer.Option("--once", help="With --watch: look once and end, for a timer.")] = False,
+    extract_llm: Annotated[
+        str, typer.Option(help="A model that reads prose as well, such as mailbox:FOLDER.", show_default=False)
+    ] = "",
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
     """Make a validated rule from each disclosure (template, write-up, exploit, recording), or say why there is none.
@@ -98,6 +101,12 @@ def forge(
         "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
         "merge": merge,
     }  # fmt: skip
+    if extract_llm:
+        from ruleforge.app.models import open_door
+
+        if watch:
+            raise UsageError("a watch asks no model", hint="leave out --extract-llm", code="RF193")
+        options["extract_door"] = open_door(extract_llm)
     if watch:
         from ruleforge.cli.watching import run_watch
 
