@@ -42,7 +42,7 @@ def read_page(data: bytes, where: str) -> Advisory:
     """Read a page in HTML or a PDF as the text that a person sees; see `read_text`.
 
     Raises:
-        InputError: as `read_text`; and a PDF that cannot be read (RF651, RF652).
+        InputError: as `read_text`; and a PDF that cannot be read (RF243, RF253).
     """
     return _advisory(data, where, markdown=True)
 
@@ -67,6 +67,8 @@ def with_facts(advisory: Advisory, normal: Normal, facts: Facts) -> Advisory:
     tags = [_TAGS[fact.means] for fact in facts.of("weakness") if fact.means in _TAGS]
     advisory = msgspec.structs.replace(advisory, tags=tuple(dict.fromkeys((*advisory.tags, *tags))))
     made = requests_from(facts, normal.text)
+    if not made and facts.verdict == "request":
+        return advisory
     if not made:
         verdict = "no_payload" if facts.verdict == "enough" else facts.verdict
         told = (REFUSAL_OF[verdict], facts.why or VERDICTS[verdict])
@@ -106,7 +108,7 @@ def read_facts(data: bytes, where: str) -> tuple[Normal, Facts]:
     """Read a document as its text and the facts that the embedded extractor finds, whatever else it is good for.
 
     Raises:
-        InputError: too large (RF653), or a PDF that cannot be read (RF651, RF652).
+        InputError: too large (RF263), or a PDF that cannot be read (RF243, RF253).
     """
     normal = normal_of(data, where)
     page = normal.format in ("html", "pdf")

@@ -48,6 +48,7 @@ _MACHINE = re.compile(
     r"System32|srv|private)(?:/|$)"
     r"|/(?:passwd|shadow)$|/\.{2}(?:/|$)",
 )
+_DIFF_LINE = re.compile(r"(?:^|\s)(?:diff --git (?:a/\S{1,200} )?|--- |\+\+\+ )$")
 _NO_PLACE = re.compile(
     r"/?(?:and/or|or/and|either/or|[nN]/[aA]|read/write|client/server|input/output|i/o|"
     r"tcp/ip|html/js|js/css|css/js|http/\d|https?/|text/|application/"
@@ -219,6 +220,8 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
     if _MACHINE.match(path) or _NO_PLACE.match(path) or len(re.findall(r"[A-Za-z]", path)) < 2 or path.endswith("/*"):
         return ""
     if re.search(r"https?:$|://\S{0,200}$|\\$", before) or after.startswith(("://", "@")):
+        return ""
+    if _DIFF_LINE.search(before):  # with a/ and b/ before it; see `code_talk`
         return ""
     script = bool(_SCRIPT.search(path))
     named = bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(after))
