@@ -86,7 +86,8 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
     """Where the vulnerability is, and a payload in any of its parameters: other authors use its other parameters."""
     strong = [facet for facet in of_kind(facets, "anywhere") if facet.bits > WEAK_BITS]
     payloads = of_kind(facets, "payload")
-    if not strong or not payloads or not _reads_values(payloads[0].tree):
+    # Without any: the source does not say how the parameter is called.
+    if not strong or (payloads and not _reads_values(payloads[0].tree)):
         return None
     place = endpoint(facets)
     selectors = of_kind(facets, "selector")
@@ -94,7 +95,7 @@ def endpoint_any_parameter(facets: tuple[Facet, ...], endpoint_free: bool) -> tu
         return None
     payload = strong[0]
     # A remote address is an attack in this parameter only, and so is a bare command.
-    if _asks_for(payloads[0].tree, b"url_value") or payloads[0].label.endswith(IS_COMMAND):
+    if payloads and (_asks_for(payloads[0].tree, b"url_value") or payloads[0].label.endswith(IS_COMMAND)):
         payload = Facet(
             "payload", AnyOf((payload.tree, payloads[0].tree)), payload.bits, f"{payload.label} or {payloads[0].label}"
         )

@@ -13,8 +13,9 @@ from ruleforge.ingest import captures
 from ruleforge.ingest.afrog import is_poc, read_poc
 from ruleforge.ingest.crowdsec import is_patch, read_patch
 from ruleforge.ingest.nuclei import read_nuclei
+from ruleforge.ingest.pdf import is_pdf
 from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
-from ruleforge.ingest.prose import is_text, read_markdown, read_text
+from ruleforge.ingest.prose import is_text, read_markdown, read_page, read_text
 from ruleforge.records.advisory import Advisory
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
@@ -48,6 +49,9 @@ READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _:
 READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
 READERS.put("markdown", Reader("write-ups in Markdown", (".md", ".markdown"), is_text, read_markdown))
 READERS.put("text", Reader("advisories and exploits in plain text", (".txt",), is_text, read_text))
+READERS.put("html", Reader("pages in HTML", (".html", ".htm"), is_text, read_page))
+READERS.put("pdf", Reader("documents in PDF, with the extra `pdf`", (".pdf",), is_pdf, read_page))
+READERS.put("patch", Reader("commits as `git format-patch` writes them", (".patch", ".diff"), is_text, read_text))
 READERS.put("request", Reader("saved HTTP requests", (".http", ".req"), is_text, read_text))
 READERS.put("shell", Reader("shell scripts that call curl", (".sh",), is_text, read_text))
 

@@ -15,7 +15,7 @@ Refusal = tuple[str, str]  # (a key of REFUSALS, what was seen)
 def refuse_before(advisory: Advisory) -> Refusal | None:
     """Refuse what no candidate could save; None: go on."""
     if not advisory.requests:
-        return "no_http", "the source holds no HTTP request"
+        return advisory.early if advisory.early[0] else ("no_http", "the source holds no HTTP request")
     exploits = [poc for poc in advisory.requests if poc.role == "exploit"]
     if exploits:
         return None

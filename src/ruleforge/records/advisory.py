@@ -52,6 +52,8 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
     requests: tuple[PocRequest, ...] = ()
     problems: tuple[str, ...] = ()  # what was left out or approximated, for the report
+    # Where no request shows an attack: why the words of the source give none, (a key of REFUSALS, a sentence).
+    early: tuple[str, str] = ("", "")
     digest: str = ""  # sha256 of the source documents, for incremental runs
 
 

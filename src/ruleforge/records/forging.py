@@ -14,7 +14,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One proposed rule, with where it came from."""
 
     rule: Rule
-    strategy: str  # a key of GENERATORS
+    strategy: str  # a key of GENERATORS, or "llm/" and the hint that a model was given
     round: int = 0  # 0: first proposal; n: after n refinements
     changes: tuple[str, ...] = ()  # what each refinement changed and why, one sentence each
     arms: int = 1  # how many shapes of request the rule covers
@@ -85,6 +85,30 @@ class Needed(msgspec.Struct, frozen=True, kw_only=True):
     needed_because: str
 
 
+class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model was asked for one advisory, and what came of it; nothing of it is needed for a rule."""
+
+    provider: str  # scheme of its name, "mailbox"
+    models: tuple[str, ...] = ()  # who answered
+    asked: int = 0  # questions put, those of later rounds too
+    answered: int = 0
+    pending: int = 0  # nobody has answered yet: the same command asks again
+    failed: int = 0  # no valid answer, no budget, or the provider failed
+    declined: tuple[str, ...] = ()  # reasons of answers that say there is no safe rule
+    candidates: int = 0  # asked for
+    passed: int = 0  # of them: with a rule that passed every gate
+    calls: int = 0  # sent in this run: what was kept from an earlier one costs nothing
+    tokens_in: int | None = 0  # None: the provider does not count
+    tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars; None: the door counts no money, or the model has no price
+    problems: tuple[str, ...] = ()  # why answers failed, each once
+
+    @property
+    def complete(self) -> bool:
+        """Whether asking again could not add anything."""
+        return not self.pending and not self.failed
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How the forging of one advisory ended; one line of `forge --format ndjson`."""
 
@@ -100,10 +124,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     revision: int = 0  # of the rule; 0: none
     changes: tuple[str, ...] = ()  # against the revision before, in sentences; only where this run changed something
+    model: ModelUse | None = None  # as author of rules; None: no language model was asked
+    tester: ModelUse | None = None  # as author of tests: its candidates are requests, those that count passed
 
 
 REFUSALS: dict[str, str] = {
     "no_http": "The exploit does not travel in an HTTP request.",
+    "too_little": "The source does not say where the attack is sent, or not what it looks like.",
     "fingerprint_only": "The source only recognises the product; no request of it carries an attack.",
     "version_check": "The source reads a version from a harmless page; no request of it carries an attack.",
     "normal_use": "The request cannot be told from normal use of the product.",
