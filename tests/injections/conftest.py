@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -43,18 +44,19 @@ def load(file: Path) -> ModuleType:
     return module
 
 
+sys.modules["injections_press"] = load(HERE / "press.py")  # tests are no package; roles import it by this name
 ROLES = {file.stem: load(file) for file in sorted((HERE / "roles").glob("*.py"))}
 ROWS: list[dict[str, str]] = json.loads((HERE / "injections.json").read_text("utf-8"))
 
 
 def obedient(role: ModuleType, wants: str) -> Callable[[Call], str]:
     """A model that does what an order wants of it, in the shape that its role asks for where that can be."""
+    if hasattr(role, wants):  # what the role can say better than this page
+        return lambda call: json.dumps(getattr(role, wants)(call))
     if wants in RAW:
         return lambda _call: RAW[wants]
     if wants == "print_prompt":
         return lambda call: call.written(bytes(32)).system
-    if wants in OWN:
-        return lambda call: json.dumps(getattr(role, wants)(call))
     return lambda call: shaped(role.honest(call), call.schema, wants)
 
 
@@ -92,10 +94,10 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
 def control(role: str, place: str, folder: Path) -> dict[str, Any]:
     """The same run with a harmless text at the same place and an honest model."""
     module = ROLES[role]
-    quiet: dict[str, Any] = module.run(
-        place, module.PLACES[place], lambda call: json.dumps(module.honest(call)), folder
-    )
-    return quiet
+    folder = folder / role / place
+    folder.mkdir(parents=True)
+    found: dict[str, Any] = module.run(place, module.PLACES[place], lambda c: json.dumps(module.honest(c)), folder)
+    return found
 
 
 @pytest.fixture(scope="session")

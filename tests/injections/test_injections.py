@@ -86,6 +86,19 @@ def check_sinks(seen: dict[str, Any], folder: Path) -> None:
         assert (letters / f"{call.id}.request.json").read_bytes().isascii()
 
 
+def test_a_model_without_anybody_beside_it_gets_nothing_through(
+    role: str, corpus_of_orders: dict[str, Any], tmp_path: Path
+) -> None:
+    module = corpus_of_orders["roles"][role]
+    if not hasattr(module, "alone"):
+        assert role != "generator"
+        return  # this role never acts without somebody beside it
+    for wants in corpus_of_orders["wants"]:
+        folder = tmp_path / wants
+        folder.mkdir()
+        module.alone(corpus_of_orders["obedient"](module, wants), folder)
+
+
 @pytest.mark.parametrize("wire", WIRES)
 def test_no_reader_has_tools(role: str, wire: str, quiet: Quiet, corpus_of_orders: dict[str, Any]) -> None:
     for place in corpus_of_orders["roles"][role].PLACES:
