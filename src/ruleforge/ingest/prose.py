@@ -60,7 +60,8 @@ def _advisory(data: bytes, where: str, *, markdown: bool) -> Advisory:
     if not found.requests and not own:
         hint = "a disclosure shows a request or names its CVE"
         raise InputError("skipped: no request and no CVE of its own", where=where, hint=hint, code=SKIPPED)
-    found = msgspec.structs.replace(found, cves=own, problems=(*found.problems, *normal.problems))
+    without = () if found.requests else ("no concrete request was found",)
+    found = msgspec.structs.replace(found, cves=own, problems=(*found.problems, *without, *normal.problems))
     advisory = assemble(found, data, where)
     attacks = sum(poc.role == "exploit" for poc in assign_roles(advisory).requests)
     return advisory if attacks else with_facts(advisory, normal, facts_of(normal, where))

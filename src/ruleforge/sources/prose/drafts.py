@@ -45,8 +45,6 @@ _PLACE = re.compile(r"[\[<{]{1,2}[\w .-]{1,60}[\]>}]{1,2}")
 _PARTS = re.compile(r"--(\S{1,200})\r?\nContent-Disposition:", re.IGNORECASE)
 _MULTIPART = re.compile(r"boundary=\"?([^\";,\s]{2,200})", re.IGNORECASE)
 
-_OWN_NAME = re.compile(r"/(\w{1,8}\.[a-z]{2,4})/?$", re.IGNORECASE)
-
 
 # "/press-2.0.1/": where the author unpacked a release, not where others have the product.
 _INSTALLED = re.compile(
@@ -100,7 +98,7 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
         target = before
         notes.append("the fragment (#…) of the target is never sent and was cut off")
     filled = filler.fill(target, "url")
-    marks = [*draft.marks, *filled.marks, *_created(draft.method, filled.text)]
+    marks = [*draft.marks, *filled.marks]
     notes += filled.notes
     draft = _with_boundary(draft)
     headers, put = _headers(draft, filler, marks, notes)
@@ -115,12 +113,6 @@ def make_request(draft: Draft, filler: Filler, standins: Standins) -> Made | str
         notes=tuple(dict.fromkeys(notes)),
     )
     return Made(found, filled.payload or put or body_put)
-
-
-def _created(method: str, target: str) -> list[str]:
-    """The name of the file that a PUT makes: its author chose it, as far as it is a short one."""
-    found = _OWN_NAME.search(target.partition("?")[0]) if method.upper() == "PUT" else None
-    return [] if found is None else [found[1]]
 
 
 def _lacks_body(draft: Draft) -> bool:

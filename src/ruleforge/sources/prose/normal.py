@@ -16,6 +16,7 @@ from ruleforge.sources.prose.chunks import shown, to_text
 
 Format = Literal["plain", "markdown", "html", "pdf"]
 MAX_CHARACTERS = 1_000_000  # of the text; what is beyond is left out, and said
+MAX_LINE = 20_000  # characters of a line of Markdown whose links and pictures are looked at
 MAX_TAG = 4_096  # characters of one tag
 WASTE_MOST = 4  # characters looked at in vain for the end of a tag, per character of the document
 
@@ -88,6 +89,8 @@ def _markdown(text: str) -> str:
 
 
 def _markdown_line(line: str) -> str:
+    if len(line) > MAX_LINE:  # nobody wrote it by hand
+        return line
     if "](" in line:
         line = _BADGE.sub(lambda found: f"{unquote(found[1])}: {_badge_text(found[2])}", line)
         line = _OWN_FILE.sub(r"\1", _LINK.sub(r"\1 (\2)", _IMAGE.sub(r"\1", line)))

@@ -29,16 +29,16 @@ _SUBJECT = re.compile(
 )
 _VERSION = r"v?\d{1,4}(?:[._]\d{1,6}){0,4}(?:[-_.]?[A-Za-z]{1,8}\d{0,4})?"
 _VERSIONS = re.compile(
-    rf"(?:(?:versions? )?(?:from |between )?{_VERSION} (?:through|to|until|and|-) (?:before |version )?{_VERSION}"
-    rf"|(?:before|prior to|through|up to(?: and including)?|below|until|fixed in|earlier "
+    rf"(?:(?:[Vv]ersions? )?(?:from |between )?{_VERSION} (?:through|to|until|and|-) (?:before |version )?{_VERSION}"
+    rf"|(?:[Bb]efore|[Pp]rior to|through|up to(?: and including)?|below|until|[Ff]ixed in|earlier "
     rf"than|(?:up to, and including,)) (?:the )?(?:versions? )?{_VERSION}"
     rf"|(?:<=?|≤) ?{_VERSION}"
     rf"|(?:versions? )?{_VERSION}(?:\.x)? and (?:earlier|below|prior|older)"
-    rf"|versions? {_VERSION}(?:,? (?:and )?{_VERSION}){{0,6}}"
+    rf"|[Vv]ersions? {_VERSION}(?:,? (?:and )?{_VERSION}){{0,6}}"
     rf"|(?<=[a-z] ){_VERSION}(?= (?:allows|has|is|was|contains|suffers|and \d)))"
 )
 _NO_PRODUCT = re.compile(
-    r"(?:An? |The |This |It |In |Multiple |Cross|SQL|Directory|PHP|Remote|Open|Vulnerab|"
+    r"(?:Versions?\b|An? |The |This |It |In |Multiple |Cross|SQL|Directory|PHP|Remote|Open|Vulnerab|"
     r"Description|CVE|n/a$|Reference)",
     re.IGNORECASE,
 )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from ruleforge.sources.prose.hosts import is_target_like
+
 MAX_SENTENCE = 1_500
 MAX_SENTENCES = 4_000
 MAX_IN_SENTENCE = 40  # places of one kind
@@ -29,6 +31,7 @@ _PATH = re.compile(
     r")(?P<query>\?[\w.\[\]%~$:-]{1,60}(?:=[\w%.+:/~*{}<>\[\]-]{0,120})?(?:&[\w.\[\]%~$:-]{1,60}(?:=[\w%.+:/~*"
     r"{}<>\[\]-]{0,120})?){0,12})?"
 )
+_OWN_LINK = re.compile(r"https?://(?P<host>[^/?#\s<>\"'`)\]]{1,200})(?P<target>/[^\s<>\"'`#]{1,400})", re.IGNORECASE)
 _SCRIPT = re.compile(rf"\.(?:{_SCRIPT_ENDINGS})$", re.IGNORECASE)
 # Folders that begin paths of the web, though they are written without a slash.
 _WEB_FOLDER = re.compile(
@@ -45,6 +48,7 @@ _MACHINE = re.compile(
     r"System32|srv|private)(?:/|$)"
     r"|/(?:passwd|shadow)$|/\.{2}(?:/|$)",
 )
+_DIFF_LINE = re.compile(r"(?:^|\s)(?:diff --git (?:a/\S{1,200} )?|--- |\+\+\+ )$")
 _NO_PLACE = re.compile(
     r"/?(?:and/or|or/and|either/or|[nN]/[aA]|read/write|client/server|input/output|i/o|"
     r"tcp/ip|html/js|js/css|css/js|http/\d|https?/|text/|application/"
@@ -100,7 +104,7 @@ _NAMED_AFTER = re.compile(
 )
 # "parameter names such as LD_PRELOAD": without quotes only what is written as no word is
 _NAMED_BARE = re.compile(
-    r"\b(?P<word>parameters?|params?|arguments?|variables?|query string|field)(?: names?)"
+    r"\b(?P<word>[Pp]arameters?|params?|[Aa]rguments?|[Vv]ariables?|query string|field)(?: names?)"
     r"? ?(?:such as|named|called|like|:|is)? "
     r"(?P<list>(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40}|[A-Z]{3,40})(?:(?:, "
     r"| and |, and | or )(?:[A-Za-z]{1,30}_\w{1,60}|[a-z]{1,20}[A-Z]\w{1,40})){0,8})(?![\w(/-]|"
@@ -134,10 +138,13 @@ _HEADER_WORD = re.compile(
     r"{1,4})[`\"']?(?: HTTP)?(?: request)? (?:header|field|HTTP header|value)s?\b"
     r"|\bheaders? (?:named |called )?[`\"'](?P<quoted>[A-Za-z][\w-]{1,40})[`\"']"
 )
-_COOKIE = re.compile(
-    r"(?:[`\"'](?P<quoted>[\w.-]{2,60}(?:=[\w.%-]{0,60})?)[`\"']|(?P<bare>[\w.-]{2,60}(?:=[\w.%-]{1,60})?)) cookies?\b"
-    r"|\bcookies? (?:named |called |value )?(?:[`\"'](?P<after>[\w.-]{2,60}(?:=[\w.%-]{0,60})"
-    r"?)[`\"']|(?P<pair>[\w.-]{2,60}=[\w.%-]{1,60}))"
+_COOKIE_BEFORE = re.compile(
+    r"[`\"'](?P<quoted>[\w.-]{2,60}(?:=[\w.%-]{0,60})?)[`\"'] cookies?\b"
+    r"|(?P<bare>[\w.-]{2,60}(?:=[\w.%-]{1,60})?) cookies?\b"
+)
+_COOKIE_AFTER = re.compile(
+    r"\bcookies? (?:named |called |value )?(?:[`\"'](?P<quoted>[\w.-]{2,60}(?:=[\w.%-]{0,60})?)[`\"']"
+    r"|(?P<bare>[\w.-]{2,60}=[\w.%-]{1,60}))"
 )
 _METHOD = re.compile(
     r"(?<![\w-])(?P<method>GET|POST|PUT|DELETE|PATCH|OPTIONS|PROPFIND|HEAD)(?= (?:request|"
@@ -148,7 +155,8 @@ _METHOD = re.compile(
 _COMPONENT = re.compile(r"(?<!\w)com_[a-z0-9_-]{2,50}(?!\w)")
 
 
-_THE = re.compile(r"(?:\bthe|\bits|\bvia|\bthrough|\bin|\band|\bor|,|\.\w{1,6}|/[\w.-]{1,20})[ ]$")
+_THE = re.compile(r"(?:\bthe|\bits|\bvia|\bthrough|\bin|\band|\bor|,|\.\w{1,6}|/[\w.-]{1,20})[ ]$", re.IGNORECASE)
+_NO_ENDING = re.compile(r"(?:'s|-supplied|-controlled|(?<!rep|app|sup|fam)[a-z]{3}ly)$", re.IGNORECASE)
 
 
 _WORDS = msgspec.json.decode((Path(__file__).parent / "talk_words.json").read_bytes(), type=dict[str, frozenset[str]])
@@ -196,6 +204,11 @@ def places(sentence: str, base: int) -> list[Mention]:
         confidence = _place_confidence(match, value, sentence)
         if confidence:
             found.append(Mention("endpoint", value, base + start, base + start + len(value), confidence))
+    for match in _OWN_LINK.finditer(sentence):
+        value = match["target"].rstrip(".,:;!*)'\"`")
+        if len(value) > 2 and len(found) < MAX_IN_SENTENCE and is_target_like(match["host"]):
+            start = base + match.start("target")
+            found.append(Mention("endpoint", value, start, start + len(value)))
     return found
 
 
@@ -207,6 +220,8 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
     if _MACHINE.match(path) or _NO_PLACE.match(path) or len(re.findall(r"[A-Za-z]", path)) < 2 or path.endswith("/*"):
         return ""
     if re.search(r"https?:$|://\S{0,200}$|\\$", before) or after.startswith(("://", "@")):
+        return ""
+    if _DIFF_LINE.search(before):  # with a/ and b/ before it; see `code_talk`
         return ""
     script = bool(_SCRIPT.search(path))
     named = bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(after))
@@ -263,11 +278,7 @@ def _parameter(
     quoted = sentence[item.start() : item.start() + 1] in "`\"'“‘" and item.start() < item.start(1)
     if name.lower() in _NEVER or (len(name) < 2 and quoted and not name.isalpha()):
         return None
-    if (
-        not quoted
-        and not sure
-        and (name.lower() in _NO_NAME or name.lower().endswith(("'s", "-supplied", "-controlled", "ing", "ly")))
-    ):
+    if not quoted and not sure and (name.lower() in _NO_NAME or _NO_ENDING.search(name)):
         return None
     if (
         not quoted
@@ -322,13 +333,12 @@ def headers(sentence: str, base: int) -> list[Mention]:
 def cookies(sentence: str, base: int) -> list[Mention]:
     """Find the cookies that a sentence names, `name` or `name=value`."""
     found: list[Mention] = []
-    for match in _COOKIE.finditer(sentence):
-        group = next(name for name in ("quoted", "bare", "after", "pair") if match[name])
+    for match in (*_COOKIE_BEFORE.finditer(sentence), *_COOKIE_AFTER.finditer(sentence)):
+        group = "quoted" if match["quoted"] else "bare"
+        start, end = base + match.start(group), base + match.end(group)
         if match[group].partition("=")[0].lower() not in _NO_NAME:
-            confidence = "likely" if group == "bare" else "certain"
-            found.append(
-                Mention("cookie", match[group], base + match.start(group), base + match.end(group), confidence)
-            )
+            sure = "certain" if group == "quoted" or "=" in match[group] else "likely"
+            found.append(Mention("cookie", match[group], start, end, sure))
     return found[:MAX_IN_SENTENCE]
 
 
