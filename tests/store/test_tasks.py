@@ -146,7 +146,7 @@ def test_a_task_is_found_by_the_beginning_of_its_id(store: TaskStore) -> None:
     for start in ("", "%", "f"):
         with pytest.raises(UsageError) as told:
             store.task(start)
-        assert told.value.code == "RF176"
+        assert told.value.code == "RF153"
 
 
 def test_many_agents_at_once_never_get_the_same_task(tmp_path: Path) -> None:

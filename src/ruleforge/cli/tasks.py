@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 tasks = typer.Typer(no_args_is_help=True, help="Work for agents, and what they made of it.", rich_markup_mode=None)
 
-STATE_STYLES = {"open": "yellow", "leased": "cyan", "done": "green", "closed": "red", "given_up": "red"}
+STATE_STYLES = {"open": "yellow", "leased": "cyan", "done": "green", "closed": "red"}
 REASONS_SHOWN = 8
 Rules = Annotated[Path, typer.Argument(metavar="RULES", help="The folder that forge writes rules to.")]
 
@@ -117,7 +117,7 @@ def list_(
     from ruleforge.errors import UsageError
 
     if state and state not in STATE_STYLES:
-        raise UsageError(f"no state {state[:20]!r}", hint="known: " + ", ".join(STATE_STYLES), code="RF177")
+        raise UsageError(f"no state {state[:20]!r}", hint="known: " + ", ".join(STATE_STYLES), code="RF154")
     found = list_tasks(rules, role=role.value if role else "", state=state)
     if format is Format.json:
         term.out_json([msgspec.to_builtins(each) for each in found], indent=2)

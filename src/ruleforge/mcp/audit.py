@@ -31,7 +31,7 @@ class Audit:
     def call(
         self, agent: Agent | None, tool: str, arguments: dict[str, object], outcome: str, seconds: float, task: str = ""
     ) -> None:
-        """Write down one call. `outcome` is "ok", "not accepted", an error code or "crash"."""
+        """Write down one call. `outcome` is "ok", "not accepted", an error code, "arguments" or "crash"."""
         asked = {f"asked_{key}": str(arguments[key])[:NAME_MOST] for key in NAMES if arguments.get(key)}
         row = {"tool": tool[:NAME_MOST]} | asked | ({"task": task} if task else {})
         self._write(agent, row | {"outcome": outcome, "seconds": round(seconds, 3)})

@@ -61,11 +61,19 @@ HttpText = Annotated[
 class QueueServer(MCPServer):
     """An MCP server whose every call of a tool has a caller, a rate and a line in the audit."""
 
-    def __init__(self, desk: Desk, agent_of: AgentOf, audit: Audit, *, calls_a_minute: int = CALLS_A_MINUTE) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        agent_of: AgentOf,
+        audit: Audit,
+        *,
+        lease_seconds: float = work.LEASE_SECONDS,
+        calls_a_minute: int = CALLS_A_MINUTE,
+    ) -> None:
         super().__init__("ruleforge", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
         self.agent_of, self._audit = agent_of, audit
         self._rate = Rate(calls_a_minute)
-        _add_tools(self, desk, agent_of)
+        _add_tools(self, desk, agent_of, lease_seconds)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -81,7 +89,7 @@ class QueueServer(MCPServer):
             outcome = problem.code
             raise ToolError(neutral(str(problem))) from problem
         except ToolError as problem:
-            outcome = _code(problem)
+            outcome = _code(problem) if name in TOOLS else "no such tool"
             raise
         finally:
             self._audit.call(agent, name if name in TOOLS else "", arguments, outcome, time.monotonic() - started, task)
@@ -142,7 +150,7 @@ def _received(found: work.Received) -> CallToolResult:
     return _texts(json.dumps(data, ensure_ascii=True), text, outcome=outcome, task=found.task_id)
 
 
-def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noqa: C901 - a table of tools
+def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf, lease_seconds: float) -> None:  # noqa: C901 - a table of tools
     look = Look(desk)
 
     def add(fn: Callable[..., CallToolResult], *, reads: bool = False) -> None:
@@ -155,7 +163,7 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noq
         ctx: Context[Any, Any],
         role: Annotated[str, Field(max_length=20, description="your role; empty: the one you were given")] = "",
     ) -> CallToolResult:
-        found = work.next_task(desk, agent_of(ctx), role)
+        found = work.next_task(desk, agent_of(ctx), role, seconds=lease_seconds)
         if isinstance(found, work.Nothing):
             return _texts(json.dumps({"task_id": None, "role": found.role, "why": found.why}, ensure_ascii=True))
         data = msgspec.to_builtins(found)
@@ -217,7 +225,7 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noq
     def lint(
         rule: Annotated[dict[str, Any], Field(description="a rule document, or a tree as in its key 'when'")],
     ) -> CallToolResult:
-        return _texts(look.lint(json.dumps(rule)))
+        return _texts(look.lint(rule))
 
     work_on: list[Callable[..., CallToolResult]] = [next_task, submit_candidate, submit_verdict, submit_review_help]
     look_ups: list[Callable[..., CallToolResult]] = [get_rule, get_advisory, list_rules, scan_request, explain, lint]

@@ -22,7 +22,7 @@ Role = Literal["generate", "judge", "review_help"]
 ROLES: tuple[Role, ...] = get_args(Role)
 # Who wrote rules for an advisory says nothing of rules for it, and the other way round.
 SIDES: dict[str, str] = {"generate": "author", "judge": "critic", "review_help": "critic"}
-TaskState = Literal["open", "done", "closed", "given_up"]
+TaskState = Literal["open", "done", "closed"]
 ROUNDS_MOST = 5  # of one task: what is handed in after that is not looked at
 TASKS_MOST = 100_000  # of one queue
 _BUSY_SECONDS = 20.0
@@ -211,7 +211,7 @@ class TaskStore:
         """The one task whose id begins so.
 
         Raises:
-            UsageError: none, or more than one (RF176).
+            UsageError: none, or more than one (RF153).
         """
         asked = sa.select(_TASKS.c.task, _TASKS.c.state, _TASKS.c.rounds)
         asked = asked.where(_TASKS.c.id.startswith(start or "-", autoescape=True)).limit(2)
@@ -219,7 +219,7 @@ class TaskStore:
             found = [_task(*row) for row in at.execute(asked)]
         if len(found) != 1:
             what = f"several tasks begin with {start[:20]!r}" if found else f"no task {start[:20]!r}"
-            raise UsageError(what, hint="see: ruleforge tasks list RULES", code="RF176")
+            raise UsageError(what, hint="see: ruleforge tasks list RULES", code="RF153")
         return found[0]
 
     def leased(self, now: float) -> dict[str, str]:
@@ -350,9 +350,7 @@ class TaskStore:
         """Whose token that is; None: nobody's."""
         digest, found = digest_of(token), None
         with self._engine.begin() as at:
-            rows = (
-                at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).all()
-            )
+            rows = at.execute(sa.select(_TOKENS.c.digest, _TOKENS.c.name, _TOKENS.c.role, _TOKENS.c.model)).all()
         for known, name, role, model in rows:
             if hmac.compare_digest(known, digest):
                 found = Agent(name, role, model)
@@ -453,7 +451,7 @@ def _held(at: sa.Connection, lease_id: str, agent: Agent, now: float) -> Lease:
     if task.role != agent.role:
         raise PolicyError(f"the lease is of the role {task.role}, and you work as {agent.role}", code="RF462")
     if task.state != "open":
-        raise PolicyError(f"the task is {task.state.replace('_', ' ')} and takes nothing more", hint=hint, code="RF463")
+        raise PolicyError(f"the task is {task.state} and takes nothing more", hint=hint, code="RF463")
     if row.over or row.ends <= now:
         raise PolicyError("the lease has ended; somebody else may work on the task", hint=hint, code="RF462")
     return Lease(id=row.id, task=task, agent=row.agent, ends=row.ends)

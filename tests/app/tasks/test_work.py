@@ -238,7 +238,7 @@ def test_an_answer_that_is_too_large_is_refused_and_not_kept(desk: Desk, take: T
     task = take(ALICE)
     with pytest.raises(InputError) as told:
         work.submit_candidate(desk, ALICE, task.lease_id, GOOD | {"mechanism": "x" * 70_000})
-    assert told.value.code == "RF258"
+    assert told.value.code == "RF278"
     assert desk.store.submissions(task.task_id) == []
 
 
@@ -291,10 +291,10 @@ def test_tasks_are_made_of_a_forged_folder_and_only_of_what_shows_an_attack(
     assert (again.new, again.known) == ({}, 3)
     with pytest.raises(UsageError) as told:
         add_tasks(rules, only=("CVE-2099-9",), jobs=1)
-    assert told.value.code == "RF181"
+    assert told.value.code == "RF157"
     with pytest.raises(UsageError) as told:
         add_tasks(tmp_path / "nothing")
-    assert told.value.code == "RF187"
+    assert told.value.code == "RF158"
 
 
 def test_indexes_of_another_version_are_not_used(queue: Path, clock: Clock) -> None:

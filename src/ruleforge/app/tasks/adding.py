@@ -62,7 +62,7 @@ def add_tasks(
         progress: told (stage, done, of).
 
     Raises:
-        UsageError: no such file (RF117), no source is known (RF187), nothing has one of the names (RF181).
+        UsageError: no such file (RF117), no source is known (RF158), nothing has one of the names (RF157).
         PolicyError: the queue is full (RF466).
     """
     paths = list(sources) or _forged_from(rules)
@@ -112,7 +112,7 @@ def _forged_from(rules: Path) -> list[Path]:
             state.close()
     if not found:
         what = "it is not known what these rules were forged from"
-        raise UsageError(what, where=str(rules), hint="name the sources", code="RF187")
+        raise UsageError(what, where=str(rules), hint="name the sources", code="RF158")
     return [Path(source) for source in found]
 
 
@@ -141,7 +141,7 @@ def _chosen(advisories: dict[str, Advisory], only: Collection[str]) -> dict[str,
     met = {name.upper() for folder, advisory in found.items() for name in (folder, *advisory.cves)}
     missing = [name for name in only if name.upper() not in met]
     if missing:
-        raise UsageError(f"no advisory {missing[0][:60]!r} in the sources", hint="check the name", code="RF181")
+        raise UsageError(f"no advisory {missing[0][:60]!r} in the sources", hint="check the name", code="RF157")
     return found
 
 
@@ -171,7 +171,9 @@ def _tasks_of(
         return tasks, why
     abouts, lacking = _rules_of(desk, folder, subject, ground)
     for about in abouts:
-        tasks += tasks_about(desk, about, known, follow, samples)
+        made, problems = tasks_about(desk, about, known, follow, samples)
+        tasks += made
+        why += [f"{about.origin}: {problem}" for problem in problems]
     if not abouts and "generate" not in roles:
         why.append(lacking)
     return tasks, why
@@ -204,20 +206,24 @@ def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[
     return found, "its rule.json does not load" if broken else "there is no rule to judge; add the role generate, too"
 
 
-def tasks_about(desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int) -> list[Task]:
-    """The tasks of judging a rule and of helping to review it, for the roles that are wanted."""
+def tasks_about(
+    desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int
+) -> tuple[list[Task], tuple[str, ...]]:
+    """The tasks of judging a rule and of helping to review it, for the roles that are wanted, and why some lack."""
     tasks: list[Task] = []
+    why: tuple[str, ...] = ()
     if "judge" in roles:
-        tasks += judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
+        tasks, why = judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
     if "review_help" in roles:
-        tasks.append(review_task(desk, about, known))
-    return tasks
+        tasks = [*tasks, review_task(desk, about, known)]
+    return tasks, why
 
 
 def follow_up(desk: Desk, about: About, known: Known, task: Task) -> tuple[str, ...]:
     """Add the tasks that a proposal brings; what cannot be made is told and stops nothing."""
     try:
-        desk.store.add(tasks_about(desk, about, known, task.follow, task.samples))
+        tasks, why = tasks_about(desk, about, known, task.follow, task.samples)
+        desk.store.add(tasks)
     except RuleForgeError as problem:
         return (f"no task about the proposal could be added: {problem}",)
-    return ()
+    return tuple(f"It cannot be judged: {each}." for each in why)

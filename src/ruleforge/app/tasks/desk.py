@@ -61,12 +61,12 @@ class Desk:
         """Open the desk of a folder that has one.
 
         Raises:
-            UsageError: there is none (RF179).
+            UsageError: there is none (RF156).
         """
         if not (rules / PLACE / "tasks.db").is_file():
             what = "no tasks for agents there"
             hint = f"make some: ruleforge tasks add {rules} SOURCES"
-            raise UsageError(what, where=str(rules), hint=hint, code="RF179")
+            raise UsageError(what, where=str(rules), hint=hint, code="RF156")
         return cls(rules, clock=clock)
 
     def close(self) -> None:
@@ -86,13 +86,13 @@ class Desk:
         """The advisory of a folder, as tasks about it know it.
 
         Raises:
-            UsageError: no task is about such an advisory (RF181).
+            UsageError: no task is about such an advisory (RF157).
         """
         if not ground:
             ground = (self.store.get("ground of", folder) or b"").decode()
         data = self.store.get("advisory", f"{ground}/{folder}")
         if data is None:
-            raise UsageError(f"no advisory {folder[:60]!r} in the queue", hint="see: list_rules", code="RF181")
+            raise UsageError(f"no advisory {folder[:60]!r} in the queue", hint="see: list_rules", code="RF157")
         return msgspec.msgpack.decode(data, type=Advisory)
 
     def advisories(self) -> list[str]:
@@ -103,7 +103,7 @@ class Desk:
         """Everything that rules of a task are checked against. Cost: 20 to 200 ms of CPU the first time.
 
         Raises:
-            UsageError: its advisory is not in the queue (RF181).
+            UsageError: its advisory is not in the queue (RF157).
             OutsideError: the indexes are missing, or were made by another version (RF566).
         """
         key = (task.ground, task.advisory)

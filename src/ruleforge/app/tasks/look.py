@@ -14,7 +14,7 @@ import msgspec
 from ruleforge.app.rules import load_rules, read_evidence, rule_files
 from ruleforge.app.tasks.candidates import proposals
 from ruleforge.app.tasks.desk import Desk
-from ruleforge.app.tasks.texts import checks_text, framed
+from ruleforge.app.tasks.texts import checks_text, framed, payload_of
 from ruleforge.cases.told import disclosure_text, request_text
 from ruleforge.engine.cost import cost_finding
 from ruleforge.engine.explain import explain
@@ -24,11 +24,14 @@ from ruleforge.events.formats.raw_http import parse_raw_request
 from ruleforge.events.kinds import HTTP
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.generate.compose import classes_used
 from ruleforge.generate.llm_generate import tree_json
 from ruleforge.llm.prompt import Part, particular, untrusted
 from ruleforge.records.forging import CheckResult
+from ruleforge.rules.classes import latest_version
+from ruleforge.rules.document import MAX_BYTES
 from ruleforge.rules.lint import lint
-from ruleforge.rules.parse import Problem, load_rule
+from ruleforge.rules.parse import Problem, load_rule, parse_rule, parse_tree
 from ruleforge.rules.render import render_sentence
 from ruleforge.rules.tree import Count, Rule, Sequence
 from ruleforge.store.tasks import Agent
@@ -79,13 +82,13 @@ class Rules:
         """The rule with this id, or of the folder or CVE with this name.
 
         Raises:
-            UsageError: there is none, or there are several (RF175).
+            UsageError: there is none, or there are several (RF152).
         """
         rules = self.all()
         found = [r for r in rules if r.id == name] or [r for r in rules if name.upper() in map(str.upper, r.cves)]
         if len(found) != 1:
             what = f"{len(found)} rules are named {name[:60]!r}" if found else f"no rule {name[:60]!r}"
-            raise UsageError(what, hint="see: list_rules", code="RF175")
+            raise UsageError(what, hint="see: list_rules", code="RF152")
         return found[0]
 
     def _stamps(self) -> list[tuple[str, int, int]]:
@@ -105,7 +108,7 @@ class Look:
         """One rule as a sentence and as its tree. Helpers of reviewers see its checks, too.
 
         Raises:
-            UsageError: there is none, or there are several (RF175).
+            UsageError: there is none, or there are several (RF152).
         """
         rule, checks = self._rule(_name(name))
         head = {"id": rule.id, "event": rule.event, "cves": list(rule.cves[:20]), "severity": rule.severity}
@@ -122,9 +125,11 @@ class Look:
         """What was disclosed, with its requests and the role of each.
 
         Raises:
-            UsageError: no task is about it (RF181).
+            UsageError: no task is about it (RF157).
         """
-        advisory = self.desk.advisory(_name(name))
+        wanted = _name(name)
+        known = {folder.upper(): folder for folder in self.desk.advisories()}
+        advisory = self.desk.advisory(known.get(wanted.upper(), wanted))
         said = [f"{n}: {poc.role} ({poc.reason})"[:300] for n, poc in enumerate(advisory.requests[:REQUESTS_MOST], 1)]
         parts: list[Part] = [untrusted("disclosure", disclosure_text(advisory)), untrusted("roles", "\n".join(said))]
         for number, poc in enumerate(advisory.requests[:REQUESTS_MOST], 1):
@@ -145,7 +150,7 @@ class Look:
         """Which rules of the folder hold for a request, and which cannot tell.
 
         Raises:
-            InputError: it is no request (RF256).
+            InputError: it is no request (RF277).
         """
         found = self.rules.hits(_request(text))
         hits = [rule for rule, answer in found if answer is True]
@@ -158,15 +163,20 @@ class Look:
         """Why a rule holds for a request, or does not.
 
         Raises:
-            UsageError: no such rule (RF175).
-            InputError: it is no request (RF256).
+            UsageError: no such rule (RF152).
+            InputError: it is no request (RF277).
             RuleError: the rule counts events (RF330), or is about others (RF332).
         """
         found = explain(self._rule(_name(name))[0], _request(text))
         return self._framed("The answer of a rule, condition by condition.", untrusted("explanation", found.to_text()))
 
-    def lint(self, document: str) -> str:
-        """What is wrong with a rule document, or with a tree by itself: what does not load, and well-founded doubts."""
+    def lint(self, document: dict[str, Any]) -> str:
+        """What is wrong with a rule document, or with a tree by itself: what does not load, and well-founded doubts.
+
+        Raises:
+            InputError: it is too large (RF278).
+        """
+        payload_of(document, MAX_BYTES)
         problems = _problems(document)
         if not problems:
             return "It loads, and there is nothing to say against it. It was not tried on any request."
@@ -198,18 +208,18 @@ class Look:
 
 def _name(text: str, *, empty: bool = False) -> str:
     if len(text) > NAME_MOST or (not text.strip() and not empty):
-        raise UsageError(f"a name has 1 to {NAME_MOST} characters", hint="see: list_rules", code="RF175")
+        raise UsageError(f"a name has 1 to {NAME_MOST} characters", hint="see: list_rules", code="RF152")
     return text.strip()
 
 
 def _request(text: str) -> Request:
     if not text.strip() or len(text) > REQUEST_MOST:
         what = f"a request has 1 to {REQUEST_MOST:,} characters"
-        raise InputError(what, where="request", hint="write it as text, 'GET /path HTTP/1.1' and headers", code="RF256")
+        raise InputError(what, where="request", hint="write it as text, 'GET /path HTTP/1.1' and headers", code="RF277")
     request = parse_raw_request(text.encode("utf-8", "surrogatepass"), request_id="request")
     if not request.method or not request.target:
         hint = "the first line is like 'GET /path?a=b HTTP/1.1', then headers, an empty line, the body"
-        raise InputError("this is not the text of a request", where="request", hint=hint, code="RF256")
+        raise InputError("this is not the text of a request", where="request", hint=hint, code="RF277")
     return request
 
 
@@ -217,14 +227,22 @@ def _said(rule: Rule) -> str:
     return " ".join((rule.id, *rule.cves, rule.title))
 
 
-def _problems(document: str) -> list[Problem]:
-    if document.lstrip().startswith("{") and '"when"' not in document:
-        document = f'{{"schema": 1, "id": "RF-LINT-1", "when": {document}}}'
-    parsed = load_rule(document.encode("utf-8", "surrogatepass"), source="rule")
-    found: list[Problem] = list(parsed.problems)
-    if parsed.rule is not None:
-        found += lint(parsed.rule)
-        costly = cost_finding(parsed.rule)
+def _problems(document: dict[str, Any]) -> list[Problem]:
+    if "when" in document:
+        parsed = parse_rule(document, source="rule")
+        return _of_rule(parsed.rule, parsed.problems)
+    tree, problems = parse_tree(document)
+    if tree is None:
+        return list(problems)
+    classes = tuple((name, latest_version(name)) for name in sorted(set(classes_used(tree))))
+    return _of_rule(Rule(id="RF-LINT-1", when=tree, classes=classes), problems)
+
+
+def _of_rule(rule: Rule | None, problems: tuple[Problem, ...]) -> list[Problem]:
+    found: list[Problem] = list(problems)
+    if rule is not None:
+        found += lint(rule)
+        costly = cost_finding(rule)
         found += [costly] if costly is not None else []
     return list(dict.fromkeys(found))
 

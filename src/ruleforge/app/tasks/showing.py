@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     advisory: str
     about: str
     origin: str  # of the rule it is about; empty: one is wanted
-    state: str  # "open" | "leased" | "done" | "closed" | "given_up"
+    state: str  # "open" | "leased" | "done" | "closed"
     agent: str = ""  # who holds it, or whose answer was accepted
     rounds: int = 0
     made: str = ""
@@ -46,7 +46,7 @@ def list_tasks(rules: Path, *, role: str = "", state: str = "", desk: Desk | Non
     """List the tasks of a folder of rules, oldest first.
 
     Raises:
-        UsageError: it has no queue (RF179).
+        UsageError: it has no queue (RF156).
     """
     own = desk or Desk.of(rules)
     try:
@@ -62,7 +62,7 @@ def show_task(rules: Path, start: str, *, desk: Desk | None = None) -> Shown:
     """Show the task whose id begins so, with all that was handed in, and what is thought of its rule.
 
     Raises:
-        UsageError: the folder has no queue (RF179), or it is not one task (RF176).
+        UsageError: the folder has no queue (RF156), or it is not one task (RF153).
     """
     own = desk or Desk.of(rules)
     try:
@@ -130,13 +130,13 @@ def checked_agent(name: str, role: Role, model: str = "") -> Agent:
     """Who an agent says it is.
 
     Raises:
-        UsageError: no name, or no model, as it may be (RF177).
+        UsageError: no name, or no model, as it may be (RF154).
     """
     if not _NAME.fullmatch(name):
         hint = "lower case, digits, '.', '_' and '-', at most 40 characters, such as 'alice'"
-        raise UsageError(f"not a name for an agent: {name[:60]!r}", hint=hint, code="RF177")
+        raise UsageError(f"not a name for an agent: {name[:60]!r}", hint=hint, code="RF154")
     if len(model) > MODEL_MOST or not model.isprintable():
-        raise UsageError(f"not a name of a model: {model[:60]!r}", hint="printable, at most 100", code="RF177")
+        raise UsageError(f"not a name of a model: {model[:60]!r}", hint="printable, at most 100", code="RF154")
     return Agent(name, role, model)
 
 
@@ -144,7 +144,7 @@ def make_token(rules: Path, agent: Agent) -> str:
     """Make a token for an agent in one role, for the HTTP server; it is told this once.
 
     Raises:
-        UsageError: the folder has no queue (RF179).
+        UsageError: the folder has no queue (RF156).
     """
     with closing(Desk.of(rules)) as desk:
         return desk.store.add_token(agent, desk.clock())
@@ -154,7 +154,7 @@ def revoke_tokens(rules: Path, name: str) -> int:
     """Take all tokens of a name away; returns how many there were.
 
     Raises:
-        UsageError: the folder has no queue (RF179).
+        UsageError: the folder has no queue (RF156).
     """
     with closing(Desk.of(rules)) as desk:
         return desk.store.revoke(name)

@@ -1,5 +1,9 @@
 """What agents are shown, as text: whatever strangers wrote stands in frames and can neither end them nor hide."""
 
+import json
+from typing import Any
+
+from ruleforge.errors import InputError
 from ruleforge.llm.framing import write_prompt
 from ruleforge.llm.prompt import Part, Prompt
 from ruleforge.records.forging import CheckResult
@@ -20,3 +24,18 @@ def checks_text(results: tuple[CheckResult, ...]) -> str:
         detail = f": {result.detail}" if result.detail else ""
         lines.append(f"{result.check}: {words[result.passed]}{tried}{detail}"[:600])
     return "\n".join(lines)
+
+
+def payload_of(answer: dict[str, Any], most: int) -> str:
+    """What an agent gave, as one JSON text.
+
+    Raises:
+        InputError: it is longer than `most` bytes, or nested too deeply (RF278).
+    """
+    try:
+        payload = json.dumps(answer, ensure_ascii=True)
+    except RecursionError:
+        raise InputError("it is nested too deeply", where="answer", code="RF278") from None
+    if len(payload) > most:
+        raise InputError(f"it is longer than {most:,} bytes", where="answer", code="RF278")
+    return payload

@@ -3,7 +3,6 @@
 What is handed in is checked like the answer of any model, and kept word for word with who gave it and when.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from ruleforge.app.tasks.adding import follow_up
 from ruleforge.app.tasks.candidates import candidate_prompt, check_candidate, feedback_text, propose_rule
 from ruleforge.app.tasks.desk import Desk
 from ruleforge.app.tasks.review import review_problems
+from ruleforge.app.tasks.texts import payload_of
 from ruleforge.app.tasks.verdicts import verdict_problems
 from ruleforge.errors import InputError, PolicyError
 from ruleforge.llm.answers import ANSWER_MOST
@@ -133,9 +133,9 @@ def submit_candidate(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, 
 
     Raises:
         PolicyError: no such lease of this agent (RF462), or a task that takes nothing more (RF463).
-        InputError: the answer is too large (RF258).
+        InputError: the answer is too large (RF278).
     """
-    lease, payload = _lease(desk, agent, lease_id, "generate"), _payload(answer)
+    lease, payload = _lease(desk, agent, lease_id, "generate"), payload_of(answer, ANSWER_MOST)
     known = desk.known(lease.task)
     checked = check_candidate(desk, payload, known)
     if checked.no_rule:
@@ -156,13 +156,13 @@ def submit_candidate(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, 
 
 def submit_verdict(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, Any]) -> Received:
     """Check a verdict: its schema, and that every id it cites is one of the task; raises like `submit_candidate`."""
-    lease, payload = _lease(desk, agent, lease_id, "judge"), _payload(answer)
+    lease, payload = _lease(desk, agent, lease_id, "judge"), payload_of(answer, ANSWER_MOST)
     return _plain(desk, lease, agent, payload, verdict_problems(payload, lease.task))
 
 
 def submit_review_help(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, Any]) -> Received:
     """Check help for a reviewer like a verdict; raises like `submit_candidate`."""
-    lease, payload = _lease(desk, agent, lease_id, "review_help"), _payload(answer)
+    lease, payload = _lease(desk, agent, lease_id, "review_help"), payload_of(answer, ANSWER_MOST)
     return _plain(desk, lease, agent, payload, review_problems(payload, lease.task))
 
 
@@ -171,11 +171,11 @@ def return_task(desk: Desk, agent: Agent, lease_id: str, reason: str) -> Receive
 
     Raises:
         PolicyError: no such lease of this agent (RF462), or a task that takes nothing more (RF463).
-        InputError: no reason, or one that is too long (RF258).
+        InputError: no reason, or one that is too long (RF278).
     """
     lease = desk.store.held(lease_id, agent, desk.clock())
     if not reason.strip() or len(reason) > REASON_MOST:
-        raise InputError(f"the reason has 1 to {REASON_MOST} characters", where="reason", code="RF258")
+        raise InputError(f"the reason has 1 to {REASON_MOST} characters", where="reason", code="RF278")
     desk.store.give_back(lease, agent, reason, desk.clock())
     return _received(lease.task, True, "Given back. You will not get this task again.")
 
@@ -185,13 +185,6 @@ def _lease(desk: Desk, agent: Agent, lease_id: str, role: Role) -> Lease:
         hint = f"hand in with {SUBMIT[agent.role]}"
         raise PolicyError(f"you work as {agent.role} and not as {role}", hint=hint, code="RF460")
     return desk.store.held(lease_id, agent, desk.clock())
-
-
-def _payload(answer: dict[str, Any]) -> str:
-    payload = json.dumps(answer, ensure_ascii=True)
-    if len(payload) > ANSWER_MOST:
-        raise InputError(f"the answer is longer than {ANSWER_MOST:,} bytes", where="answer", code="RF258")
-    return payload
 
 
 def _plain(desk: Desk, lease: Lease, agent: Agent, payload: str, problems: tuple[str, ...]) -> Received:
