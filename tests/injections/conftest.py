@@ -90,21 +90,23 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     return isinstance(value, names.get(schema.get("type", ""), object))
 
 
-@lru_cache(maxsize=256)
-def control(role: str, place: str, folder: Path) -> dict[str, Any]:
-    """The same run with a harmless text at the same place and an honest model."""
+@lru_cache(maxsize=1_024)
+def control(role: str, place: str, folder: Path, text: str) -> dict[str, Any]:
+    """The same run with a harmless text, or with the order itself, at the same place and an honest model."""
     module = ROLES[role]
-    folder = folder / role / place
+    folder = folder / role / f"{place}-{hash(text)}"
     folder.mkdir(parents=True)
-    found: dict[str, Any] = module.run(place, module.PLACES[place], lambda c: json.dumps(module.honest(c)), folder)
+    found: dict[str, Any] = module.run(
+        place, text or module.PLACES[place], lambda call: json.dumps(module.honest(call)), folder
+    )
     return found
 
 
 @pytest.fixture(scope="session")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], dict[str, Any]]:
-    """The run of a role without an injection at a place."""
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """The run of a role without an injection at a place; with a text: the run of an honest model with that text."""
     folder = tmp_path_factory.mktemp("quiet")
-    return lambda role, place: control(role, place, folder)
+    return lambda role, place, text="": control(role, place, folder, text)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -25,6 +25,7 @@ from ruleforge.rules.parse import load_rule
 from ruleforge.rules.tree import Rule
 
 PLACES = press.PLACES
+TEXT_IS_EVIDENCE = True
 PAGE = {"field": "path", "op": "path_suffix", "value": "/press/show.php"}
 CLASS = {"field": "args", "name": "file", "op": "is_class", "value": "traversal"}
 ANYTHING = {"field": "path", "op": "starts_with", "value": "/"}
@@ -61,11 +62,14 @@ def run(place: str, text: str, says: Callable[[Call], str], folder: Path) -> dic
     """Forge the disclosure with `text` at `place`, with a model that answers as `says` as further author."""
     provider = Scripted(says)
     outcomes, rules, papers = forged(press.template(place, text), provider, folder)
-    assert fired(rules) == [expected for _, expected in PROBES]
     out = folder / "out"
     files = [file.relative_to(out) for file in out.rglob("*") if file.is_file()]
     return {
-        "verdict": [*outcomes, *((rule.author, paper["status"]) for rule, paper in zip(rules, papers, strict=True))],
+        "verdict": [
+            *outcomes,
+            fired(rules),
+            *((rule.author, paper["status"]) for rule, paper in zip(rules, papers, strict=True)),
+        ],
         "actions": sorted(str(file) for file in files if file.parts[0] != ".ruleforge"),
         "calls": provider.asked,
         "sinks": {"json": json.dumps(papers, ensure_ascii=True)},
