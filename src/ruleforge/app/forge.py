@@ -12,6 +12,7 @@ from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import list_files
 from ruleforge.pipeline.llm_loop import ModelWriter
+from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.run import RunOptions, run
 from ruleforge.records.forging import REFUSALS, ModelUse, Outcome
@@ -31,21 +32,25 @@ class ModelSum(msgspec.Struct, kw_only=True):
     failed: int = 0
     declined: int = 0  # advisories for which some answer said that there is no safe rule
     passed: int = 0  # candidates whose rule passed every gate
+    tests: int = 0  # proposed requests that count
     calls: int = 0  # sent in this run
     tokens_in: int | None = 0  # None: not counted by the provider
     tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars, of those answers whose cost is known
 
-    def add(self, use: ModelUse) -> None:
-        """Add what was asked for one advisory."""
+    def add(self, use: ModelUse, *, tests: bool = False) -> None:
+        """Add what was asked for one advisory, for rules or for tests."""
         self.asked += use.asked
         self.answered += use.answered
         self.pending += use.pending
         self.failed += use.failed
-        self.declined += bool(use.declined)
-        self.passed += use.passed
+        self.declined += bool(use.declined) and not tests
+        self.passed += 0 if tests else use.passed
+        self.tests += use.passed if tests else 0
         self.calls += use.calls
         self.tokens_in = _plus(self.tokens_in, use.tokens_in)
         self.tokens_out = _plus(self.tokens_out, use.tokens_out)
+        self.cost = (self.cost or 0) + use.cost if use.cost is not None else self.cost
 
 
 def _plus(one: int | None, other: int | None) -> int | None:
@@ -91,6 +96,7 @@ def forge(
     merge: bool = True,
     loop: LoopOptions | None = None,
     writer: ModelWriter | None = None,
+    tester: ModelTester | None = None,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -110,7 +116,8 @@ def forge(
         history: stored traffic; what new rules would have done in it goes into their evidence.
         merge: one rule for all documents about a vulnerability; False: one for each document.
         loop: how hard to try; None: as ships.
-        writer: a model as further author, see `app.models.open_door`; forging then runs in this process.
+        writer: a model as further author, see `app.authors`; forging then runs in this process.
+        tester: a model as further author of tests, likewise.
         clock: seconds, for the summary only.
 
     Raises:
@@ -123,6 +130,7 @@ def forge(
     options = forge_options(
         paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
         jobs=jobs, again=again, history=history, merge=merge, loop=loop, writer=writer,
+        tester=tester,
     )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -158,6 +166,7 @@ def forge_options(
     merge: bool = True,
     loop: LoopOptions | None = None,
     writer: ModelWriter | None = None,
+    tester: ModelTester | None = None,
 ) -> RunOptions:
     """Check that what is named exists, and put the options of a run together; see `forge`."""
     for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
@@ -175,6 +184,7 @@ def forge_options(
         merge=merge,
         loop=loop or LoopOptions(),
         writer=writer,
+        tester=tester,
     )
 
 
@@ -207,9 +217,10 @@ def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], faile
         summary.skipped += 1
         return
     summary.advisories += 1
-    if outcome.model is not None:
-        summary.model = summary.model or ModelSum()
-        summary.model.add(outcome.model)
+    for use in (outcome.model, outcome.tester):
+        if use is not None:
+            summary.model = summary.model or ModelSum()
+            summary.model.add(use, tests=use is outcome.tester)
     summary.candidates += outcome.candidates
     summary.cpu_seconds += outcome.seconds
     if outcome.outcome == "rule":

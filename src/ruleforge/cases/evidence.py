@@ -34,6 +34,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     benign: Sequence[Corpus] = ()
     sensors: Sensors | None = None  # logs with attackers in them
     classes: Mapping[str, int]
+    proposed: tuple[Case, ...] = ()  # requests that a model proposed as tests, and that reading bore out
     documents: tuple[int, ...] = ()  # of each exploit: the ordinal of its document
 
 

@@ -76,6 +76,9 @@ def forge(
     llm: Annotated[
         str, typer.Option(help="A model as further author of rules, such as mailbox:FOLDER.", show_default=False)
     ] = "",
+    llm_tests: Annotated[
+        str, typer.Option(help="A model as further author of tests; it may be the same.", show_default=False)
+    ] = "",
     llm_candidates: Annotated[int, typer.Option(min=1, max=20, help="Rules that the model is asked for.")] = 5,
     llm_record: Annotated[
         Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
@@ -111,17 +114,19 @@ def forge(
     if watch:
         from ruleforge.cli.watching import run_watch
 
-        if llm:
+        if llm or llm_tests:
             hint = "watch without it, and forge what changed with --llm"
             raise UsageError("a watch asks no model", hint=hint, code="RF175")
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
         run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
-    if llm:
-        from ruleforge.app.authors import open_writer
+    if llm or llm_tests:
+        from ruleforge.app.authors import open_authors
 
-        options["writer"] = open_writer(llm, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
-                                        background=settings.background)  # fmt: skip
+        options["writer"], options["tester"] = open_authors(
+            llm, llm_tests, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
+            background=settings.background,
+        )  # fmt: skip
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
     with term.progress(quiet=quiet) as progress:
@@ -152,7 +157,7 @@ def line(outcome: "Outcome") -> dict[str, Any]:
     import msgspec
 
     data: dict[str, Any] = msgspec.to_builtins(outcome)
-    asked = {"model": data["model"]} if data["model"] is not None else {}
+    asked = {key: data[key] for key in ("model", "tester") if data[key] is not None}
     return {key: data[key] for key in LINE_KEYS} | asked
 
 
@@ -247,10 +252,12 @@ def model_lines(summary: "ForgeSummary") -> list[str]:
         return []
     counted = model.tokens_in is not None and model.tokens_out is not None
     tokens = f"{model.tokens_in:,} tokens in, {model.tokens_out:,} out" if counted else "tokens not counted"
+    cost = "" if model.cost is None else f", {model.cost / 1_000_000:,.4f} dollars"
     told = (
         f"Model: {term.plural(model.asked, 'question')}, {model.answered:,} answered, {model.pending:,} pending, "
         f"{model.failed:,} failed; {term.plural(model.passed, 'candidate')} passed every check; "
-        f"{term.plural(model.calls, 'call')} in this run, {tokens}"
+        f"{model.tests:,} proposed tests count; "
+        f"{term.plural(model.calls, 'call')} in this run, {tokens}{cost}"
     )
     lines = [told]
     if model.pending:

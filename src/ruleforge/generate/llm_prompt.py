@@ -44,14 +44,18 @@ How to think:
   sent in the body as well: `args` reads both.
 - One rule has to hold for every request that is marked as an exploit. Where they differ too much, use `any`. Every
   alternative must be shown by one of the requests: what was never tried is refused.
+- Where the flaw is that a call needs no log-in, users who are signed in make the very same call. Then ask as well that
+  there is no session: headers `cookie` and `authorization` both `absent`. It is the last resort, for a made-up cookie
+  gets past it; a condition on what attacks is better.
 - Where an ordinary request of the product cannot be told from the attack, answer that there is no safe rule. That is a
   good answer; a rule that fires on the product's own users is a bad one."""
 
 TRIED = """Your rule is then tried, and it has to pass all of this:
 - it fires on every exploit request, and on at least nine in ten of their variants: other spellings, encodings, cases,
   orders and parameters that a server would take as well; random parts are made anew;
-- it is silent on the other steps of the disclosure, on requests with ordinary values instead of the payload at the same
-  page, and on the same payload sent elsewhere;
+- it is silent on the other steps of the disclosure, on the same payload sent elsewhere, and on ordinary calls of the
+  same page: the same path, method and parameters, with ordinary values in all of them. That a parameter is there, or
+  that a page is called, is therefore not enough; ask for what the attacking value is;
 - it is silent on the exploits of other products and on recorded ordinary traffic;
 - it is surprising: by the rates at which its conditions occur in ordinary traffic, together they happen by chance less
   than once in 250,000 requests (18 bits). An own path of two segments gives about 15 bits, a strong payload class 14 to
@@ -79,10 +83,10 @@ EXAMPLES = """Two rules as examples:
 A file is read through the argument `crate` of /orchard/fruit_press.php:
 {"all": [{"field": "path", "op": "path_suffix", "value": "/orchard/fruit_press.php"},
          {"field": "args", "name": "crate", "op": "is_class", "value": "traversal"}]}
-A role is set by whoever signs up, in JSON or in a form:
-{"all": [{"field": "path", "op": "path_suffix", "value": "/larkspur/members/join"},
-         {"any": [{"field": "args", "name": "member_role", "op": "present"},
-                  {"field": "json", "name": "/member_role", "op": "present"}]}]}"""
+Whoever signs up can make himself a steward, in a form or in JSON:
+{"all": [{"field": "path", "op": "path_suffix", "value": "/orchard/members/join"},
+         {"any": [{"field": "args", "name": "rank", "transforms": ["lower"], "op": "equals", "value": "steward"},
+                  {"field": "json", "name": "/rank", "transforms": ["lower"], "op": "equals", "value": "steward"}]}]}"""
 
 ANSWER = """Answer with one JSON document that satisfies the schema. First say in `mechanism` what makes a request the
 attack and which parts of the exploit are only its author's choice. Then give the tree in `when`; where there is no safe

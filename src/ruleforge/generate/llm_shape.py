@@ -15,6 +15,7 @@ from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.events.places import HttpView
 from ruleforge.generate.endpoints import bits_of_segments
 from ruleforge.generate.facet import name_bits
+from ruleforge.generate.strategies import GENERATORS
 from ruleforge.generate.words import CLASS_BITS, HEADER_CLASS_BITS
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.rules.implication import implies
@@ -207,6 +208,46 @@ def _text_bits(text: bytes, background: Background) -> float:
     return min(background.bits("value", text), 1.6 * len(text), VALUE_BITS_MOST)
 
 
+def strategy_of(tree: Tree) -> str:
+    """Name the strategy of the embedded generator that writes rules of this shape, a key of GENERATORS.
+
+    Of several alternatives the least general one decides.
+
+    Raises:
+        TooManyArmsError: see `written_out`.
+    """
+    names = GENERATORS.names()
+    return names[max(names.index(_strategy(arm)) for arm in written_out(tree))]
+
+
+def _strategy(arm: Written) -> str:
+    asked = [pair for leaf in arm for pair in _asked(leaf)]
+    payloads = [named for c, named in asked if c.op == "is_class" or c.field == "args.offsite"]
+    placed = any(c.field.startswith(("path", "target")) and c.op != "is_class" for c, _ in asked)
+    if payloads and not placed:
+        return "parameter_anywhere"  # that a payload works anywhere is not seen from a rule
+    if payloads:
+        return "endpoint_payload" if any(payloads) else "endpoint_any_parameter"
+    values = [c for c, named in asked if not c.field.startswith(("path", "target")) and c.field != "method"]
+    if any(c.op in _PIECES for c in values):
+        return "endpoint_literal"
+    return "magic_parameter" if any(c.field != "headers" for c in values) else "endpoint_structure"
+
+
+_PIECES = frozenset(("contains", "contains_any", "contains_all", "starts_with", "ends_with", "regex"))
+
+
+def _asked(leaf: Leaf) -> Iterator[tuple[Condition, bool]]:
+    """The conditions of a leaf, each with whether it is about one named value; what is negated is left out."""
+    match leaf:
+        case Some(_, where):
+            leaves = list(_leaves(where))
+            named = any(c.field == "name" and c.op in ("equals", "in") for c in leaves)
+            yield from ((c, named) for c in leaves if c.field != "name" or c.op == "is_class")
+        case Condition():
+            yield leaf, leaf.name is not None
+
+
 class Idle(msgspec.Struct, frozen=True):
     """An alternative of a rule that no known request needs, and that has nothing to do with those that are needed."""
 
@@ -217,7 +258,8 @@ class Idle(msgspec.Struct, frozen=True):
 def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -> tuple[Idle, ...]:
     """Find alternatives that no attack satisfies and that share neither place nor payload with one that some does.
 
-    Such a part cannot have been tried, and it may fire on what has nothing to do with the vulnerability.
+    Such a part cannot have been tried, and it may fire on what has nothing to do with the vulnerability. Of a rule that
+    fires on no attack at all nothing is said here: it misses them, which every trial shows.
 
     Raises:
         TooManyArmsError: see `written_out`.
@@ -228,7 +270,7 @@ def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -
     busy = [arm for arm, ask in zip(arms, asks, strict=True) if any(ask(view) is True for view in attacks)]
     found = []
     for number, arm in enumerate(arms, 1):
-        if arm not in busy and not any(_akin(arm, other, background) for other in busy):
+        if busy and arm not in busy and not any(_akin(arm, other, background) for other in busy):
             found.append(Idle(number, _together(arm)))
     return tuple(found)
 

@@ -41,7 +41,7 @@ def forge_documents(merged: Advisory, documents: Sequence[Advisory], ground: Gro
 
 
 def _embedded(ground: Ground) -> Ground:
-    return msgspec.structs.replace(ground, writer=None)
+    return msgspec.structs.replace(ground, writer=None, tester=None)
 
 
 def _with_use(forged: Forged, use: ModelUse | None) -> Forged:

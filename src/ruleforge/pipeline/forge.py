@@ -1,7 +1,8 @@
 """Forge one advisory: gather evidence, run the loop, and say how it ended."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -28,6 +29,9 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpoint
 
 
+Tester: TypeAlias = Callable[[Advisory, Sequence[Anatomy]], tuple[tuple[Case, ...], ModelUse]]
+
+
 class Ground(msgspec.Struct, frozen=True):
     """What every advisory of a run is checked against."""
 
@@ -37,6 +41,7 @@ class Ground(msgspec.Struct, frozen=True):
     sensors: Sensors | None = None
     loop: LoopOptions = LoopOptions()
     writer: Writer | None = None  # a further author of candidates; None: the embedded generator alone
+    tester: Tester | None = None  # a further author of tests; None: those that are made from the exploits alone
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -71,17 +76,22 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
     classes = {name: latest_version(name) for name in CLASSES}
     evidence = gather_evidence(advisory, exploits, ground, classes)
+    tester: ModelUse | None = None
+    if ground.tester:
+        proposed, tester = ground.tester(advisory, exploits)
+        evidence = msgspec.structs.replace(evidence, proposed=proposed)
     judging = judge_evidence(advisory, exploits, evidence, ground.background)
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     material = gather(advisory, exploits, free, ground.background, classes)
     loop = run_loop(material, evidence, judging, ground.loop, ground.writer)
     if loop.best is None:
-        return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
+        refused = _outcome(advisory, *refuse_after(advisory, loop), loop, tester)
+        return Forged(refused, advisory, None, evidence, loop)
     loop = _named_after_all(loop)
     assert loop.best is not None
     outcome = msgspec.structs.replace(
-        _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
+        _outcome(advisory, "", "", loop, tester), outcome="rule", rules=(loop.best.candidate.rule.id,)
     )
     needed = conditions_needed(loop.best, material, evidence, judging)
     return Forged(outcome, advisory, loop.best, evidence, loop, conditions=needed)
@@ -100,24 +110,30 @@ def _named_after_all(loop: LoopResult) -> LoopResult:
     return msgspec.structs.replace(loop, best=msgspec.structs.replace(best, candidate=candidate))
 
 
-def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:
+def _outcome(
+    advisory: Advisory,
+    reason: str,
+    detail: str,
+    loop: LoopResult | None = None,
+    tester: ModelUse | None = None,
+) -> Outcome:
     use = loop.model if loop else None
     return Outcome(
         advisory=advisory.id, sources=advisory.sources, cves=advisory.cves, outcome="refused", reason=reason,
-        detail="; ".join(filter(None, (detail, model_told(use)))), candidates=loop.candidates if loop else 0,
-        rounds=loop.rounds if loop else 0, model=use,
+        detail="; ".join(filter(None, (detail, model_told(use), model_told(tester, "model of tests")))),
+        candidates=loop.candidates if loop else 0, rounds=loop.rounds if loop else 0, model=use, tester=tester,
     )  # fmt: skip
 
 
-def model_told(use: ModelUse | None) -> str:
+def model_told(use: ModelUse | None, who: str = "model") -> str:
     """Say what a model was asked in vain; empty where nothing is left to tell."""
     told = []
     if use and use.pending:
         answers = "answer is" if use.pending == 1 else "answers are"
-        told.append(f"model: {use.pending} {answers} pending, run again to include them")
+        told.append(f"{who}: {use.pending} {answers} pending, run again to include them")
     if use and use.failed:
         why = f" ({use.problems[0]})" if use.problems else ""
-        told.append(f"model: {use.failed} of {use.asked or use.failed} questions failed, without it so far{why}")
+        told.append(f"{who}: {use.failed} of {use.asked or use.failed} questions failed, without it so far{why}")
     return "; ".join(told)
 
 

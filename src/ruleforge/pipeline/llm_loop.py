@@ -5,6 +5,7 @@ no valid answer is left out. The embedded generator needs neither, so that a for
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -36,6 +37,7 @@ _SHOWN = {
     "variants": "the same attack written another way",
     "siblings": "another step of the disclosure",
     "near_misses": "a harmless request that looks like the exploit",
+    "model_tests": "a test that a model proposed",
 }
 
 
@@ -140,7 +142,7 @@ class _Session:
             self._pending += 1
             return
         self._failed += 1
-        self._problems[_told(result)] = None
+        self._problems[told_problem(result)] = None
 
     def _submitted(self, slot: _Slot, answer: RuleAnswer, round_: int) -> None:
         found = check_submission(answer, self._advisory, background=self._writer.background)
@@ -181,6 +183,7 @@ class _Session:
             calls=self._calls() - self._calls_before,
             tokens_in=_sum([sent for sent, _ in tokens]),
             tokens_out=_sum([made for _, made in tokens]),
+            cost=_sum([cost_of(answer) for answer in self._answers]) if self._answers else None,
             problems=tuple(self._problems)[:PROBLEMS_MOST],
         )
         return Written(attempts=tuple(self._attempts), passed=passed, use=use)
@@ -189,12 +192,19 @@ class _Session:
         return self._writer.door.meter.run.calls
 
 
+def cost_of(answer: Answer[Any]) -> int | None:
+    """What an answer cost, in micro-dollars, where the door counts money."""
+    cost: int | None = getattr(answer.usage, "cost", None)
+    return cost
+
+
 def _sum(counts: Sequence[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
-def _told(problem: RuleForgeError) -> str:
+def told_problem(problem: RuleForgeError) -> str:
+    """Say why there is no answer, shortly."""
     more = f": {'; '.join(problem.problems[:3])}" if isinstance(problem, InvalidAnswerError) else ""
     return f"[{problem.code}] {problem.what}{more}"[:400]
 
@@ -275,6 +285,6 @@ def _line(result: CheckResult) -> str:
             return f"It fires on {result.failed} requests of other sources: {result.detail}." if result.failed else ""
         case "benign_traffic":
             return f"It fires on {count} requests of recorded ordinary traffic." if result.failed else ""
-        case "static_proof" | "surprise":
+        case "static_proof" | "surprise" | "model_tests":
             return f"{result.check}: {result.detail}." if result.passed is False else ""
     return f"The check {result.check} failed." if result.passed is False else ""

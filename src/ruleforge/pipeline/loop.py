@@ -14,6 +14,7 @@ from ruleforge.generate.advise import advised
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.llm_shape import strategy_of
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -21,15 +22,17 @@ from ruleforge.judge.advice import advice_of
 from ruleforge.judge.evidence_judge import by_documents, judge_rule
 from ruleforge.judge.observe import observe
 from ruleforge.records.advisory import shown_title
-from ruleforge.records.forging import Candidate, CheckResult, ModelUse, Opinion, Trial
+from ruleforge.records.forging import Candidate, CheckResult, Mode, ModelUse, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
+from ruleforge.validate.llm_tests import model_tests
 
 ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
 UNBACKED_OFF = 0.25  # what counts for p_off_target of several documents where it is unknown
 LEAST_GAIN = 0.02  # of the two probabilities together, for which a rule is changed
 BY_MODEL = "llm/"  # before the hint, in the strategy of what a model wrote
+STRICTEST: tuple[Mode, ...] = ("block", "count", "review")  # uses, the one with the strictest gate first
 PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
@@ -182,16 +185,20 @@ def _answers(
             yield msgspec.structs.replace(tried, opinion=opinion)
 
 
-def _told_apart(attempt: Attempt, evidence: Evidence) -> int:
-    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides.
+def _objection(attempt: Attempt, evidence: Evidence) -> tuple[int, int]:
+    """What the judge has against a rule: the strictest use whose gate it passes, nothing finer.
 
-    Where it could not tell whether a rule is off target, agreement of several documents on a value speaks for it.
+    Within one use the judge does not tell candidates that passed every check apart well enough to overrule the
+    strategies (decision 32). Where it could not tell whether a rule is off target, agreement of several documents on a
+    value speaks for it.
     """
     opinion, unbacked = attempt.opinion, 0.0
-    if opinion is not None and opinion.p_off_target is None and len(set(evidence.documents)) > 1:
+    if opinion is None:
+        return 0, 0
+    if opinion.p_off_target is None and len(set(evidence.documents)) > 1:
         bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
         unbacked = UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
-    return int(10 * (_doubt(opinion) + unbacked))
+    return STRICTEST.index(opinion.mode), int(10 * unbacked)
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -273,14 +280,15 @@ def _hit_all(arms: Items[Arm], material: Material) -> bool:
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
-    """Least hits on other sources, then least expected failure, then the strategy that generalises best."""
+    """Least hits on other sources, then what the judge objects to, then the strategy that generalises best."""
     rule = attempt.candidate.rule
     by_model = attempt.draft is None
+    # What a model was asked for is not what it wrote.
+    shape = strategy_of(rule.when) if by_model else attempt.candidate.strategy  # type: ignore[arg-type]
     # Any parameter of an endpoint is too wide where the product has other flaws at it: they stay apart by parameter.
-    wide = attempt.candidate.strategy == "endpoint_any_parameter" or (by_model and _any_parameter(rule))
-    family = sibling_sources(rule, evidence) if wide else 0
-    # Of two that are alike, the one that is made again without a model.
-    strategy = GENERATORS.names().index(attempt.candidate.strategy.removeprefix(BY_MODEL)) + by_model / 2
+    family = sibling_sources(rule, evidence) if shape == "endpoint_any_parameter" else 0
+    # Of two alike, the one that is made again without a model.
+    strategy = GENERATORS.names().index(shape) + by_model / 2
     # What holds for several documents generalises better than a list of what each of them shows.
     apart = float(not any(arm.others for arm in attempt.arms))
     size = sum(1 for _ in conditions_of(rule.when))
@@ -292,17 +300,12 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
-        _told_apart(attempt, evidence),
+        *_objection(attempt, evidence),
         strategy,
         -attempt.survival,
         apart,
         size,
     )
-
-
-def _any_parameter(rule: Rule) -> bool:
-    """Whether a rule looks for a payload in whatever argument."""
-    return any(c.op == "is_class" and c.name is None and c.field.endswith("args") for c in conditions_of(rule.when))
 
 
 def _asks_no_session(rule: Rule) -> bool:
@@ -346,6 +349,8 @@ def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
                 check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}"
             )
             findings.append(Finding(result))
+    if evidence.proposed:
+        findings.append(model_tests(rule, ask, evidence))
     feedback = tuple(line for finding in findings for line in finding.feedback)
     return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings
 

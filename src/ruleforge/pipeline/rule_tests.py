@@ -116,6 +116,11 @@ def tests_yaml(rule: Rule, evidence: Evidence, kept: tuple[Node, ...]) -> str:
     for case in (*evidence.siblings, *_few(evidence.near_misses)):
         verdict = "no_match" if ask(case.view) is not True else "todo_no_match"
         tests.append(_test(case, verdict, f"{case.kind} {case.note or case.view.request.id}"))
+    for case in evidence.proposed:
+        wanted = "match" if case.kind == "model_malicious" else "no_match"
+        holds = (ask(case.view) is True) == (wanted == "match")
+        test = _test(case, wanted if holds else f"todo_{wanted}", f"{case.view.request.id}: {case.note}")
+        tests.append(test | {"source": "model", "model": case.view.request.source})
     taken = [_plain(test.get("request")) for test in kept if isinstance(test, dict)]
     forged = [forged_test(test) for test in tests if not taken or _plain(test["request"]) not in taken]
     return _dump({"rule": rule.id, "tests": [*forged, *kept]})

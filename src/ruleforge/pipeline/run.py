@@ -27,6 +27,7 @@ from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.history import gave_up, read_revision
 from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
 from ruleforge.pipeline.llm_loop import ModelWriter
+from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
@@ -54,7 +55,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False  # forge unchanged sources too
     merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
     loop: LoopOptions = LoopOptions()  # how hard to try; others than these are for measuring
-    writer: ModelWriter | None = None  # a model as further author
+    writer: ModelWriter | None = None  # a model as further author of rules
+    tester: ModelTester | None = None  # a model as further author of tests
     incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
 
 
@@ -211,7 +213,7 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
     sensors = _sensors(options, cache, jobs, progress)
-    return Ground(background, Corpus(folder), tuple(benign), sensors, options.loop, options.writer)
+    return Ground(background, Corpus(folder), tuple(benign), sensors, options.loop, options.writer, options.tester)
 
 
 def _sensors(options: RunOptions, cache: Path, jobs: int, progress: Progress) -> Sensors | None:
@@ -289,7 +291,7 @@ def _forge_all(
     state.rekey(stand)
     _SHARED.update(ground=ground, out=options.out)
     # A model is asked from this process alone: what a run may spend is counted in one place.
-    done_ones = map(_forge_one, todo) if options.writer else spread(_forge_one, todo, jobs, chunk=4)
+    done_ones = map(_forge_one, todo) if options.writer or options.tester else spread(_forge_one, todo, jobs, chunk=4)
     results = zip(todo, done_ones, strict=True)
     batch: list[tuple[str, str, _Done]] = []
     try:
@@ -302,9 +304,9 @@ def _forge_all(
             else:
                 keyed, found = next(results)
                 found = found or _Done(_failed(work.advisory, _died(work.folder)), None)
-                use = found.outcome.model
+                asked_models = (found.outcome.model, found.outcome.tester)
                 # What a model still owes is asked for in the next run.
-                owed = "" if use is None or use.complete else "|asked again"
+                owed = "" if all(use is None or use.complete for use in asked_models) else "|asked again"
                 batch.append((work.folder, keyed.key + owed, found))
                 if len(batch) >= 50:
                     _store(state, batch)
@@ -317,8 +319,11 @@ def _forge_all(
 
 def _unchanged(outcome: Outcome, work: _Work) -> Outcome:
     """An outcome of an earlier run as one of this run, which changed nothing and cost nothing."""
-    use = outcome.model and msgspec.structs.replace(outcome.model, calls=0, tokens_in=0, tokens_out=0)
-    return msgspec.structs.replace(outcome, sources=work.advisory.sources, changes=(), model=use)
+    use, tester = (
+        each and msgspec.structs.replace(each, calls=0, tokens_in=0, tokens_out=0, cost=None)
+        for each in (outcome.model, outcome.tester)
+    )
+    return msgspec.structs.replace(outcome, sources=work.advisory.sources, changes=(), model=use, tester=tester)
 
 
 def _store(state: State, batch: Sequence[tuple[str, str, _Done]]) -> None:
@@ -330,7 +335,7 @@ def _base_key(ground: Ground) -> str:
     parts = [code_digest(), str(FORMAT), ground.background.name]
     parts += [ground.sensors.name] if ground.sensors else []
     parts += [str(ground.loop)] if ground.loop != LoopOptions() else []
-    parts += [ground.writer.name] if isinstance(ground.writer, ModelWriter) else []
+    parts += [each.name for each in (ground.writer, ground.tester) if isinstance(each, ModelWriter | ModelTester)]
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 
@@ -376,14 +381,15 @@ def _failed(advisory: Advisory, problem: Exception) -> Outcome:
 
 def _forge_one(work: _Work) -> _Done:
     ground: Ground = _SHARED["ground"]
+    seconds = MODEL_SECONDS_MOST if ground.writer or ground.tester else FORGE_SECONDS_MOST
     asked: set[tuple[Clause, ...]] = set()
     if ground.corpus is not None:
         ground.corpus.asked = asked
     try:
-        with deadline(FORGE_SECONDS_MOST if ground.writer is None else MODEL_SECONDS_MOST):
+        with deadline(seconds):
             outcome = _forge_work(work, ground)
     except OutOfTimeError:
-        told = f"not forged within {FORGE_SECONDS_MOST if ground.writer is None else MODEL_SECONDS_MOST:g} s"
+        told = f"not forged within {seconds:g} s"
         outcome = _failed(work.advisory, InputError(told, where=work.folder, code="RF297"))
     return _Done(outcome, write_asked(asked) if outcome.outcome != "failed" else None)
 

@@ -100,6 +100,7 @@ class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0  # sent in this run: what was kept from an earlier one costs nothing
     tokens_in: int | None = 0  # None: the provider does not count
     tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars; None: the door counts no money, or the model has no price
     problems: tuple[str, ...] = ()  # why answers failed, each once
 
     @property
@@ -123,7 +124,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     revision: int = 0  # of the rule; 0: none
     changes: tuple[str, ...] = ()  # against the revision before, in sentences; only where this run changed something
-    model: ModelUse | None = None  # None: no language model was asked
+    model: ModelUse | None = None  # as author of rules; None: no language model was asked
+    tester: ModelUse | None = None  # as author of tests: its candidates are requests, those that count passed
 
 
 REFUSALS: dict[str, str] = {
