@@ -114,17 +114,15 @@ def forge(
         "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
         "merge": merge,
     }  # fmt: skip
-    if extract_llm:
+    if extract_llm and not watch:
         from ruleforge.app.models import open_door
 
-        if watch:
-            raise UsageError("a watch asks no model", hint="leave out --extract-llm", code="RF193")
         options["extract_door"] = open_door(extract_llm)
     if watch:
         from ruleforge.cli.watching import run_watch
 
-        if llm or llm_tests:
-            hint = "watch without it, and forge what changed with --llm"
+        if llm or llm_tests or extract_llm:
+            hint = "watch without it, and forge what changed with the model"
             raise UsageError("a watch asks no model", hint=hint, code="RF175")
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
