@@ -138,6 +138,11 @@ def _number(p: float | None) -> str:
 def _gate(found: "Verdict") -> str:
     if found.passed:
         best = found.opinion.mode
+        if found.opinion.thin:
+            said = (
+                f"Nothing tried fails it for mode {found.mode}, but the judge cannot say that it passes: look yourself."
+            )
+            return term.paint(said, "yellow")
         more = f"; it would pass the gate of mode {best}, too" if best == "block" and found.mode != "block" else ""
         return term.paint(f"It passes the gate of mode {found.mode}{more}.", "green")
     return term.paint(f"It fails the gate of mode {found.mode}: {'; '.join(found.failed)}.", "red")
