@@ -33,7 +33,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
         "choices_lost": 1, "choice_worst": 1, "payload_lost": 1, "value_lost": 1, "named_lost": 1,
         "literal_lost": 1, "published": 1, "shown_ways": 0, "unvaried_wanted": 1, "method_wanted": 1,
-        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
+        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1,
+        "generic_place": 0, "guard": 0, "no_endpoint": -1,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
@@ -49,7 +50,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
         "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0, "choices_lost": 1, "choice_worst": 1,
         "payload_lost": 1, "value_lost": 1, "named_lost": 1, "literal_lost": 1, "published": 1,
-        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
+        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1,
+        "kin_hit": 1, "nameless": 0, "place_words": 0,
         "selectors_wanted": 0, "conditions": 0, "guard": 0, "names_wanted": 0,
     },
 }  # fmt: skip

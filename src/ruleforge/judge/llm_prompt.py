@@ -42,9 +42,9 @@ of payload; the kinds are described below. Comparison is by bytes and minds case
 transforms; names of headers never mind case. A condition on a place that a request does not have is false, but for
 `absent`, which asks for just that.
 
-How text is written here: what strangers wrote stands in frames, and a control character in it is written as \\u and four
-digits: \\u000d is the carriage return that ends each line of a request, one byte and no six characters. In values of
-the rule, bytes that cannot be printed are written as \\x and two digits."""
+How text is written here: what strangers wrote stands in frames, and a control character in it is written as \\u and
+four digits: \\u000d is the carriage return that ends each line of a request, one byte and no six characters. In values
+of the rule, bytes that cannot be printed are written as \\x and two digits."""
 
 ASKED: dict[Side, str] = {
     "miss": """Question: what is the probability that this rule fails to fire on some requests that exploit this same
@@ -77,7 +77,8 @@ with the id of the condition it is about and the id of a request that shows it (
 fires); cite only ids that are given, and "none" where no condition or no request fits: something is lacking in the
 rule, or the request is one that you describe. In `claim` say in one or two sentences what goes wrong and for which
 request. In `speaks_for` say what you found against the defect, at most three sentences; it may be left empty. Where you
-looked for the defect and found none, one reason says what you tried. Then give the probability, a number from 0 to 1, or null where what you are given does not let you tell."""
+looked for the defect and found none, one reason says what you tried. Then give the probability, a number from 0 to 1,
+or null where what you are given does not let you tell."""
 
 
 class Checklist(msgspec.Struct, frozen=True):
