@@ -10,6 +10,7 @@ import msgspec
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.request import Request
+from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.llm.prompt import Part, Prompt, fixed, particular, untrusted
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import load_class
@@ -19,7 +20,7 @@ from ruleforge.rules.tree import Sequence as InSequence
 
 Side = Literal["miss", "off_target"]
 REQUESTS_MOST = 12  # of one question
-EACH_MOST = {"exploit": 4, "variant": 6, "neutral": 3, "near": 6}
+EACH_MOST = {"exploit": 4, "variant": 6, "choice": 5, "neutral": 3, "near": 6}
 VALUE_MOST = 300  # characters of a value of the rule
 BODY_MOST, LINE_MOST, HEADERS_MOST = 1_500, 1_500, 20
 CONDITIONS_MOST = 120
@@ -153,6 +154,8 @@ def exhibits_of(side: Side, rule: Rule, evidence: Evidence) -> list[Exhibit]:
     groups: list[tuple[str, Sequence[Case], bool]] = [("exploit", evidence.exploits, False)]
     if side == "miss":
         groups.append(("variant", evidence.variants, against))
+        if isinstance(evidence, JudgeEvidence):
+            groups.append(("choice", evidence.choices, against))
     else:
         groups += [("neutral", evidence.siblings, against), ("near", evidence.near_misses, against)]
     chosen: list[Exhibit] = []
@@ -167,6 +170,7 @@ def exhibits_of(side: Side, rule: Rule, evidence: Evidence) -> list[Exhibit]:
 _WHAT = {
     "exploit": "an exploit from the disclosure",
     "variant": "the same attack written another way",
+    "choice": "an attack by the same flaw in which one thing is chosen otherwise",
     "neutral": "an exploit with ordinary values instead of its payload",
     "near": "a harmless request that looks like the exploit",
 }
