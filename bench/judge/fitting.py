@@ -75,7 +75,7 @@ class Data:
         names: list[str],
         rows: list[tuple[int, Mapping[str, Any], Mapping[str, Any]]],
         weight: float,
-        quiet: bool = False,
+        quiet: bool | None = None,
     ) -> None:
         self.question, self.names, self.quiet = question, names, quiet
         self.at = np.array([number for number, _, _ in rows])
@@ -100,7 +100,7 @@ class Data:
     @classmethod
     def of(
         cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
-        weight: float, quiet: bool = False,
+        weight: float, quiet: bool | None = None,
     ) -> "Data | None":  # fmt: skip
         """Take the rows that have a label for `question`, and of their features those that are not withheld.
 
@@ -109,7 +109,8 @@ class Data:
             question: one of QUESTIONS.
             without: kinds of features that are withheld.
             weight: of a constructed row.
-            quiet: take the rules that answered everything rightly, as far as it is not withheld; else the others.
+            quiet: take the rules that answered everything rightly, as far as it is not withheld; False: the others;
+                None: all.
 
         Returns:
             None where there are too few to fit anything on, since what tells them apart is withheld.
@@ -118,7 +119,7 @@ class Data:
         labelled = [
             (number, row, found)
             for number, (row, found) in enumerate(kept)
-            if label_of(row, question) is not None and is_quiet({name: found[name] for name in names}) is quiet
+            if label_of(row, question) is not None and quiet in (None, is_quiet({name: found[name] for name in names}))
         ]
         return cls(question, names, labelled, weight, quiet) if len(labelled) >= FEW else None
 
