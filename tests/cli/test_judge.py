@@ -1,6 +1,8 @@
 """`ruleforge judge`: the exit code is the gate's, the text names the defect, JSON gives all of it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,22 @@ def test_a_sound_rule_passes_and_what_was_tried_is_said(run: Run, advisory: Path
     assert "silent on all" in result.stdout
 
 
+def test_judging_one_rule_brings_neither_numpy_nor_readers_of_other_formats(advisory: Path, tmp_path: Path) -> None:
+    heavy = ("numpy", "ruleforge.sources.poc_code", "ruleforge.sources.prose.reading", "ruleforge.events.formats",
+             "ruleforge.generate.propose")  # fmt: skip
+    code = (
+        "import sys; from pathlib import Path; from ruleforge.app.judge import judge_one;"
+        "found = judge_one(*map(Path, sys.argv[1:]));"
+        f"print(found.passed, sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(put(tmp_path, PLACE, CLASS)), str(advisory)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "True []\n"
+
+
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        ((PLACE,), "No condition reads what makes the request an attack"),
+        ((PLACE,), "no condition reads what makes the request an attack"),
         ((PLACE, EXACT), "“argument \"crate\" is \"never/what/is/sent\"” does not hold for 1 of 1 exploit requests"),
     ],
 )  # fmt: skip

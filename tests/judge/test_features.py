@@ -85,8 +85,8 @@ def test_alternatives_of_one_exploit_each_are_a_list(press: SimpleNamespace) -> 
 ABSENT = [
     "neutral_hit", "near_hit", "near_kinds", "steps_hit", "guard", "idle_conditions", "benign_hit", "strangers_hit",
     "listed", "documents_listed", "variants_missed", "seen_missed", "ways_missed", "wanted_standins", "tell_read",
-    "wanted_from_attack", "no_payload_known", "choices_lost", "choice_worst", "payload_lost", "value_lost", "named_lost",
-    "literal_lost", "place_shared", "place_nearly", "kin_hit", "published",
+    "wanted_from_attack", "no_payload_known", "choices_lost", "choice_worst", "payload_lost", "value_lost",
+    "named_lost", "literal_lost", "place_shared", "place_nearly", "kin_hit", "published",
 ]  # fmt: skip
 
 
