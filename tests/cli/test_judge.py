@@ -48,6 +48,18 @@ def test_judging_one_rule_brings_neither_numpy_nor_readers_of_other_formats(advi
     assert subprocess.run(command, capture_output=True, text=True).stdout == "True []\n"
 
 
+def test_a_rule_that_nothing_fails_and_that_reads_no_payload_is_not_said_to_pass(
+    run: Run, advisory: Path, tmp_path: Path
+) -> None:
+    text = advisory.read_text().replace("CWE-22", "CWE-306").replace("../../../../etc/passwd", "pears.txt")
+    (tmp_path / "call.yaml").write_text(text)
+    session = {"field": "headers", "name": "cookie", "op": "absent"}
+    rule = put(tmp_path, PLACE, session)
+    result = run("judge", rule, "--advisory", tmp_path / "call.yaml")
+    assert "It passes" not in result.stdout
+    assert "the judge cannot say that it passes" in result.stdout or "It fails the gate" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("when", "said"),
     [
@@ -76,7 +88,7 @@ def test_json_gives_the_verdict_the_opinion_and_its_chain(run: Run, advisory: Pa
     )
     assert 0.5 < found["opinion"]["p_off_target"] <= 1
     first = found["opinion"]["chain"][0]
-    assert set(first) == {"code", "question", "text", "condition", "request", "feature", "weight"}
+    assert set(first) == {"code", "question", "text", "condition", "request", "feature", "weight", "also"}
     assert found["opinion"]["features"]["neutral_hit"] == 1
 
 

@@ -101,6 +101,7 @@ def _data(found: "Verdict") -> dict[str, object]:
         "sentence": render_sentence(found.rule),
         "mode": found.mode,
         "passed": found.passed,
+        "judged": "failed" if not found.passed else "could not tell" if found.opinion.thin else "passed",
         "failed": list(found.failed),
         "from_evidence": found.kept,
         "opinion": msgspec.to_builtins(found.opinion),
