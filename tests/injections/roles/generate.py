@@ -1,7 +1,7 @@
 """The model that writes rules, beside the embedded generator, as `ruleforge forge --llm` asks it.
 
-What ships is judged by what it fires on. It may be what would ship without a model, whatever the order says; a text that
-is an attack itself is part of what was disclosed, and changes the rule with a model and without one.
+What ships is judged by what it fires on. It may be what would ship without a model, whatever the order says; a text
+that is an attack itself is part of what was disclosed, and changes the rule with a model and without one.
 """
 
 import importlib.util
