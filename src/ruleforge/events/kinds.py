@@ -71,10 +71,17 @@ def load_kind(file: Path) -> EventKind:
         read = msgspec.convert(tomllib.loads(data), _File)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"not a description of events: {error}", where=str(file), code="RF252") from error
-    fields = {field.name: field for field in read.fields}
+    fields = {field.name: field for field in _with_roles(read.fields)}
     if len(fields) < len(read.fields) or not fields:
         raise InputError("a field is described twice, or none is", where=str(file), code="RF252")
     return EventKind(read.name, read.meaning, read.noun, fields)
+
+
+def _with_roles(fields: list[EventField]) -> list[EventField]:
+    """Where a file gives no roles, addresses say whose an event is, and all else may be what an attacker wrote."""
+    if any(field.role for field in fields):
+        return fields
+    return [msgspec.structs.replace(field, role="who" if field.type == "address" else "content") for field in fields]
 
 
 def fields_of(event: str) -> Mapping[str, EventField]:

@@ -6,7 +6,7 @@ each ordinary one.
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice, permutations, product
 
 import msgspec
 
@@ -28,6 +28,9 @@ SORTS_MOST = 8  # of events of one stream
 BY_MOST = 4
 STEPS_MOST = 9  # of the first sort of a sequence
 FAILURES_WISHED = 5
+GAP_MOST = 8.0  # between the attack and ordinary use; more says nothing more
+ORDERED_MOST = 12  # sorts of events that are put in order
+WORK_MOST = 6_000_000  # events looked at by one strategy, about ten seconds
 _SECOND_US = 1_000_000
 
 
@@ -68,26 +71,27 @@ def _counted(material: EventMaterial, banned: frozenset[str], *, distinct: bool)
     if not _is_countable(malicious):
         return None
     found: list[_Found] = []
-    windows = _windows(malicious)
-    for number, sort in enumerate(_sorts(malicious, others, material, banned)):
-        for by in _keys(material, malicious):
-            fields = _distinct_fields(material, by) if distinct else [None]
-            for field in fields:
-                for window in windows:
-                    made = _threshold(sort, (malicious, others, benign), by, window, field)
-                    if made is None or made[1] < material.least_margin:
-                        continue
-                    least, margin = made
-                    draft = EventDraft(
-                        strategy="distinct" if distinct else "count",
-                        root=Count(sort.tree, by, window, least, field),
-                        facets=sort.facets,
-                        margin=round(margin, 2),
-                        banned=banned,
-                    )
-                    found.append(
-                        _Found((-min(round(margin, 1), 8.0), len(by), len(sort.facets), number, window), draft)
-                    )
+    windows, sorts = _windows(malicious), list(_sorts(malicious, others, material, banned))
+    keys = [
+        (by, field)
+        for by in _keys(material, malicious)
+        for field in (_distinct_fields(material, by) if distinct else (None,))
+    ]
+    tried = product(enumerate(sorts), keys, windows)
+    for (number, sort), (by, field), window in islice(tried, _tries(malicious, others)):
+        made = _threshold(sort, (malicious, others, benign), by, window, field)
+        if made is None or made[1] < material.least_margin:
+            continue
+        least, margin = made
+        draft = EventDraft(
+            strategy="distinct" if distinct else "count",
+            root=Count(sort.tree, by, window, least, field),
+            facets=sort.facets,
+            margin=round(margin, 2),
+            banned=banned,
+        )
+        order = (-min(round(margin, 1), GAP_MOST), len(by), len(sort.facets), number, window)
+        found.append(_Found(order, draft))
     return min(found, key=lambda one: one.order).draft if found else None
 
 
@@ -97,29 +101,32 @@ def sequence(material: EventMaterial, banned: frozenset[str]) -> EventDraft | No
     if not _is_countable(malicious):
         return None
     found: list[_Found] = []
-    sorts = list(_sorts(malicious, others, material, banned, once=True))[:12]
-    windows = _windows(malicious)[:1]
-    for (at, first), (then, last) in ((a, b) for a in enumerate(sorts) for b in enumerate(sorts) if a[0] != b[0]):
-        for by in _keys(material, malicious):
-            for window in windows:
-                reached = min(
-                    _before(s, first.malicious[n], last.malicious[n], by, window) for n, s in enumerate(malicious)
-                )
-                ordinary = max(
-                    (_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others)), default=0
-                )
-                if reached <= ordinary:
-                    continue
-                least = max(ordinary + 1, min(FAILURES_WISHED, int(reached * SHARE_HIT)))
-                if least > STEPS_MOST:
-                    continue
-                root = InSequence((*[first.tree] * least, last.tree), by, window)
-                facets = tuple(dict.fromkeys((*first.facets, *last.facets)))
-                draft = EventDraft(strategy="sequence", root=root, facets=facets, banned=banned)
-                gap = reached / max(ordinary, 0.5)
-                both = len(first.facets) + len(last.facets)
-                found.append(_Found((-min(gap, 8.0), len(by), both, at + then, window), draft))
+    sorts = list(_sorts(malicious, others, material, banned, once=True))[:ORDERED_MOST]
+    window = _windows(malicious)[0]
+    tried = product(permutations(enumerate(sorts), 2), _keys(material, malicious))
+    for ((at, first), (then, last)), by in islice(tried, _tries(malicious, others)):
+        reached = min(_before(s, first.malicious[n], last.malicious[n], by, window) for n, s in enumerate(malicious))
+        if not reached:
+            continue
+        before = (_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others))
+        ordinary = max(before, default=0)
+        least = max(ordinary + 1, min(FAILURES_WISHED, int(reached * SHARE_HIT)))
+        if reached <= ordinary or least > STEPS_MOST:
+            continue
+        draft = EventDraft(
+            strategy="sequence",
+            root=InSequence((*[first.tree] * least, last.tree), by, window),
+            facets=tuple(dict.fromkeys((*first.facets, *last.facets))),
+            banned=banned,
+        )
+        both = len(first.facets) + len(last.facets)
+        found.append(_Found((-min(reached / max(ordinary, 0.5), GAP_MOST), len(by), both, at + then, window), draft))
     return min(found, key=lambda one: one.order).draft if found else None
+
+
+def _tries(malicious: Sequence[_Stream], others: Sequence[_Stream]) -> int:
+    """How many questions fit into the work that one strategy may cost."""
+    return WORK_MOST // max(1, sum(len(stream.events) for stream in (*malicious, *others)))
 
 
 def _streams(material: EventMaterial, *, of_order: bool) -> tuple[list[_Stream], list[_Stream], int]:

@@ -96,6 +96,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 WEIGHTS = {"act": 1.0, "shape": 1.0, "token": 0.8, "literal": 0.5, "number": 0.4, "indicator": 1.0}
 FACETS_MOST = 8  # of one arm
+SPARE_RANK = 3  # what surprise may be added from: no bounds of numbers, no names
 
 
 def conjoin(
@@ -147,7 +148,7 @@ def _without_idle(chosen: list[EventFacet], material: EventMaterial, *, indicato
 def _surprising(chosen: list[EventFacet], pool: Sequence[EventFacet], material: EventMaterial) -> Chosen | None:
     """Add facets until the rule says what was done and by what, and is surprising enough."""
     chosen = list(chosen)
-    spare = [f for f in pool if f not in chosen and f.rank <= 2]
+    spare = [f for f in pool if f not in chosen and f.rank <= SPARE_RANK]
 
     def value(facet: EventFacet) -> tuple[bool, int, float, str]:
         is_new = facet.tree.field not in {one.tree.field for one in chosen}

@@ -16,7 +16,7 @@ from ruleforge.sources.event_streams import written_out
 CASE_VERSION = "1"
 MAX_EXAMPLES = 200  # of each sort
 MAX_ITEMS = 2_000  # events of one example
-MAX_ALL_ITEMS = 20_000  # events of a case
+MAX_ALL_ITEMS = 5_000  # events of a case
 MAX_VALUE = 8_192  # bytes of one value that are looked at; an example with more is refused
 _TEXTS, _LISTS = ("title", "description", "severity"), ("attack", "cves", "references", "false_positives")
 KEYS = frozenset({"case", "id", "event", "by", "malicious", "benign", "answers", *_TEXTS, *_LISTS})

@@ -6,6 +6,7 @@ waste its steps and nothing else.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -151,6 +152,11 @@ class Bench:
         if self.case.is_stream and not self.contenders and self._is_untimed():
             return "untimed"
         return "no_candidate_passed" if self.contenders else "no_candidate"
+
+    def _failed(self) -> str:
+        """Name the checks that candidates failed, the commonest first."""
+        counts = Counter(check for one in self.contenders.values() if one.trial for check in failing(one.trial))
+        return "failed: " + ", ".join(f"{check} {count}" for check, count in counts.most_common()) if counts else ""
 
     def _is_untimed(self) -> bool:
         items = [item for example in self.case.malicious for item in example.items]
@@ -306,7 +312,8 @@ class Bench:
             return _refused("there may be a rule; not tried: " + (", ".join(left) or "candidates that are not tested"))
         if choice.reason != reason:
             return _refused(f"this is not why; it is {reason}")
-        return True, {"reason": reason, "text": REASONS_TO_STOP[reason], "detail": self.indistinguishable}
+        detail = self.indistinguishable or self._failed()
+        return True, {"reason": reason, "text": REASONS_TO_STOP[reason], "detail": detail}
 
     def _finish(self, choice: Choice) -> tuple[bool, dict[str, object]]:
         contender = self.contenders.get(choice.candidate)
