@@ -61,7 +61,7 @@ def test_figures_are_partial_until_the_letters_are_answered(run: Run, words: Any
     assert ways["model"]["spent"]["calls"] == ways["embedded"]["spent"]["asked"] == 0
     assert found["models"] == ["kind-model"]
     assert "| model |" in page.read_text()
-    assert "no extractor was given" in page.read_text()
+    assert "Extraction" not in page.read_text()  # nobody asked for it
 
 
 def test_judging_compares_both_judges_on_the_embedded_rules(run: Run, words: Any, tmp_path: Path) -> None:
@@ -73,6 +73,20 @@ def test_judging_compares_both_judges_on_the_embedded_rules(run: Run, words: Any
     assert (judging["n"], judging["both"], judging["labelled"]) == (1, 1, 1)
     assert judging["apart"] is not None
     assert judging["brier_model"] == pytest.approx(0.04)  # it hits both held-out requests
+
+
+def test_prose_is_read_by_patterns_alone_and_with_the_model(run: Run, words: Any, tmp_path: Path) -> None:
+    page = tmp_path / "CVE-2099-0101.md"
+    page.write_text(
+        "# Fruit Press\n\nThe page /orchard/fruit_press.php reads any file named by the parameter `crate`.\n"
+    )
+    found = json.loads(run(*words, "--documents", page, "--format", "json").stdout)
+    alone, both = found["extraction"]
+    assert (alone["way"], alone["n"], alone["spent"]["asked"]) == ("embedded", 1, 0)
+    assert alone["facts"] > 0
+    assert (both["way"], both["spent"]["asked"], both["spent"]["pending"]) == ("both", 1, 1)
+    assert found["pending"] == 3
+    assert "Extraction from prose" in run(*words, "--documents", page, "--format", "md").stdout
 
 
 def test_a_model_that_fails_is_a_row_of_failures_and_no_error(run: Run, words: Any, tmp_path: Path) -> None:

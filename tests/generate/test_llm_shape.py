@@ -109,3 +109,20 @@ def test_alternatives_that_share_the_place_or_the_payload_may_stand_untried() ->
 def test_of_a_rule_that_fires_on_no_attack_nothing_is_called_idle() -> None:
     attack = HttpView(Request(method=b"GET", target=b"/"))
     assert not idle_arms(tree({"any": [PAGE, SQL]}), [attack], default_background())
+
+
+@pytest.mark.parametrize("op", ["regex", "contains_any"])
+def test_a_list_of_places_may_name_only_those_that_attacks_go_to(op: str) -> None:
+    attacks = [
+        HttpView(Request(method=b"GET", target=b"/orchard/%66ruit_press.php?crate_no=stewards")),
+        HttpView(Request(method=b"GET", target=b"/orchard/sieve.php?crate_no=stewards")),
+    ]
+    value = {"regex": "fruit_press|sieve", "contains_any": ["fruit_press", "sieve"]}[op]
+    named = {"field": "args", "name": "crate_no", "op": "equals", "value": "stewards"}
+    known = {"all": [{"field": "path", "op": op, "value": value}, named]}
+    background = default_background()
+    assert not idle_arms(tree(known), attacks, background)
+    assert idle_arms(tree(known), attacks[:1], background)
+    classed = {"all": [known["all"][0], SQL]}
+    busy = [HttpView(Request(method=b"GET", target=b"/orchard/fruit_press.php?crate_no=1%27+or+1=1--"))]
+    assert not idle_arms(tree(classed), busy, background)

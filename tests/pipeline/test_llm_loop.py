@@ -16,7 +16,8 @@ from ruleforge.ingest.roles import assign_roles
 from ruleforge.llm.budget import Budget, Limits, Meter
 from ruleforge.llm.door import Door
 from ruleforge.llm.mailbox import Mailbox
-from ruleforge.llm.provider import Call, Provider
+from ruleforge.llm.prices import Price
+from ruleforge.llm.provider import Call, Provider, Reply
 from ruleforge.llm.provider import Ground as DoorGround
 from ruleforge.llm.scripted import Scripted
 from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
@@ -290,3 +291,17 @@ def test_a_lying_author_of_tests_costs_no_rule() -> None:
     assert found.best.candidate.rule == alone.best.candidate.rule
     assert found.outcome.tester is not None
     assert found.outcome.tester.passed == 0
+
+
+def test_tokens_and_money_are_counted_as_the_door_counts_them() -> None:
+    replies = [
+        Reply(text=said(GOOD), tokens_in=1_000, tokens_out=100),
+        Reply(text=said(GOOD), tokens_in=1, tokens_out=2),
+    ]
+    price = Price(input=3_000_000, cached_input=0, written_input=0, output=15_000_000)
+    door = door_to(Scripted(replies), price=price)
+    use = use_of(forged(ModelWriter(door, default_background(), candidates=2), ALONE))
+    assert (use.tokens_in, use.tokens_out, use.calls) == (1_001, 102, 2)
+    assert use.cost == price.cost(1_000, 100) + price.cost(1, 2)
+    unpriced = use_of(forged(writer_of(lambda _call: said(GOOD), candidates=1), ALONE))
+    assert (unpriced.tokens_in, unpriced.cost) == (None, None)

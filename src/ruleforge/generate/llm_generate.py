@@ -5,7 +5,7 @@ a rule of the embedded generator passes is asked of this one as well, in the sam
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -21,7 +21,7 @@ from ruleforge.llm.provider import Tuning
 from ruleforge.records.advisory import Advisory, shown_title
 from ruleforge.rules.dump import dump_tree
 from ruleforge.rules.lint import conditions, lint, literals
-from ruleforge.rules.parse import parse_tree
+from ruleforge.rules.parse import Problem, parse_tree
 from ruleforge.rules.render import quote_bytes, render_sentence
 from ruleforge.rules.tree import Condition, Count, Rule, Tree
 from ruleforge.rules.tree import Sequence as InSequence
@@ -34,6 +34,13 @@ OUTPUT_MOST = 3_000  # tokens
 PROBLEMS_MOST = 20
 STANDIN_LEAST = 4  # bytes: a shorter one stands in ordinary words
 _ALL_OF_IT = 0.5  # share of a literal that a stand-in must make up to be what the literal is about
+
+
+CODES: Mapping[str, str] = {
+    "RF670": "a text that the disclosure makes up anew each time, in a rule that a model wrote",
+    "RF671": "too many alternatives, in a rule that a model wrote",
+    "RF672": "an alternative that nothing shows, in a rule that a model wrote",
+}
 
 
 class RuleAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,22 +131,23 @@ def check_submission(
         return Submission(problems=tuple([*problems, *counted][:PROBLEMS_MOST]))
     rule = rule_of(tree, msgspec.structs.replace(advisory, title=shown_title(advisory)), AUTHOR)
     problems += [str(finding) for finding in lint(rule) if finding.severity == "error"]
-    problems += _made_up(tree, advisory)
-    problems += _untried(tree, advisory, background or default_background(), shown)
+    problems += map(str, _made_up(tree, advisory))
+    problems += map(str, _untried(tree, advisory, background or default_background(), shown))
     return Submission(problems=tuple(problems[:PROBLEMS_MOST])) if problems else Submission(rule=rule)
 
 
 _WHY = "when is null: why_none has to say in a sentence why there is no safe rule"
 
 
-def _made_up(tree: Tree, advisory: Advisory) -> Iterator[str]:
+def _made_up(tree: Tree, advisory: Advisory) -> Iterator[Problem]:
     """Texts of the rule that are stand-ins of the disclosure: the next attacker, and the next run, has others."""
     marks = {mark for poc in advisory.requests for mark in poc.standins if len(mark) >= STANDIN_LEAST}
     for path, condition, _ in conditions(tree, "when"):
         for text in _texts(condition):
             mark = next((mark for mark in sorted(marks, key=len, reverse=True) if _is_about(text, mark)), None)
             if mark is not None:
-                yield f"[RF670] {path}.value holds {quote_bytes(mark, 60)}, which is made up anew each time"
+                told = f"the value holds {quote_bytes(mark, 60)}, which is made up anew each time"
+                yield Problem("RF670", f"{path}.value", told, "ask for what stays the same")
 
 
 def _texts(condition: Condition) -> tuple[bytes, ...]:
@@ -155,16 +163,17 @@ def _is_about(text: bytes, mark: bytes) -> bool:
     return mark in text and len(mark) >= _ALL_OF_IT * len(text)
 
 
-def _untried(tree: Tree, advisory: Advisory, background: Background, shown: Sequence[Request]) -> Iterator[str]:
+def _untried(tree: Tree, advisory: Advisory, background: Background, shown: Sequence[Request]) -> Iterator[Problem]:
     attacks = [poc.request for poc in advisory.requests if poc.role == "exploit"]
     try:
         idle = idle_arms(tree, [HttpView(request) for request in (*attacks, *shown)], background)
     except TooManyArmsError as problem:
-        yield f"[RF671] when has {problem}; write a shorter rule"
+        yield Problem("RF671", "when", f"there are {problem}", "write a shorter rule")
         return
     for arm in idle[:5]:
         said = render_sentence(arm.tree)[:300]
-        yield f"[RF672] when: no exploit request shows this alternative and it cannot be tried; leave it out: {said}"
+        told = f"no exploit request shows this alternative, so that it cannot be tried: {said}"
+        yield Problem("RF672", "when", told, "leave it out")
 
 
 def tree_json(rule: Rule) -> str:

@@ -258,6 +258,8 @@ class Idle(msgspec.Struct, frozen=True):
 def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -> tuple[Idle, ...]:
     """Find alternatives that no attack satisfies and that share neither place nor payload with one that some does.
 
+    One pattern or list of places is looked into as well, where no payload class limits what it may fire on.
+
     Such a part cannot have been tried, and it may fire on what has nothing to do with the vulnerability. Of a rule that
     fires on no attack at all nothing is said here: it misses them, which every trial shows.
 
@@ -272,7 +274,24 @@ def idle_arms(tree: Tree, attacks: Sequence[HttpView], background: Background) -
     for number, arm in enumerate(arms, 1):
         if busy and arm not in busy and not any(_akin(arm, other, background) for other in busy):
             found.append(Idle(number, _together(arm)))
+        elif arm in busy and not _classes(arm):
+            found += [Idle(number, leaf) for leaf in arm if _leads_elsewhere(leaf, attacks)]
     return tuple(found)
+
+
+def _leads_elsewhere(leaf: Leaf, attacks: Sequence[HttpView]) -> bool:
+    """Whether one condition names several places, of which attacks go to a part: an alternative in disguise."""
+    if not isinstance(leaf, Condition) or not leaf.field.startswith(("path", "target")):
+        return False
+    wanted = _texts(leaf)
+    paths = [_paths(view) for view in attacks]
+    return len(wanted) > 1 and not all(any(text.lower() in path for path in paths) for text in wanted)
+
+
+def _paths(view: HttpView) -> bytes:
+    """All ways to read the path of a request, in lower case."""
+    fields = ("path", "path.decoded", "path.raw", "target.raw")
+    return b"\n".join(element.value for field in fields for element in view.read(field).elements).lower()
 
 
 def _akin(arm: Written, other: Written, background: Background) -> bool:

@@ -8,7 +8,7 @@ from ruleforge.cases.anatomy import Anatomy
 from ruleforge.cases.evidence import Case
 from ruleforge.generate.llm_tests import accept, question_of_tests
 from ruleforge.llm.door import Answer, Door, Pending
-from ruleforge.pipeline.llm_loop import REASONS_MOST, cost_of, told_problem
+from ruleforge.pipeline.llm_loop import REASONS_MOST, told_problem
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import ModelUse
 
@@ -47,5 +47,5 @@ class ModelTester:
             declined=found.refused[:REASONS_MOST],
             tokens_in=result.usage.tokens_in,
             tokens_out=result.usage.tokens_out,
-            cost=cost_of(result),
+            cost=result.usage.cost,
         )
