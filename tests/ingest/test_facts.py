@@ -145,9 +145,11 @@ def test_attacks_in_headers_and_cookies_stand_there(place: tuple[str, str]) -> N
     assert (name.encode() in headers) if kind == "header" else headers[b"Cookie"].startswith(b"basket=")
 
 
-@pytest.mark.parametrize("name", ["xss", "sql_injection", "traversal", "command_injection", "code_injection", "template_injection",
-                                  "jndi", "shellshock", "crlf_injection", "ldap_injection", "nosql_injection", "xpath_injection",
-                                  "url_value", "internal_address", "serialized_object"])  # fmt: skip
+CLASSES = """xss sql_injection traversal command_injection code_injection template_injection jndi
+    shellshock crlf_injection ldap_injection nosql_injection xpath_injection url_value internal_address serialized_object""".split()
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_payloads_are_of_their_class_and_more_than_one(name: str) -> None:
     found = payloads_of(name)
     assert len(found) > 1

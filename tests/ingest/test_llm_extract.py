@@ -135,7 +135,8 @@ def test_an_answer_that_is_to_come_is_told_and_a_failure_is_raised() -> None:
 def test_what_both_readers_found_is_surer_and_what_one_found_stays() -> None:
     embedded = facts_of(Normal(TEXT, "plain"), "a.md")
     model = read(TEXT, {}, {"kind": "product", "value": "Pear Shop", "quote": "Pear Shop before 2.4"},
-                 {"kind": "parameter", "value": "crate_no", "quote": "the crate_no", "means": "form", "about": "/press/save.php"})  # fmt: skip
+                 {"kind": "parameter", "value": "crate_no", "quote": "the crate_no", "means": "form",
+                  "about": "/press/save.php"})  # fmt: skip
     merged = merge_facts(embedded, model)
     (endpoint,) = merged.of("endpoint")
     (parameter,) = merged.of("parameter")
