@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shutil
 import socket
 import ssl
 import threading
@@ -171,3 +172,23 @@ def guarded_lookup(lookup: Any) -> Any:
         return lookup(host, *rest, **named)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def queue_of_two(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
+    """A folder of rules with a queue about two of our examples: a rule is wanted for each, and is to be judged."""
+    from ruleforge.app.tasks.adding import add_tasks
+
+    rules = tmp_path_factory.mktemp("queue") / "rules"
+    sources = [examples / "templates" / "invented" / name for name in QUEUED]
+    add_tasks(rules, sources, roles=("generate", "judge", "review_help"), jobs=1)
+    return rules
+
+
+QUEUED = ("larkspur-media-traversal.yaml", "pennywhistle-search-xss.yaml")
+
+
+@pytest.fixture
+def queue(queue_of_two: Path, tmp_path: Path) -> Path:
+    """The same, for one test to work on."""
+    return Path(shutil.copytree(queue_of_two, tmp_path / "rules"))

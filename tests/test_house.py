@@ -76,7 +76,8 @@ def test_folders_of_tests_mirror_the_packages() -> None:
     folders = {name for name in folders if not name.endswith(".py")}
     packages = {folder.name for folder in SOURCE.iterdir() if folder.is_dir()}
     # semantics: cases of the rule language, one table for all who evaluate
-    packages |= {"scripts", "bench", "semantics"}
+    # injections: orders of strangers, one table for every role that a model has
+    packages |= {"scripts", "bench", "semantics", "injections"}
     assert folders
     assert folders <= packages
 

@@ -4,7 +4,7 @@ import pytest
 
 from ruleforge.background.table import build_background
 from ruleforge.engine.compiled import CompiledSet
-from ruleforge.engine.rarity import background_rarity, default_rarity
+from ruleforge.engine.rarity import background_rarity, default_rarity, telling_length
 from ruleforge.events.request import Request
 from ruleforge.rules.tree import AllOf, Condition, Name, Rule
 
@@ -39,3 +39,16 @@ def test_the_compiled_set_searches_for_the_rare_name_of_two():
     compiled = CompiledSet([Rule(id="RF-1", when=both)], rarity=RARITY)
     assert compiled.answers(TRAFFIC[0]) == ((), (), 0)
     assert compiled.cost(0) < 100
+
+
+@pytest.mark.parametrize(
+    ("says_less", "says_more"),
+    [
+        (b"\x00user-agent\x01", b"${"),
+        (b"\x00content-type\x01", b"<?"),
+        (b"/wp-content/", b"/xo"),
+        (b"q", b"\x00q\x01"),
+    ],
+)
+def test_a_long_word_that_everybody_sends_says_less_than_two_odd_bytes(says_less, says_more):
+    assert telling_length(says_less) < telling_length(says_more)

@@ -10,7 +10,6 @@ import pytest
 
 from ruleforge.errors import OutsideError, RuleForgeError, UsageError
 from ruleforge.llm.budget import Budget, BudgetError, Limits, Meter
-from ruleforge.llm.door import InvalidAnswerError
 from ruleforge.llm.fake_server import FAULTS, FakeServer, running
 from ruleforge.llm.hosted import Hosted, retry_after
 from ruleforge.llm.provider import Ground, LostError, UnreachedError, open_provider
@@ -70,43 +69,6 @@ def test_each_protocol_is_asked_as_it_wants(site: Site, question: Any) -> None:
     assert bedrock.body["inferenceConfig"] == {"maxTokens": 1500, "temperature": 0.0}
 
 
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["429", "500"])
-def test_a_server_that_is_busy_is_asked_again(site: Site, question: Any, wire: str, fault: str) -> None:
-    site.server.faults[:] = [fault, fault]
-    meter = Meter()
-    assert site.door(wire, meter).ask(question()).usage.calls == 1
-    assert site.slept == ([1.0, 1.0] if fault == "429" else [0.5, 1.0])
-    assert len(site.server.asked) == 3
-    assert meter.run.calls == 1
-
-
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["cut", "garbled", "empty"])
-def test_an_answer_that_is_lost_is_paid_and_asked_for_once_more(
-    site: Site, question: Any, wire: str, fault: str
-) -> None:
-    site.server.faults[:] = [fault]
-    meter = Meter()
-    answer = site.door(wire, meter).ask(question())
-    assert answer.value.probability == 0
-    assert meter.run.calls == 2
-    assert meter.run.tokens > 2_000  # the lost one counts with all that it may have cost
-    site.server.faults[:] = [fault, fault]
-    with pytest.raises(LostError, match="RF551"):
-        site.door(wire).ask(question())
-
-
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", ["prose", "wrong"])
-def test_a_wrong_answer_is_asked_again(site: Site, question: Any, wire: str, fault: str) -> None:
-    site.server.faults[:] = [fault]
-    assert site.door(wire).ask(question()).asked == 2
-    site.server.faults[:] = [fault] * 3
-    with pytest.raises(InvalidAnswerError, match="RF540"):
-        site.door(wire).ask(question())
-
-
 def test_a_slow_answer_is_waited_for_as_long_as_it_may_take(site: Site, question: Any) -> None:
     site.server.faults[:] = ["slow"]
     assert site.door("openai").ask(question()).asked == 1
@@ -144,14 +106,6 @@ def test_a_lost_answer_is_not_asked_for_beyond_the_budget(site: Site, question: 
     assert len(site.server.asked) == 1
 
 
-def test_all_faults_in_a_row_lose_nothing(site: Site, question: Any) -> None:
-    site.server.faults[:] = [fault for fault in FAULTS if fault != "401"]
-    answers = site.door("openai").ask_all([question(number) for number in range(6)])
-    assert [type(answer).__name__ for answer in answers].count("Answer") == 5
-    assert [str(answer)[:7] for answer in answers if not hasattr(answer, "value")] == ["[RF551]"]
-    assert site.server.faults == []
-
-
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_recorded_session_plays_again_with_the_server_gone(
     ground: Ground, door_to: Any, question: Any, tmp_path: Path, wire: str
@@ -176,6 +130,29 @@ def test_how_a_schema_is_sent_can_be_set(site: Site, question: Any) -> None:
     assert "response_format" not in other
     assert "temperature" not in other
     assert other["max_completion_tokens"] == 1500
+
+
+@pytest.mark.parametrize(
+    ("wire", "model", "options", "marked"),
+    [
+        ("anthropic", "claude-pear", {}, True),
+        ("anthropic", "claude-pear", {"cache": "off"}, False),
+        ("bedrock", "eu.anthropic.claude-sonnet-4-pear-v1:0", {}, True),
+        ("bedrock", "amazon.nova-pear-v1:0", {}, True),
+        ("bedrock", "orchard.pear-v1:0", {}, False),
+        ("bedrock", "orchard.pear-v1:0", {"cache": "on"}, True),
+        ("bedrock", "amazon.nova-pear-v1:0", {"cache": "off"}, False),
+        ("openai", "gpt-pear", {}, False),  # keeps what it likes, unasked
+    ],
+)
+def test_what_is_the_same_for_every_question_is_marked_for_the_cache(
+    site: Site, question: Any, wire: str, model: str, options: dict[str, str], marked: bool
+) -> None:
+    site.door(wire, model=model, options=options).ask(question())
+    (asked,) = site.server.asked
+    assert ("cache_control" in str(asked.body) or "cachePoint" in str(asked.body)) is marked
+    if marked:
+        assert "a pear" not in str(asked.body["system"])  # only the fixed part comes before the mark
 
 
 @pytest.mark.parametrize(
@@ -225,8 +202,49 @@ def test_counts_of_tokens_that_make_no_sense_are_not_known(count: Any) -> None:
     assert WIRES["anthropic"].read(body).tokens_in == 12
 
 
+@pytest.mark.parametrize(
+    ("wire", "usage", "counts"),
+    [
+        (
+            "openai",
+            {"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}},
+            (90, 64, 0),
+        ),
+        ("openai", {"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": None}, (90, 0, 0)),
+        (
+            "anthropic",
+            {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "cache_read_input_tokens": 60,
+                "cache_creation_input_tokens": 20,
+            },
+            (90, 60, 20),
+        ),
+        ("anthropic", {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": -60}, (None, 0, 0)),
+        (
+            "bedrock",
+            {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 60, "cacheWriteInputTokens": 20},
+            (90, 60, 20),
+        ),
+        ("bedrock", {"outputTokens": 5, "cacheReadInputTokens": 60}, (None, 60, 0)),
+    ],
+)
+def test_tokens_of_the_cache_of_a_provider_are_told_apart(
+    wire: str, usage: dict[str, Any], counts: tuple[int | None, int, int]
+) -> None:
+    bodies = {
+        "openai": {"choices": [{"message": {"content": "x"}}]},
+        "anthropic": {"content": [{"type": "text", "text": "x"}]},
+        "bedrock": {"output": {"message": {"content": [{"text": "x"}]}}},
+    }
+    reply = WIRES[wire].read(bodies[wire] | {"usage": usage})
+    assert (reply.tokens_in, reply.tokens_cached, reply.tokens_written) == counts
+
+
 def test_names_lead_to_servers(monkeypatch: pytest.MonkeyPatch, ground: Ground) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION"):
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION")
+    for name in (*names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     for url in ("openai:large", "anthropic:large", "bedrock:large?region=eu-west-1"):
         with pytest.raises(UsageError, match=r"RF186.*needs a key"):

@@ -13,14 +13,50 @@ from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import list_files
 from ruleforge.llm.door import Door
+from ruleforge.pipeline.llm_loop import ModelWriter
+from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.run import RunOptions, forge_read, read_sources, run
-from ruleforge.records.forging import REFUSALS, Outcome
+from ruleforge.records.forging import REFUSALS, ModelUse, Outcome
 from ruleforge.store.state import State
 
 Progress = Callable[[str, int, int], None]
 Clock = Callable[[], float]
 FAILURES_KEPT = 20  # shown with their messages; all are counted
+
+
+class ModelSum(msgspec.Struct, kw_only=True):
+    """What a language model was asked in a run."""
+
+    asked: int = 0  # questions
+    answered: int = 0
+    pending: int = 0
+    failed: int = 0
+    declined: int = 0  # advisories for which some answer said that there is no safe rule
+    passed: int = 0  # candidates whose rule passed every gate
+    tests: int = 0  # proposed requests that count
+    calls: int = 0  # sent in this run
+    tokens_in: int | None = 0  # None: not counted by the provider
+    tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars, of those answers whose cost is known
+
+    def add(self, use: ModelUse, *, tests: bool = False) -> None:
+        """Add what was asked for one advisory, for rules or for tests."""
+        self.asked += use.asked
+        self.answered += use.answered
+        self.pending += use.pending
+        self.failed += use.failed
+        self.declined += bool(use.declined) and not tests
+        self.passed += 0 if tests else use.passed
+        self.tests += use.passed if tests else 0
+        self.calls += use.calls
+        self.tokens_in = _plus(self.tokens_in, use.tokens_in)
+        self.tokens_out = _plus(self.tokens_out, use.tokens_out)
+        self.cost = (self.cost or 0) + use.cost if use.cost is not None else self.cost
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 class ForgeSummary(msgspec.Struct, kw_only=True):
@@ -36,6 +72,7 @@ class ForgeSummary(msgspec.Struct, kw_only=True):
     candidates: int = 0
     cpu_seconds: float = 0.0  # spent on the advisories, over all processes and also in earlier runs
     seconds: float = 0.0  # of this run
+    model: ModelSum | None = None  # None: no language model was asked
     failures: list[str] = msgspec.field(default_factory=list)
 
     @property
@@ -60,6 +97,8 @@ def forge(
     history: Sequence[Path] = (),
     merge: bool = True,
     loop: LoopOptions | None = None,
+    writer: ModelWriter | None = None,
+    tester: ModelTester | None = None,
     extract_door: Door | None = None,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
@@ -80,6 +119,8 @@ def forge(
         history: stored traffic; what new rules would have done in it goes into their evidence.
         merge: one rule for all documents about a vulnerability; False: one for each document.
         loop: how hard to try; None: as ships.
+        writer: a model as further author, see `app.authors`; forging then runs in this process.
+        tester: a model as further author of tests, likewise.
         extract_door: a model that reads documents whose requests show no attack; None: patterns alone.
         clock: seconds, for the summary only.
 
@@ -92,7 +133,8 @@ def forge(
     summary.out = str(out)
     options = forge_options(
         paths, out, benign=benign, sensors=sensors, mixed=mixed, known_bad=known_bad, background=background,
-        jobs=jobs, again=again, history=history, merge=merge, loop=loop,
+        jobs=jobs, again=again, history=history, merge=merge, loop=loop, writer=writer,
+        tester=tester,
     )  # fmt: skip
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -136,6 +178,8 @@ def forge_options(
     history: Sequence[Path] = (),
     merge: bool = True,
     loop: LoopOptions | None = None,
+    writer: ModelWriter | None = None,
+    tester: ModelTester | None = None,
 ) -> RunOptions:
     """Check that what is named exists, and put the options of a run together; see `forge`."""
     for path in (*paths, *benign, *sensors, *mixed, *known_bad, *history, *((background,) if background else ())):
@@ -152,6 +196,8 @@ def forge_options(
         again=again,
         merge=merge,
         loop=loop or LoopOptions(),
+        writer=writer,
+        tester=tester,
     )
 
 
@@ -184,6 +230,10 @@ def _count(outcome: Outcome, summary: ForgeSummary, refused: Counter[str], faile
         summary.skipped += 1
         return
     summary.advisories += 1
+    for use in (outcome.model, outcome.tester):
+        if use is not None:
+            summary.model = summary.model or ModelSum()
+            summary.model.add(use, tests=use is outcome.tester)
     summary.candidates += outcome.candidates
     summary.cpu_seconds += outcome.seconds
     if outcome.outcome == "rule":

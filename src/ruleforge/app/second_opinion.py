@@ -6,6 +6,7 @@ from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.combine import DEFAULT, BothWeights, Combined, combine, combined_opinion, load_weights
 from ruleforge.judge.llm_judge import SAMPLES, LlmOpinion, LlmPending, ask_llm_judge
 from ruleforge.llm.door import Door
+from ruleforge.llm.prices import dollars_said
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Opinion
 from ruleforge.rules.tree import Rule
@@ -22,6 +23,11 @@ class SecondJudge:
         self.combined: Combined | None = None
         self._door, self._samples = door, samples
         self._weights: BothWeights = load_weights(weights) if weights else DEFAULT
+
+    @property
+    def cost(self) -> str:
+        """What asking has cost in this run, for people; empty where nobody sends a bill."""
+        return self._door.money_note or (dollars_said(spent) if (spent := self._door.meter.run.money) else "")
 
     def __call__(self, rule: Rule, advisory: Advisory, evidence: Evidence, opinion: Opinion) -> Opinion:
         """Ask, and give the joint opinion."""

@@ -11,6 +11,7 @@ import typer
 from ruleforge.cli import terminal as term
 from ruleforge.cli.bench_ablate import judge_ablate
 from ruleforge.cli.bench_judge import judge
+from ruleforge.cli.bench_llm import llm
 
 PROBLEMS_SHOWN = 10
 
@@ -46,6 +47,7 @@ def _bench() -> None:
 
 
 bench.command()(judge)
+bench.command()(llm)
 bench.command(name="judge-ablate")(judge_ablate)
 
 

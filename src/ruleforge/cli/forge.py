@@ -12,6 +12,7 @@ import typer
 
 from ruleforge.cli import terminal as term
 from ruleforge.cli.logs import KnownBad, Mixed
+from ruleforge.errors import UsageError
 
 if TYPE_CHECKING:
     from ruleforge.app.forge import ForgeSummary
@@ -72,6 +73,17 @@ def forge(
     watch: Annotated[bool, typer.Option("--watch", help="Go on: forge what changes, until interrupted.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 60.0,
     once: Annotated[bool, typer.Option("--once", help="With --watch: look once and end, for a timer.")] = False,
+    llm: Annotated[
+        str, typer.Option(help="A model as further author of rules, such as mailbox:FOLDER.", show_default=False)
+    ] = "",
+    llm_tests: Annotated[
+        str, typer.Option(help="A model as further author of tests; it may be the same.", show_default=False)
+    ] = "",
+    llm_candidates: Annotated[int, typer.Option(min=1, max=20, help="Rules that the model is asked for.")] = 5,
+    llm_record: Annotated[
+        Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for answers that are to come.")] = 0,
     extract_llm: Annotated[
         str, typer.Option(help="A model that reads prose as well, such as mailbox:FOLDER.", show_default=False)
     ] = "",
@@ -80,6 +92,7 @@ def forge(
     """Make a validated rule from each disclosure (template, write-up, exploit, recording), or say why there is none.
 
     Unchanged sources are not forged again, so the same command resumes a run that was interrupted.
+    No model is asked and nothing is sent, but for what --llm names: its rules compete with ours under the same checks.
     Exit code 1: some source could not be read or some advisory failed.
 
     \b
@@ -87,10 +100,10 @@ def forge(
     ruleforge forge templates/ write-ups/ exploit.py --out rules --benign day.jsonl.gz
     ruleforge forge CVE-2021-41773.yaml --out rules --format ndjson
     ruleforge forge templates/ --out rules --watch
+    ruleforge forge CVE-2021-41773.yaml --out rules --llm mailbox:letters
     """
     from ruleforge.app.forge import ForgeSummary
     from ruleforge.app.forge import forge as run
-    from ruleforge.errors import UsageError
     from ruleforge.settings import load_settings
 
     settings = load_settings({"out": out, "benign": tuple(benign or ()), "jobs": jobs, "background": background})
@@ -110,9 +123,19 @@ def forge(
     if watch:
         from ruleforge.cli.watching import run_watch
 
+        if llm or llm_tests:
+            hint = "watch without it, and forge what changed with --llm"
+            raise UsageError("a watch asks no model", hint=hint, code="RF175")
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
         run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
+    if llm or llm_tests:
+        from ruleforge.app.authors import open_authors
+
+        options["writer"], options["tester"] = open_authors(
+            llm, llm_tests, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
+            background=settings.background,
+        )  # fmt: skip
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is
     with term.progress(quiet=quiet) as progress:
@@ -143,7 +166,8 @@ def line(outcome: "Outcome") -> dict[str, Any]:
     import msgspec
 
     data: dict[str, Any] = msgspec.to_builtins(outcome)
-    return {key: data[key] for key in LINE_KEYS}
+    asked = {key: data[key] for key in ("model", "tester") if data[key] is not None}
+    return {key: data[key] for key in LINE_KEYS} | asked
 
 
 def summary_dict(summary: "ForgeSummary") -> dict[str, Any]:
@@ -151,6 +175,8 @@ def summary_dict(summary: "ForgeSummary") -> dict[str, Any]:
     import msgspec
 
     data: dict[str, Any] = msgspec.to_builtins(summary)
+    if data["model"] is None:
+        del data["model"]
     return data | {"seconds": round(summary.seconds, 3), "cpu_seconds": round(summary.cpu_seconds, 3)}
 
 
@@ -181,7 +207,8 @@ def one_text(outcome: "Outcome", summary: "ForgeSummary") -> list[str]:
     if outcome.outcome != "rule":
         what = f"{term.paint(outcome.outcome, 'red' if outcome.outcome == 'failed' else 'yellow')}, {outcome.reason}"
         said = [text for text in (refusal_sentence(outcome.reason), outcome.detail) if text]
-        return [f"{name}: {what}", *[f"  {term.visible(term.shorten(text, 500))}" for text in said]]
+        told = [*said, *model_lines(summary)]
+        return [f"{name}: {what}", *[f"  {term.visible(term.shorten(text.strip(), 500))}" for text in told]]
     folder = Path(summary.out) / outcome.advisory
     shown = show_rule(folder)
     title = term.visible(shown.rule.title)
@@ -191,6 +218,7 @@ def one_text(outcome: "Outcome", summary: "ForgeSummary") -> list[str]:
         f"  {term.visible(shown.sentence)}",
         *([f"  {term.visible(term.shorten(outcome.detail, 300))}"] if outcome.detail else []),
         f"  It passed every check and is in {term.visible(str(folder))}: rule.json, tests.yaml, evidence.json.",
+        *[f"  {text.strip()}" for text in model_lines(summary)],
     ]
 
 
@@ -219,9 +247,33 @@ def summary_text(summary: "ForgeSummary") -> list[str]:
         lines += [f"  and {more:,} more; '--format ndjson' lists all"] if more > 0 else []
     return [
         *lines,
+        *([""] if summary.model else []),
+        *model_lines(summary),
         "",
         f"Rules are in {term.visible(summary.out)}: rule.json, tests.yaml and evidence.json, one folder each.",
     ]
+
+
+def model_lines(summary: "ForgeSummary") -> list[str]:
+    """What a model was asked, where one was."""
+    model = summary.model
+    if model is None:
+        return []
+    counted = model.tokens_in is not None and model.tokens_out is not None
+    tokens = f"{model.tokens_in:,} tokens in, {model.tokens_out:,} out" if counted else "tokens not counted"
+    cost = "" if model.cost is None else f", {model.cost / 1_000_000:,.4f} dollars"
+    told = (
+        f"Model: {term.plural(model.asked, 'question')}, {model.answered:,} answered, {model.pending:,} pending, "
+        f"{model.failed:,} failed; {term.plural(model.passed, 'candidate')} passed every check; "
+        f"{model.tests:,} proposed tests count; "
+        f"{term.plural(model.calls, 'call')} in this run, {tokens}{cost}"
+    )
+    lines = [told]
+    if model.pending:
+        lines.append("  Answers are pending: run the same command again to include them.")
+    if model.failed:
+        lines.append("  Where the model failed, the embedded generator worked alone; the outcomes say why.")
+    return lines
 
 
 def _coloured(text: str) -> str:

@@ -18,7 +18,10 @@ def model_data(second: "SecondJudge") -> dict[str, object]:
 
     if isinstance(second.answer, LlmPending):
         return {"pending": msgspec.to_builtins(second.answer)}
-    return {"model": msgspec.to_builtins(second.answer), "combined": msgspec.to_builtins(second.combined)}
+    pooled = msgspec.to_builtins(second.combined)
+    return {"model": msgspec.to_builtins(second.answer), "combined": pooled} | (
+        {"cost": second.cost} if second.cost else {}
+    )
 
 
 def model_lines(second: "SecondJudge") -> list[str]:
@@ -38,7 +41,8 @@ def model_lines(second: "SecondJudge") -> list[str]:
         ("p_off_target", "off_target", combined.off_target, answer.off_target),
     ):
         lines += [_pooled(name, pooled), *_reasons(key, side, answer)]
-    return [*lines, *(term.paint(term.visible(f"  {warning}"), "yellow") for warning in answer.warnings)]
+    cost = [term.visible(f"  cost: {second.cost}")] if second.cost else []
+    return [*lines, *(term.paint(term.visible(f"  {warning}"), "yellow") for warning in answer.warnings), *cost]
 
 
 def _pooled(name: str, pooled: "Pooled") -> str:

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ruleforge import __version__
+from ruleforge.cli.agent import agent
 from ruleforge.cli.bench import bench
 from ruleforge.cli.care import background, demo, doctor
 from ruleforge.cli.compile import compile_
@@ -25,9 +26,11 @@ from ruleforge.cli.extract import extract
 from ruleforge.cli.forge import forge
 from ruleforge.cli.judge import judge
 from ruleforge.cli.mailbox import mailbox
+from ruleforge.cli.mcp import mcp
 from ruleforge.cli.rules import explain, lint, show, test
 from ruleforge.cli.scan import scan
 from ruleforge.cli.sensing import backtest, sensor_check
+from ruleforge.cli.tasks import tasks
 from ruleforge.cli.terminal import note
 from ruleforge.cli.triage import triage
 from ruleforge.cli.watching import diff
@@ -129,6 +132,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     triage: "What to forge first, and why.",
     forge: "Templates in, validated rules out.",
     extract: "What documents say of vulnerabilities, with citations.",
+    agent: "Examples of events in, validated rules out.",
     scan: "Recorded requests against rules.",
     events: "Deprecated: scan asks logs of logins, processes, DNS, cloud calls and flows, too.",
     test: "Run the tests that lie beside rules.",
@@ -149,6 +153,8 @@ cli.add_typer(background, name="background", short_help="Count your own ordinary
 cli.add_typer(data, name="data", short_help="Fetch KEV, EPSS and templates; say of when they are.")
 cli.add_typer(exclude, name="exclude", short_help="Hits that this site knows to be harmless.")
 cli.add_typer(mailbox, name="mailbox", short_help="Questions to a model as files, and answers.")
+cli.add_typer(tasks, name="tasks", short_help="Work for agents, and what they made of it.")
+cli.add_typer(mcp, name="mcp", short_help="Hand that work out to coding agents, over MCP.")
 cli.add_typer(bench, name="bench", short_help="Measure rules on recorded corpora.")
 cli.add_typer(dev, name="dev", short_help="What helps to develop and to try settings.")
 

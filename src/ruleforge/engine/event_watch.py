@@ -1,6 +1,6 @@
 """Any rules over any events: those that ask about one event answer at once, those that count or order make alerts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ruleforge.engine.compiled import CompiledSet
@@ -89,3 +89,14 @@ class EventWatch:
     def close(self) -> list[Alert]:
         """Return the alerts of events that still wait."""
         return self.correlator.close()
+
+
+def ask_stream(rule: Rule, items: Iterable[Event | Request]) -> bool | None:
+    """Say whether a rule matches a stream: it holds or alerts; None where it might, for all that is known."""
+    correlator = Correlator([rule] if is_correlation(rule) else [], lateness_seconds=None)
+    watch = EventWatch([rule], correlator)
+    hit = unknown = False
+    for item in items:
+        seen = watch.see(item)
+        hit, unknown = hit or bool(seen.hits or seen.alerts), unknown or bool(seen.unknowns)
+    return True if watch.close() or hit else None if unknown else False

@@ -11,6 +11,7 @@ from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from ruleforge.engine.class_literals import class_clauses
+from ruleforge.engine.rarity import telling_length
 from ruleforge.engine.regex_literals import regex_clauses
 from ruleforge.engine.zones import DECODE_ROUNDS, FIELD_ZONE, NAME_EDGE, VALUE_EDGE, ZONES
 from ruleforge.events.offsite import LINK_SIGNS
@@ -55,7 +56,7 @@ class _Piece(NamedTuple):
 def requirements(
     tree: Tree, classes: Mapping[str, int] | None = None, zones: Mapping[str, str] = FIELD_ZONE
 ) -> tuple[Clause, ...]:
-    """Return the clauses of `tree`, best first: longest literals, then fewest alternatives.
+    """Return the clauses of `tree`, best first: those that say most, then fewest alternatives.
 
     Args:
         tree: the condition of a rule.
@@ -93,7 +94,7 @@ def clause_zones(clause: Clause) -> frozenset[str]:
 @lru_cache(maxsize=_KEPT)
 def _rank(clause: Clause | _Draft) -> tuple[object, ...]:
     texts = sorted((item[1], item[0]) for item in clause)
-    return (-min(len(text.strip(b"\x00\x01")) for text, _ in texts), len(texts), texts)
+    return (-min(telling_length(text) for text, _ in texts), len(texts), texts)
 
 
 def _best(drafts: tuple[_Draft, ...]) -> _Draft:

@@ -37,10 +37,23 @@ _MARKED_UP = 4  # times as often there, in headers and bodies
 
 def default_rarity(zone: str, text: bytes) -> float:
     """Guess how often benign requests hold a literal: the longer the rarer, common words of the web apart."""
-    words = [word for word in text.translate(_BREAKS).split(b" ") if word]
-    surprising = len(text) - sum(len(word) for word in words if word in COMMON_WORDS)
+    surprising = len(text) - _common_bytes(text)
     share = min(_SHARE_PER_BYTE ** max(surprising - 1, 0), _rarest_byte(zone, text))
     return min(1.0, _ZONE_SHARE.get(zone, 1.0) * share)
+
+
+def telling_length(text: bytes) -> int:
+    """Count the bytes of a literal apart from common words of the web, which are long and say nothing.
+
+    An edge counts as a byte where something else stands beside it: a whole name says more than its letters.
+    """
+    bare = text.strip(NAME_EDGE + VALUE_EDGE)
+    common = _common_bytes(bare)
+    return len(text) - common if len(bare) > common else 0
+
+
+def _common_bytes(text: bytes) -> int:
+    return sum(len(word) for word in text.translate(_BREAKS).split(b" ") if word in COMMON_WORDS)
 
 
 def background_rarity(background: Background | None = None) -> Rarity:

@@ -19,6 +19,14 @@ MAX_FILE_BYTES = 1 << 20
 HTTP = "http.request"
 
 
+# What a field is to whoever makes rules. act: what was done, one of few words; content: what an attacker writes;
+# who: whose it is, to count by and never to compare with; indicator: a name that an attacker picks and drops.
+Role = Literal["", "act", "content", "who", "indicator"]
+# How a value is built: words of a shell, a file, a name of DNS, free text; the name of a program, of what started it,
+# of a call.
+Form = Literal["", "command", "path", "domain", "text", "program", "starter", "call"]
+
+
 class EventField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One field of a kind of event, as the rule language knows it."""
 
@@ -28,6 +36,9 @@ class EventField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["text", "int", "address"] = "text"
     ecs: str = ""  # nearest field of the Elastic Common Schema; empty where there is none
     ocsf: str = ""  # nearest attribute of the Open Cybersecurity Schema Framework
+    role: Role = ""
+    form: Form = ""
+    known: tuple[str, ...] = ()  # values of a field of role who that mean the same everywhere: "root"
 
 
 class EventKind(msgspec.Struct, frozen=True):
@@ -60,10 +71,17 @@ def load_kind(file: Path) -> EventKind:
         read = msgspec.convert(tomllib.loads(data), _File)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"not a description of events: {error}", where=str(file), code="RF252") from error
-    fields = {field.name: field for field in read.fields}
+    fields = {field.name: field for field in _with_roles(read.fields)}
     if len(fields) < len(read.fields) or not fields:
         raise InputError("a field is described twice, or none is", where=str(file), code="RF252")
     return EventKind(read.name, read.meaning, read.noun, fields)
+
+
+def _with_roles(fields: list[EventField]) -> list[EventField]:
+    """Where a file gives no roles, addresses say whose an event is, and all else may be what an attacker wrote."""
+    if any(field.role for field in fields):
+        return fields
+    return [msgspec.structs.replace(field, role="who" if field.type == "address" else "content") for field in fields]
 
 
 def fields_of(event: str) -> Mapping[str, EventField]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ruleforge.generate.draft import Draft, draft_tree
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import latest_version
-from ruleforge.rules.tree import Root, Rule, conditions_of
+from ruleforge.rules.tree import Root, Rule, Tree, conditions_of
 
 CWE = re.compile(r"CWE-[0-9]{1,6}")  # sources also write placeholders such as NVD-CWE-noinfo
 AUTHOR = "ruleforge (embedded generator)"
@@ -14,7 +14,11 @@ AUTHOR = "ruleforge (embedded generator)"
 
 def compose(draft: Draft, advisory: Advisory) -> Rule:
     """Spell `draft` as a rule of `advisory`, with the classes it uses at their latest versions."""
-    when = draft_tree(draft)
+    return rule_of(draft_tree(draft), advisory, AUTHOR)
+
+
+def rule_of(when: Tree, advisory: Advisory, author: str) -> Rule:
+    """Make a rule of a tree: all but the tree comes from the advisory."""
     return Rule(
         id=f"RF-{advisory.id}-1",
         when=when,
@@ -26,7 +30,7 @@ def compose(draft: Draft, advisory: Advisory) -> Rule:
         products=advisory.products,
         severity=advisory.severity,
         references=advisory.references[:20],
-        author=AUTHOR,
+        author=author,
         classes=tuple((name, latest_version(name)) for name in sorted(set(classes_used(when)))),
     )
 

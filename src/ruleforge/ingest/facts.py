@@ -5,7 +5,8 @@ from pathlib import PurePath
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.ingest.pdf import is_pdf, text_of_pdf
+from ruleforge.ingest.pdf import text_of_pdf
+from ruleforge.ingest.recognise import is_pdf
 from ruleforge.records.facts import Fact, Facts
 from ruleforge.sources.prose.assess import assess
 from ruleforge.sources.prose.extract import extract

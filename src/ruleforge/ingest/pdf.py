@@ -17,11 +17,6 @@ SECONDS_MOST = 20.0
 _ALONE = re.compile(r"(?<=[a-z,;-])\n(?=[a-z(/])")  # a line that goes on in the next
 
 
-def is_pdf(head: bytes) -> bool:
-    """Whether the beginning of a file is that of a PDF."""
-    return head[:1_024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-")
-
-
 def _pages(reader: "pypdf.PdfReader", where: str) -> tuple[list[str], list[str]]:
     """The words of each page, and what was left out."""
     if reader.is_encrypted:

@@ -22,11 +22,6 @@ MAX_OWN = 3  # a document that names more CVE numbers is a list or refers to oth
 _CVE = re.compile(r"CVE[-_]\d{4}[-_]\d{4,8}", re.IGNORECASE)
 
 
-def is_text(head: bytes) -> bool:
-    """Whether the beginning of a file is text of any encoding that writes ASCII as it is."""
-    return head.count(b"\0") <= len(head) // 1000 and bool(head.strip())
-
-
 def read_markdown(data: bytes, where: str) -> Advisory:
     """Read a document in Markdown; see `read_text`."""
     return _advisory(data, where, markdown=True)

@@ -7,12 +7,13 @@ leaves its reservation counted: the day's ledger may only err on the side of hav
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from ruleforge.errors import InputError, PolicyError
+from ruleforge.errors import InputError, OutsideError, PolicyError
 from ruleforge.llm.files import read_bounded
+from ruleforge.llm.prices import Dollars, dollars_said, micros
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,20 +21,29 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
     tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    money: Annotated[int, msgspec.Meta(ge=0)] | None = None  # micro-dollars
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What was used or is reserved."""
+    """What was used or is reserved; a ledger of before there was money reads as one without."""
 
-    calls: int = 0
-    tokens: int = 0
+    calls: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    money: Annotated[int, msgspec.Meta(ge=0)] = 0  # micro-dollars, of models that have a price
 
-    def plus(self, calls: int, tokens: int) -> "Spent":
+    def plus(self, more: "Spent") -> "Spent":
         """Return the sum."""
-        return Spent(self.calls + calls, self.tokens + tokens)
+        return Spent(self.calls + more.calls, self.tokens + more.tokens, self.money + more.money)
+
+    def less(self, back: "Spent") -> "Spent":
+        """Return the difference, nothing below 0: who deleted a ledger in between is owed nothing."""
+        return Spent(
+            max(self.calls - back.calls, 0), max(self.tokens - back.tokens, 0), max(self.money - back.money, 0)
+        )
 
 
 FILE_MOST = 4_096  # bytes of a file of limits
+PROBLEMS_MOST = 20  # of a ledger, that are kept
 # What is allowed when nobody says otherwise: enough for one CVE judged five times, not for an accident over night.
 RUN = Limits(calls=2_000, tokens=20_000_000)
 CVE = Limits(calls=60, tokens=1_000_000)
@@ -47,9 +57,26 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cve: Limits = CVE
     day: Limits = DAY
 
+    @property
+    def in_money(self) -> bool:
+        """Whether any scope has a limit in money."""
+        return any(limits.money is not None for limits in (self.run, self.cve, self.day))
+
+
+class _LimitsWritten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits as they stand in the file, where money is written in dollars."""
+
+    calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    dollars: Dollars | None = None
+
+    def limits(self) -> Limits:
+        """The same in micro-dollars, rounded down."""
+        return Limits(self.calls, self.tokens, None if self.dollars is None else micros(self.dollars, up=False))
+
 
 def load_budget(file: Path) -> Budget:
-    """Read limits from a JSON file such as {"day": {"calls": 100}}; the built-in ones where there is none.
+    """Read limits from a JSON file such as {"day": {"calls": 100, "dollars": 2.5}}; the built-in ones without one.
 
     A scope that is named has the limits that stand there and no others.
 
@@ -60,9 +87,10 @@ def load_budget(file: Path) -> Budget:
     if data is None:
         return Budget()
     try:
-        return msgspec.json.decode(data, type=Budget)
-    except msgspec.MsgspecError as error:
-        hint = 'write it as {"run": {"calls": 100, "tokens": 1000000}, "cve": …, "day": …}'
+        found = msgspec.json.decode(data, type=dict[Literal["run", "cve", "day"], _LimitsWritten])
+        return Budget(**{scope: written.limits() for scope, written in found.items()})
+    except (msgspec.MsgspecError, ValueError) as error:
+        hint = 'write it as {"run": {"calls": 100, "tokens": 1000000, "dollars": 2.5}, "cve": …, "day": …}'
         raise InputError(f"not limits: {error}"[:200], where=str(file), hint=hint, code="RF268") from error
 
 
@@ -75,31 +103,33 @@ class BudgetError(PolicyError):
 class Ledger(Protocol):
     """Keeps what a day has cost, over processes and restarts."""
 
-    def add(self, calls: int, tokens: int, limits: Limits) -> str:
+    def add(self, more: Spent, limits: Limits, /) -> str:
         """Count this to today and return the day, such as 2099-12-31; raises BudgetError and counts nothing."""
 
-    def give_back(self, day: str, calls: int, tokens: int, /) -> None:
-        """Take off a day what was not used after all."""
+    def give_back(self, day: str, held: Spent, used: Spent, /) -> None:
+        """Put what was used in the place of what was held, on that day."""
 
     def spent(self) -> Spent:
         """What today has cost so far."""
 
 
 class MemoryLedger:
-    """A ledger of this process, for tests and for providers that cost nothing."""
+    """A ledger of this process, for tests and for providers that cost nothing. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._spent = Spent()
+        self._spent, self._lock = Spent(), threading.Lock()
 
-    def add(self, calls: int, tokens: int, limits: Limits) -> str:
+    def add(self, more: Spent, limits: Limits) -> str:
         """Count this, or raise BudgetError."""
-        check(self._spent, calls, tokens, limits, "day")
-        self._spent = self._spent.plus(calls, tokens)
+        with self._lock:
+            check(self._spent, more, limits, "day")
+            self._spent = self._spent.plus(more)
         return ""
 
-    def give_back(self, _day: str, calls: int, tokens: int) -> None:
-        """Take off what was not used."""
-        self._spent = self._spent.plus(-calls, -tokens)
+    def give_back(self, _day: str, held: Spent, used: Spent) -> None:
+        """Put what was used in the place of what was held."""
+        with self._lock:
+            self._spent = self._spent.plus(used).less(held)
 
     def spent(self) -> Spent:
         """What was counted so far."""
@@ -111,31 +141,36 @@ class Reservation(msgspec.Struct, frozen=True):
 
     subject: str
     day: str
-    calls: int
-    tokens: int
+    most: Spent
 
 
-def check(spent: Spent, calls: int, tokens: int, limits: Limits, scope: str) -> None:
+def check(spent: Spent, more: Spent, limits: Limits, scope: str) -> None:
     """Refuse what does not fit.
 
     Raises:
-        BudgetError: more calls or tokens than are left.
+        BudgetError: more calls, tokens or money than are left.
     """
-    for unit, used, more, most in (
-        ("calls", spent.calls, calls, limits.calls),
-        ("tokens", spent.tokens, tokens, limits.tokens),
+    for unit, used, needed, most in (
+        ("calls", spent.calls, more.calls, limits.calls),
+        ("tokens", spent.tokens, more.tokens, limits.tokens),
+        ("", spent.money, more.money, limits.money),
     ):
-        if most is not None and used + more > most:
-            left = f"{used:,} of {most:,} {unit} are used, and the next call may need {more:,}"
+        if most is not None and used + needed > most:
+            if unit:
+                left = f"{used:,} of {most:,} {unit} are used, and the next call may need {needed:,}"
+            else:
+                left = f"{dollars_said(used)} of {dollars_said(most)} are used, and the next call may need "
+                left += dollars_said(needed)
             what = f"the budget of this {scope} does not cover the next call: {left}"
             raise BudgetError(what, hint="raise the limit in budget.json, or go on without a model", code="RF430")
 
 
 class Meter:
-    """Watches one run. Safe to use from several threads."""
+    """Watches one run. Safe to use from several threads, and by several doors."""
 
     def __init__(self, budget: Budget | None = None, ledger: Ledger | None = None) -> None:
         self.budget = budget or Budget()
+        self.problems: list[str] = []  # of the ledger, where something could not be given back
         self._ledger = ledger or MemoryLedger()
         self._run = Spent()
         self._cves: dict[str, Spent] = {}
@@ -151,33 +186,37 @@ class Meter:
         """The same by CVE."""
         return self._cves
 
-    def reserve(self, subject: str, calls: int, tokens: int) -> Reservation:
+    def reserve(self, subject: str, most: Spent) -> Reservation:
         """Set aside the most that a call can cost.
 
         Raises:
             BudgetError: it does not fit into what is left of the run, the CVE or the day; nothing is counted then.
         """
         with self._lock:
-            check(self._run, calls, tokens, self.budget.run, "run")
+            check(self._run, most, self.budget.run, "run")
             own = self._cves.get(subject, Spent())
-            check(own, calls, tokens, self.budget.cve, "CVE")
-            day = self._ledger.add(calls, tokens, self.budget.day)
-            self._run = self._run.plus(calls, tokens)
-            self._cves[subject] = own.plus(calls, tokens)
-        return Reservation(subject, day, calls, tokens)
+            check(own, most, self.budget.cve, "CVE")
+            day = self._ledger.add(most, self.budget.day)
+            self._run = self._run.plus(most)
+            self._cves[subject] = own.plus(most)
+        return Reservation(subject, day, most)
 
-    def settle(self, held: Reservation, tokens: int | None, *, sent: bool = True) -> None:
+    def settle(self, held: Reservation, used: Spent) -> None:
         """Replace a reservation by what the call did cost.
+
+        Where a ledger fails now, the day keeps what was reserved: the answer is paid and must not be lost for that.
 
         Args:
             held: the reservation; to be settled once.
-            tokens: what the provider counted, None where it did not say: then all that was reserved stays counted. More
-                than was reserved is counted too, so that a provider that breaks its limit is not asked much longer.
-            sent: False where nothing went out; then nothing is counted.
+            used: what it cost; `held.most` where the provider did not say. More than was reserved is counted too, so
+                that a provider that breaks its limit is not asked much longer.
         """
-        used = (held.tokens if tokens is None else max(tokens, 0)) if sent else 0
-        calls_back, tokens_back = (0 if sent else held.calls), held.tokens - used
         with self._lock:
-            self._ledger.give_back(held.day, calls_back, tokens_back)
-            self._run = self._run.plus(-calls_back, -tokens_back)
-            self._cves[held.subject] = self._cves[held.subject].plus(-calls_back, -tokens_back)
+            self._run = self._run.plus(used).less(held.most)
+            self._cves[held.subject] = self._cves[held.subject].plus(used).less(held.most)
+            if used != held.most:
+                try:
+                    self._ledger.give_back(held.day, held.most, used)
+                except OutsideError as problem:
+                    if len(self.problems) < PROBLEMS_MOST:
+                        self.problems.append(str(problem))

@@ -6,20 +6,35 @@ few times; then it is a failure with a name. Nothing is sent that the budget doe
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from ruleforge.errors import OutsideError, RuleForgeError
 from ruleforge.llm.answers import Parsed, Schema, parse_answer, schema_of
-from ruleforge.llm.budget import Meter
+from ruleforge.llm.budget import BudgetError, Meter, Spent
 from ruleforge.llm.cache import Cache
+from ruleforge.llm.prices import Price, dollars_said
 from ruleforge.llm.prompt import Prompt, particular, untrusted
-from ruleforge.llm.provider import Call, Ground, LostError, Provider, Reply, Role, Tuning, UnreachedError, Waiting
+from ruleforge.llm.provider import (
+    Call,
+    Ground,
+    LostError,
+    Provider,
+    RefusedError,
+    Reply,
+    Role,
+    Tuning,
+    UnreachedError,
+    Waiting,
+)
+from ruleforge.llm.tracing import Noted, Tracing
 
 ASKED_AGAIN_MOST = 2
 WAIT_MOST = 3_600.0  # seconds
 LOOK_SECONDS = 0.25  # between looks for answers that are to come
+LOST_WAIT = 1.0  # seconds, before an answer that was lost is asked for again
 LOST_MOST = 1  # answers that were lost on the way, of one call, before it fails
 SHOWN_AGAIN = 4_000  # characters of a wrong answer that its author is shown
 
@@ -45,10 +60,21 @@ class Usage(msgspec.Struct, frozen=True):
     tokens_in: int | None = 0
     tokens_out: int | None = 0
     cached: bool = False
+    cost: int | None = 0  # micro-dollars, as the budget counts them; None: the model has no price
 
-    def plus(self, reply: Reply, calls: int) -> "Usage":
-        """Return the sum with one more reply."""
-        return Usage(self.calls + calls, _sum(self.tokens_in, reply.tokens_in), _sum(self.tokens_out, reply.tokens_out))
+    def plus(self, reply: Reply, spent: Spent, *, priced: bool = True) -> "Usage":
+        """Return the sum with one more reply, and with what was spent to get it."""
+        return Usage(
+            self.calls + spent.calls,
+            _sum(self.tokens_in, reply.tokens_in),
+            _sum(self.tokens_out, reply.tokens_out),
+            cost=_sum(self.cost, spent.money if priced else None),
+        )
+
+    @property
+    def cost_said(self) -> str:
+        """The cost for people; says so where money is not counted."""
+        return "not counted in money: the model has no price" if self.cost is None else dollars_said(self.cost)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -101,17 +127,28 @@ class Door:
         wait_seconds: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        price: Price | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self.provider, self.meter = provider, meter or Meter()
-        self._ground, self._cache = ground, cache
+        self.provider, self.meter, self.price = provider, meter or Meter(), price
+        self._ground, self._cache, self._tracing = ground, cache, tracing
         self._again = asked_again_most
         self._wait, self._sleep, self._clock = min(wait_seconds, WAIT_MOST), sleep, clock
+
+    @property
+    def money_note(self) -> str:
+        """What a reader of costs must know: that this model has no price, or what a ledger lost; else empty."""
+        notes = [f"the ledger of the day: {problem}" for problem in self.meter.problems[:1]]
+        if self.price is None:
+            notes.insert(0, f"{self.provider.model} has no price: calls and tokens are limited, money is not counted")
+        return "; ".join(notes)
 
     def ask(self, question: Question[Output]) -> Outcome[Output]:
         """Ask one question.
 
         Raises:
-            BudgetError: the next call could cost more than is left (RF430); it was not sent.
+            BudgetError: the next call could cost more than is left (RF430), or there is a limit in money and the model
+                has no price (RF431); it was not sent.
             InvalidAnswerError: no valid answer (RF540).
             OutsideError: the provider failed for good.
         """
@@ -145,11 +182,13 @@ class Door:
         for asked in range(1, self._again + 2):
             call = self._call(question, prompt, schema)
             kept = self._kept(call, question, schema)
-            calls = 0 if kept or self.provider.holds(call) else 1
-            reply = kept or self._send(call, calls)
+            reply, spent = (kept, Spent()) if kept else self._send(call)
             if isinstance(reply, Waiting):
                 return Pending(reply.id, reply.where, reply.problems)
-            usage = Usage(usage.calls, usage.tokens_in, usage.tokens_out, True) if kept else usage.plus(reply, calls)
+            if kept:
+                usage = msgspec.structs.replace(usage, cached=True)
+            else:
+                usage = usage.plus(reply, spent, priced=self.price is not None or not spent.calls)
             parsed = _checked(reply.text, question, schema)
             if parsed.value is not None:
                 if self._cache and not kept:
@@ -177,30 +216,59 @@ class Door:
             tuning=question.tuning,
         )
 
-    def _send(self, call: Call, calls: int) -> Reply | Waiting:
+    def _send(self, call: Call) -> tuple[Reply | Waiting, Spent]:
         """Send within the budget; an answer that was lost on the way is paid, and asked for once more.
 
-        A question that waits for its answer keeps all that was set aside for it.
+        A question that waits for its answer keeps all that was set aside for it. Returned is what all of it cost.
         """
+        most = Spent() if self.provider.holds(call) else self._most(call)
+        spent = Spent()
         for lost in range(LOST_MOST + 1):
-            held = self.meter.reserve(call.subject, calls, call.tokens_most(self._ground.frame_key) if calls else 0)
+            held = self.meter.reserve(call.subject, most)
+            used = most  # as long as nobody says otherwise, it may have been answered
             try:
-                reply = self.provider.send(call)
+                with self._traced(call, most) as noted:
+                    noted.reply = reply = self.provider.send(call)
+                    noted.spent = used = self._used(reply, most)
             except UnreachedError:
-                self.meter.settle(held, 0, sent=False)
+                used = Spent()
+                raise
+            except RefusedError:
+                used = Spent(most.calls)  # asked, and nothing made of it
                 raise
             except LostError:
-                self.meter.settle(held, None)
                 if lost == LOST_MOST:
                     raise
-            except BaseException:
-                self.meter.settle(held, None)  # it may have been answered
-                raise
             else:
-                counted = _sum(reply.tokens_in, reply.tokens_out) if isinstance(reply, Reply) and calls else None
-                self.meter.settle(held, counted)
-                return reply
+                return reply, spent.plus(used)
+            finally:
+                self.meter.settle(held, used)
+            spent = spent.plus(used)
+            self._sleep(LOST_WAIT)
         raise AssertionError("the last try returns or raises")
+
+    def _traced(self, call: Call, most: Spent) -> AbstractContextManager[Noted]:
+        """A span where somebody wants one; looks at what was sent before have none."""
+        if self._tracing is None or not most.calls:
+            return nullcontext(Noted())
+        return self._tracing.call(call, self.provider.url, call.written(self._ground.frame_key), self.price is not None)
+
+    def _most(self, call: Call) -> Spent:
+        """The most that a call can cost."""
+        sent, made = call.sent_most(self._ground.frame_key), call.tuning.output_most
+        if self.price is None and self.meter.budget.in_money:
+            what = f"there is a limit in money, and {self.provider.model} has no price"
+            hint = "write its price into prices.json, 0 where it costs nothing, or take the limit out of budget.json"
+            raise BudgetError(what, where=self.provider.url, hint=hint, code="RF431")
+        return Spent(1, sent + made, self.price.most(sent, made) if self.price else 0)
+
+    def _used(self, reply: Reply | Waiting, most: Spent) -> Spent:
+        """What a call cost by its provider's count; the most where it does not count."""
+        if not most.calls or not isinstance(reply, Reply) or reply.tokens_in is None or reply.tokens_out is None:
+            return most
+        parts = {"cached": reply.tokens_cached, "written": reply.tokens_written}
+        money = self.price.cost(reply.tokens_in, reply.tokens_out, **parts) if self.price else 0
+        return Spent(most.calls, reply.tokens_in + reply.tokens_out, money)
 
 
 def _checked(text: str, question: Question[Output], schema: Schema) -> Parsed[Output]:

@@ -24,8 +24,12 @@ _SCHEMA_MARK = "satisfies this schema:\n"
 # What can go wrong, once each time it is told.
 FAULTS = {
     "429": "too many requests; asks to wait a second",
+    "429-long": "too many requests; asks to wait an hour",
     "500": "a failure of the server",
+    "504": "a gateway that did not wait for the answer, which was made",
+    "529": "a server that is overloaded and does not say for how long",
     "slow": "an answer after two seconds",
+    "none": "a connection that ends without an answer",
     "cut": "a connection that ends in the middle of the answer",
     "garbled": "a body that is no JSON",
     "empty": "a body in which the answer is missing",
@@ -55,6 +59,7 @@ class FakeServer(ThreadingHTTPServer):
                 hint = "known: " + ", ".join(FAULTS)
                 raise UsageError(f"unknown fault {fault[:40]!r}", hint=hint, code="RF187")
         self.asked: list[Asked] = []
+        self.billed: list[tuple[int, int]] = []  # tokens in and out of every answer that was made, also of lost ones
         self.slow_seconds = slow_seconds
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
@@ -104,9 +109,12 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.next_fault(asked)
         if wire is None or not isinstance(asked.body, dict):
             self._send(404 if wire is None else 400, b'{"error": {"message": "not a call"}}')
-        elif fault in ("429", "500", "401"):
+        elif fault[:3].isdigit():
+            if fault == "504":
+                self._text(asked, "")
             said = json.dumps({"error": {"message": FAULTS[fault]}}).encode()
-            self._send(int(fault), said, {"Retry-After": "1"} if fault == "429" else {})
+            wait = {"429": "1", "429-long": "3600"}.get(fault)
+            self._send(int(fault[:3]), said, {"Retry-After": wait} if wait else {})
         else:
             self._answer(wire, asked, fault)
 
@@ -122,9 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
         return Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
 
     def _answer(self, wire: "_Wire", asked: Asked, fault: str) -> None:
+        text = self._text(asked, fault)
         if fault == "slow":
             time.sleep(self.server.slow_seconds)
-        text = _text(asked.body, fault)
         streamed = wire is _anthropic and asked.body.get("stream") is True
         data = _events(asked.body, text) if streamed else json.dumps(wire(asked, text)).encode()
         if fault == "garbled":
@@ -132,7 +140,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "empty":
             data = b"{}"
         kind = "text/event-stream" if streamed else "application/json"
-        self._send(200, data, {"Content-Type": kind}, cut=fault == "cut")
+        if fault == "none":
+            self.close_connection = True
+        else:
+            self._send(200, data, {"Content-Type": kind}, cut=fault == "cut")
+
+    def _text(self, asked: Asked, fault: str) -> str:
+        """Make an answer, which is paid whether it arrives or not."""
+        text = _text(asked.body, fault)
+        with self.server.lock:
+            self.server.billed.append(_counts(asked, text))
+        return text
 
     def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None, *, cut: bool = False) -> None:
         self.send_response(status)

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from ruleforge import __version__
-from ruleforge.errors import OutsideError, UsageError
+from ruleforge.errors import UsageError
 from ruleforge.llm.provider import (
     LLMS,
     Address,
@@ -25,11 +25,13 @@ from ruleforge.llm.provider import (
     Ground,
     LostError,
     Provider,
+    RefusedError,
     Reply,
     UnreachedError,
     check_options,
     model_of,
 )
+from ruleforge.llm.sigv4 import Credentials, credentials_of, signed
 from ruleforge.llm.transport import HttpReply, parse_endpoint, post
 from ruleforge.llm.wires import WIRES, Wire
 
@@ -38,10 +40,23 @@ TRIES_MOST = 5
 WAIT_MOST = 60.0  # seconds between two tries
 WAITS_MOST = 150.0  # seconds of all waits of one call
 FIRST_WAIT = 0.5
-BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+BUSY = frozenset((409, 425, 429, 500, 503, 529))  # nobody is billed for these
+GONE = frozenset((408, 502, 504))  # somebody on the way gave up; the answer may have been made, and paid
 SAID_MOST = 200  # characters of what a server says about a failure
-OPTIONS = ("model", "format", "temperature", "limit", "key_env", "region")
+OPTIONS = ("model", "format", "temperature", "limit", "key_env", "region", "cache")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
+
+
+class Signer(msgspec.Struct, frozen=True):
+    """Signs requests to Bedrock, where there is an access key of AWS and no key of an API."""
+
+    who: Credentials
+    region: str
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def headers(self, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        """Return the headers with those that sign the request."""
+        return signed(url, headers, body, who=self.who, region=self.region, service="bedrock", now=self.now())
 
 
 class Hosted:
@@ -55,6 +70,7 @@ class Hosted:
         *,
         model: str,
         key: str = "",
+        signer: Signer | None = None,
         url: str = "",
         options: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -62,7 +78,7 @@ class Hosted:
     ) -> None:
         self.url, self.model = url or base, model
         self._base, self._wire, self._ground = base.rstrip("/"), wire, ground
-        self._key, self._options = key, options or {}
+        self._key, self._signer, self._options = key, signer, options or {}
         self._sleep, self._seconds = sleep, seconds_most
         parse_endpoint(base)
 
@@ -80,7 +96,7 @@ class Hosted:
         Raises:
             UnreachedError: nobody there, however often it was tried (RF550).
             LostError: the answer did not come whole, or is not where it belongs (RF551).
-            OutsideError: the server refuses, or stays busy (RF552).
+            RefusedError: the server refuses, or stays busy (RF552).
         """
         waited = 0.0
         for number in range(TRIES_MOST):
@@ -94,13 +110,16 @@ class Hosted:
             else:
                 if reply.status == 200:
                     return self._read(reply)
+                if reply.status in GONE:
+                    what = f"the server answers {reply.status}: whoever stands behind it did not answer in time"
+                    raise LostError(what, where=self._base, hint="the call may have been paid", code="RF551")
                 if reply.status not in BUSY or last:
                     raise self._refused(reply)
                 wait = retry_after(reply.headers.get("retry-after", ""), wait)
             waited += wait
             if wait > WAIT_MOST or waited > WAITS_MOST:
                 what = f"the server is busy and asks to wait {wait:.0f} seconds"
-                raise OutsideError(what, where=self._base, hint="try again later", code="RF552")
+                raise RefusedError(what, where=self._base, hint="try again later", code="RF552")
             self._sleep(wait)
         raise AssertionError("every last try returns or raises")
 
@@ -114,7 +133,10 @@ class Hosted:
             **sent.headers,
             **(self._wire.key_headers(self._key) if self._key else {}),
         }
-        return post(self._base + sent.path, headers, msgspec.json.encode(sent.body), seconds_most=self._seconds)
+        url, body = self._base + sent.path, msgspec.json.encode(sent.body)
+        if self._signer is not None:
+            headers = self._signer.headers(url, headers, body)
+        return post(url, headers, body, seconds_most=self._seconds)
 
     def _read(self, reply: HttpReply) -> Reply:
         try:
@@ -123,14 +145,16 @@ class Hosted:
             what = "the server sent something that is no answer"
             raise LostError(what, where=self._base, hint="the call may have been paid", code="RF551") from error
 
-    def _refused(self, reply: HttpReply) -> OutsideError:
+    def _refused(self, reply: HttpReply) -> RefusedError:
         said = self._hide(_said(reply.body))
         what = f"the server answers {reply.status}" + (f": {said}" if said else "")
         hint = "is the key right?" if reply.status in (401, 403) else "see what the server says"
-        return OutsideError(what, where=self._base, hint=hint, code="RF552")
+        return RefusedError(what, where=self._base, hint=hint, code="RF552")
 
     def _hide(self, text: str) -> str:
-        return text.replace(self._key, "[key]") if self._key else text
+        for secret in (self._key, *((self._signer.who.secret, self._signer.who.token) if self._signer else ())):
+            text = text.replace(secret, "[key]") if secret else text
+        return text
 
 
 def retry_after(value: str, otherwise: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float:
@@ -163,7 +187,13 @@ KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "bedrock":
 
 
 def make_hosted(address: Address, ground: Ground) -> Provider:
-    """Make a provider from its name; the key comes from an environment variable, never from the name."""
+    """Make a provider from its name; keys come from environment variables, never from the name.
+
+    Raises:
+        UsageError: an option that is none (RF180), no address (RF185), no key, half of one, no region, or a key that
+            would go over an open line (RF186).
+        InputError: not the name of a model (RF265).
+    """
     check_options(address, OPTIONS)
     wire, _, scheme = address.scheme.partition("+")
     options = dict(address.options)
@@ -175,22 +205,35 @@ def make_hosted(address: Address, ground: Ground) -> Provider:
             options.setdefault("limit", "completion")
     variable = options.get("key_env", KEYS[wire])
     key = os.environ.get(variable, "")
-    if not key and not scheme:
-        what = f"{address.scheme}: needs a key"
-        raise UsageError(what, hint=f"set the environment variable {variable}", code="RF186")
-    if key and not _safe(base):
+    signer = _signer(options) if wire == "bedrock" and not key and "key_env" not in options else None
+    if not key and not signer and not scheme:
+        what, other = f"{address.scheme}: needs a key", ""
+        if wire == "bedrock":
+            other = ", or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise UsageError(what, hint=f"set the environment variable {variable}{other}", code="RF186")
+    if (key or signer) and not _safe(base):
         what = "a key is sent over https, or to this machine"
-        raise UsageError(what, where=base, hint=f"use {wire}+https:, or unset {variable}", code="RF186")
-    return Hosted(base, WIRES[wire], ground, model=model, key=key, url=address.url, options=options)
+        hint = f"use {wire}+https:, or unset {variable if key else 'AWS_ACCESS_KEY_ID'}"
+        raise UsageError(what, where=base, hint=hint, code="RF186")
+    return Hosted(base, WIRES[wire], ground, model=model, key=key, signer=signer, url=address.url, options=options)
+
+
+def _signer(options: Mapping[str, str]) -> Signer | None:
+    who = credentials_of()
+    return Signer(who, _region(options)) if who else None
+
+
+def _region(options: Mapping[str, str]) -> str:
+    region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    if not _REGION.fullmatch(region):
+        raise UsageError("bedrock: needs a region", hint="bedrock:MODEL?region=eu-west-1", code="RF186")
+    return region
 
 
 def _base(wire: str, options: Mapping[str, str]) -> str:
     if wire != "bedrock":
         return HOSTS[wire]
-    region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-    if not _REGION.fullmatch(region):
-        raise UsageError("bedrock: needs a region", hint="bedrock:MODEL?region=eu-west-1", code="RF186")
-    return f"https://bedrock-runtime.{region}.amazonaws.com"
+    return f"https://bedrock-runtime.{_region(options)}.amazonaws.com"
 
 
 def _safe(base: str) -> bool:

@@ -29,7 +29,7 @@ class FileLedger:
     def __init__(self, folder: Path, day: Callable[[], date] = today) -> None:
         self._folder, self._day = folder, day
 
-    def add(self, calls: int, tokens: int, limits: Limits) -> str:
+    def add(self, more: Spent, limits: Limits) -> str:
         """Count this to today and return the day.
 
         Raises:
@@ -39,14 +39,14 @@ class FileLedger:
         day = self._day().isoformat()
         with self._locked():
             spent = self._read(day)
-            check(spent, calls, tokens, limits, "day")
-            self._write(day, spent.plus(calls, tokens))
+            check(spent, more, limits, "day")
+            self._write(day, spent.plus(more))
         return day
 
-    def give_back(self, day: str, calls: int, tokens: int) -> None:
-        """Take off a day what was not used after all; raises like `add`."""
+    def give_back(self, day: str, held: Spent, used: Spent) -> None:
+        """Put what was used in the place of what was held, on that day; raises OutsideError like `add`."""
         with self._locked():
-            self._write(day, self._read(day).plus(-calls, -tokens))
+            self._write(day, self._read(day).plus(used).less(held))
 
     def spent(self) -> Spent:
         """What today has cost so far."""

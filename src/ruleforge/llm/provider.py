@@ -64,12 +64,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return write_prompt(self.prompt, key)
 
     def tokens_most(self, key: bytes) -> int:
-        """More tokens than the call can cost: a token is at least one byte of what is sent, and output is limited."""
+        """More tokens than the call can cost, sent and made."""
+        return self.sent_most(key) + self.tuning.output_most
+
+    def sent_most(self, key: bytes) -> int:
+        """More tokens than can be sent with the call: a token is at least one byte of it."""
         written = self.written(key)
         # The schema is sent to the server, and once more to the model, where bytes beyond ASCII are escaped.
         schema = json.dumps(self.schema, ensure_ascii=True, separators=(",", ":"))
         sent = len((written.system + written.user).encode()) + 2 * len(schema)
-        return sent + CALL_OVERHEAD + self.tuning.output_most
+        return sent + CALL_OVERHEAD
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     tokens_in: int | None = None
     tokens_out: int | None = None
     model: str = ""  # who answered, as the provider says; empty: as asked
+    tokens_cached: int = 0  # of `tokens_in`: read from the provider's cache
+    tokens_written: int = 0  # of `tokens_in`: kept in the provider's cache
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -93,6 +99,12 @@ class UnreachedError(OutsideError):
     """Nobody took the request: it cost nothing and may be sent again."""
 
     code = "RF550"
+
+
+class RefusedError(OutsideError):
+    """The server refused the request, or stayed busy: it made no answer, and sends no bill for one."""
+
+    code = "RF552"
 
 
 class LostError(OutsideError):
@@ -203,6 +215,22 @@ def model_of(address: Address, default: str) -> str:
     if not model or not model.isprintable() or len(model) > 100:
         raise InputError(f"not the name of a model: {model[:60]!r}", code="RF265")
     return model
+
+
+def model_named(url: str) -> str:
+    """The model that the name of a provider leads to, without opening it: no key and no server are needed.
+
+    Raises:
+        UsageError: not the name of a provider (RF180).
+        InputError: not the name of a model (RF265).
+    """
+    from ruleforge.llm.recording import recorded_model
+
+    address = parse_address(url)
+    named = {"mailbox": "mailbox", "fake": "fake"}.get(address.scheme)
+    if address.scheme == "replay":
+        named = recorded_model(folder_of(address))
+    return model_of(address, address.place if named is None and "+" not in address.scheme else named or "")
 
 
 # Words in the names of models, and the family each belongs to: those of one family share their mistakes.

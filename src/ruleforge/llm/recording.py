@@ -51,7 +51,11 @@ class Recorder:
 def cassette(call: Call, reply: Reply) -> bytes:
     """What is recorded of a call: everything that decides the answer, and the answer."""
     asked: dict[str, object] = {**call.identity(), "subject": call.subject}
-    return canonical_json({"format": 1, "key": call.key, "asked": asked, "reply": msgspec.to_builtins(reply)}) + b"\n"
+    said: dict[str, object] = msgspec.to_builtins(reply)
+    for count in ("tokens_cached", "tokens_written"):  # without them as older recordings are, byte for byte
+        if not said[count]:
+            del said[count]
+    return canonical_json({"format": 1, "key": call.key, "asked": asked, "reply": said}) + b"\n"
 
 
 class Player:
@@ -101,10 +105,10 @@ def make_replay(address: Address, _ground: Ground) -> Provider:
     """`replay:FOLDER?model=NAME`: answers as recorded; the model is the one that was asked then."""
     check_options(address, ("model",))
     folder = folder_of(address)
-    return Player(folder, model_of(address, _recorded_model(folder)), address.url)
+    return Player(folder, model_of(address, recorded_model(folder)), address.url)
 
 
-def _recorded_model(folder: Path) -> str:
+def recorded_model(folder: Path) -> str:
     """The model of the first recording; "mailbox" where there is none."""
     for file in sorted(folder.glob("*.json"))[:1]:
         data = read_bounded(file, CASSETTE_MOST) or b""

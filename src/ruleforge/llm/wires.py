@@ -78,15 +78,19 @@ class OpenAiChat:
         message = body["choices"][0]["message"]
         text = message.get("content") or message.get("refusal") or ""
         usage = body.get("usage") or {}
-        return _reply(text, usage.get("prompt_tokens"), usage.get("completion_tokens"), body.get("model"))
+        reply = _reply(text, usage.get("prompt_tokens"), usage.get("completion_tokens"), body.get("model"))
+        details = usage.get("prompt_tokens_details") or {}
+        return _with_cache(reply, details.get("cached_tokens"), 0)
 
 
 class AnthropicMessages:
     """Messages, as Anthropic speaks."""
 
     def build(self, call: Call, written: Written, options: Mapping[str, str], /) -> Sent:
-        """Write a call as a request; the fixed part of the prompt is marked for the provider's cache."""
-        fixed = {"type": "text", "text": written.system, "cache_control": {"type": "ephemeral"}}
+        """Write a call as a request; its fixed part is marked for the provider's cache, unless cache=off."""
+        fixed: dict[str, Any] = {"type": "text", "text": written.system}
+        if options.get("cache", "on") != "off":
+            fixed["cache_control"] = {"type": "ephemeral"}
         body: dict[str, Any] = {
             "model": call.model,
             "max_tokens": call.tuning.output_most,
@@ -105,22 +109,32 @@ class AnthropicMessages:
         """Join the blocks of text; tokens that came from the provider's cache count as well."""
         text = "".join(block["text"] for block in body["content"] if block["type"] == "text")
         usage = body.get("usage") or {}
-        parts = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        sent = [_counted(usage.get(part) or 0) for part in parts]
-        whole = None if None in sent or "input_tokens" not in usage else sum(count or 0 for count in sent)
-        return _reply(text, whole, usage.get("output_tokens"), body.get("model"))
+        read, kept = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+        whole = _whole(usage.get("input_tokens"), read, kept)
+        return _with_cache(_reply(text, whole, usage.get("output_tokens"), body.get("model")), read, kept)
+
+
+# Words in the names of models of Bedrock that take a mark for the cache; others refuse a request that has one.
+CACHED_BY_BEDROCK = ("claude-3-7", "claude-3-5-haiku", "claude-sonnet-4", "claude-opus-4", "claude-haiku-4", "nova-")
 
 
 class BedrockConverse:
-    """Converse, as Amazon Bedrock speaks, with an API key of Bedrock."""
+    """Converse, as Amazon Bedrock speaks, with an API key of Bedrock or signed."""
 
     def build(self, call: Call, written: Written, options: Mapping[str, str], /) -> Sent:
-        """Write a call as a request."""
+        """Write a call as a request; the fixed part is marked for the cache where the model is known to have one.
+
+        `cache=on` marks it for any model, `cache=off` for none.
+        """
+        system: list[dict[str, Any]] = [{"text": written.system}]
+        known = "on" if any(name in call.model for name in CACHED_BY_BEDROCK) else "off"
+        if options.get("cache", known) == "on":
+            system.append({"cachePoint": {"type": "default"}})
         settings: dict[str, Any] = {"maxTokens": call.tuning.output_most}
         if options.get("temperature") != "default":
             settings["temperature"] = min(call.tuning.temperature_percent, 100) / 100
         body = {
-            "system": [{"text": written.system}],
+            "system": system,
             "messages": [{"role": "user", "content": [{"text": question_text(call, written)}]}],
             "inferenceConfig": settings,
         }
@@ -131,10 +145,22 @@ class BedrockConverse:
         return {"Authorization": f"Bearer {key}"}
 
     def read(self, body: Any, /) -> Reply:  # noqa: ANN401 - see Wire
-        """Join the pieces of text."""
+        """Join the pieces of text; tokens that came from the provider's cache count as well."""
         text = "".join(piece["text"] for piece in body["output"]["message"]["content"] if "text" in piece)
         usage = body.get("usage") or {}
-        return _reply(text, usage.get("inputTokens"), usage.get("outputTokens"), None)
+        read, kept = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
+        whole = _whole(usage.get("inputTokens"), read, kept)
+        return _with_cache(_reply(text, whole, usage.get("outputTokens"), None), read, kept)
+
+
+def _whole(plain: object, read: object, kept: object) -> int | None:
+    """All tokens that were sent, where a provider counts those of its cache apart."""
+    parts = [_counted(plain), _counted(read or 0), _counted(kept or 0)]
+    return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _with_cache(reply: Reply, read: object, kept: object) -> Reply:
+    return msgspec.structs.replace(reply, tokens_cached=_counted(read) or 0, tokens_written=_counted(kept) or 0)
 
 
 def _reply(text: object, tokens_in: object, tokens_out: object, model: object) -> Reply:

@@ -1,26 +1,21 @@
 """Forge one advisory: gather evidence, run the loop, and say how it ended."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
-from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, dissect
-from ruleforge.cases.evidence import Case, Evidence, case
-from ruleforge.cases.near import endpoint_free, near_miss_exemption, near_misses
-from ruleforge.cases.variants import variants
-from ruleforge.engine.corpus import Corpus
-from ruleforge.engine.sensor_logs import Sensors
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.cases.near import endpoint_free
 from ruleforge.generate.propose import gather
-from ruleforge.judge.evidence import JudgeEvidence
-from ruleforge.pipeline.judging import judge_evidence, varied_exploits
-from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, run_loop
+from ruleforge.pipeline.judging import Surroundings, gather_evidence, judge_evidence
+from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, Writer, run_loop
 from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
-from ruleforge.records.forging import Needed, Outcome
-from ruleforge.records.products import product_of
+from ruleforge.records.forging import ModelUse, Needed, Outcome
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.validate.checks import family
 
@@ -28,14 +23,15 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpoint
 
 
-class Ground(msgspec.Struct, frozen=True):
-    """What every advisory of a run is checked against."""
+Tester: TypeAlias = Callable[[Advisory, Sequence[Anatomy]], tuple[tuple[Case, ...], ModelUse]]
 
-    background: Background
-    corpus: Corpus | None = None
-    benign: Sequence[Corpus] = ()
-    sensors: Sensors | None = None
+
+class Ground(Surroundings, frozen=True):
+    """What every advisory of a run is checked against, and how hard to try."""
+
     loop: LoopOptions = LoopOptions()
+    writer: Writer | None = None  # a further author of candidates; None: the embedded generator alone
+    tester: Tester | None = None  # a further author of tests; None: those that are made from the exploits alone
 
 
 class Forged(msgspec.Struct, frozen=True):
@@ -70,17 +66,22 @@ def forge_advisory(advisory: Advisory, ground: Ground) -> Forged:
     exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
     classes = {name: latest_version(name) for name in CLASSES}
     evidence = gather_evidence(advisory, exploits, ground, classes)
+    tester: ModelUse | None = None
+    if ground.tester:
+        proposed, tester = ground.tester(advisory, exploits)
+        evidence = msgspec.structs.replace(evidence, proposed=proposed)
     judging = judge_evidence(advisory, exploits, evidence, ground.background)
     sprayed = len({a.poc.request.target.split(b"?", 1)[0] for a in exploits}) >= SPRAYED_LEAST
     free = [sprayed or endpoint_free(anatomy, advisory) for anatomy in exploits]
     material = gather(advisory, exploits, free, ground.background, classes)
-    loop = run_loop(material, evidence, judging, ground.loop)
+    loop = run_loop(material, evidence, judging, ground.loop, ground.writer)
     if loop.best is None:
-        return Forged(_outcome(advisory, *refuse_after(advisory, loop), loop), advisory, None, evidence, loop)
+        refused = _outcome(advisory, *refuse_after(advisory, loop), loop, tester)
+        return Forged(refused, advisory, None, evidence, loop)
     loop = _named_after_all(loop)
     assert loop.best is not None
     outcome = msgspec.structs.replace(
-        _outcome(advisory, "", "", loop), outcome="rule", rules=(loop.best.candidate.rule.id,)
+        _outcome(advisory, "", "", loop, tester), outcome="rule", rules=(loop.best.candidate.rule.id,)
     )
     needed = conditions_needed(loop.best, material, evidence, judging)
     return Forged(outcome, advisory, loop.best, evidence, loop, conditions=needed)
@@ -99,47 +100,28 @@ def _named_after_all(loop: LoopResult) -> LoopResult:
     return msgspec.structs.replace(loop, best=msgspec.structs.replace(best, candidate=candidate))
 
 
-def _outcome(advisory: Advisory, reason: str, detail: str, loop: LoopResult | None = None) -> Outcome:
+def _outcome(
+    advisory: Advisory,
+    reason: str,
+    detail: str,
+    loop: LoopResult | None = None,
+    tester: ModelUse | None = None,
+) -> Outcome:
+    use = loop.model if loop else None
     return Outcome(
         advisory=advisory.id, sources=advisory.sources, cves=advisory.cves, outcome="refused", reason=reason,
-        detail=detail, candidates=loop.candidates if loop else 0, rounds=loop.rounds if loop else 0,
+        detail="; ".join(filter(None, (detail, model_told(use), model_told(tester, "model of tests")))),
+        candidates=loop.candidates if loop else 0, rounds=loop.rounds if loop else 0, model=use, tester=tester,
     )  # fmt: skip
 
 
-def gather_evidence(
-    advisory: Advisory, exploits: Sequence[Anatomy], ground: Ground, classes: Mapping[str, int]
-) -> Evidence:
-    """Collect what generator and gates see: replay, FEEDBACK variants and near-misses, own steps, corpora."""
-    varied: list[Case] = []
-    twins: list[Case] = []
-    exemptions: list[str] = []
-    for index in varied_exploits(exploits):
-        anatomy = exploits[index]
-        varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
-        made = near_misses(anatomy, advisory, "feedback", ground.background)
-        twins += [case(n.request, n.kind, index, n.why) for n in made]
-        if not made:
-            exemptions.append(near_miss_exemption(anatomy))
-    return Evidence(
-        advisory=advisory.id,
-        product=product_of(advisory),
-        exploits=tuple(case(a.poc.request, "exploit", index) for index, a in enumerate(exploits)),
-        variants=tuple(varied),
-        near_misses=tuple(twins),
-        siblings=tuple(case(poc.request, poc.role) for poc in advisory.requests if poc.role != "exploit"),
-        exemptions=tuple(exemptions),
-        cves=frozenset(advisory.cves),
-        corpus=ground.corpus,
-        benign=ground.benign,
-        sensors=ground.sensors,
-        classes=classes,
-        documents=tuple(a.poc.source for a in exploits),
-    )
-
-
-def judging_of(advisory: Advisory, ground: Ground) -> JudgeEvidence:
-    """Gather what the judge sees of one advisory whose requests have roles, for judging any rule for it."""
-    exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
-    classes = {name: latest_version(name) for name in CLASSES}
-    gates = gather_evidence(advisory, exploits, ground, classes)
-    return judge_evidence(advisory, exploits, gates, ground.background)
+def model_told(use: ModelUse | None, who: str = "model") -> str:
+    """Say what a model was asked in vain; empty where nothing is left to tell."""
+    told = []
+    if use and use.pending:
+        answers = "answer is" if use.pending == 1 else "answers are"
+        told.append(f"{who}: {use.pending} {answers} pending, run again to include them")
+    if use and use.failed:
+        why = f" ({use.problems[0]})" if use.problems else ""
+        told.append(f"{who}: {use.failed} of {use.asked or use.failed} questions failed, without it so far{why}")
+    return "; ".join(told)

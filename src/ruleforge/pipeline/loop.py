@@ -1,7 +1,8 @@
 """The loop: five candidates, each checked, refined by its counterexamples up to five times; the best one is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Items
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,6 +14,7 @@ from ruleforge.generate.advise import advised
 from ruleforge.generate.compose import compose
 from ruleforge.generate.draft import Arm, Draft, arm_tree, enough_bits
 from ruleforge.generate.facet import Facet
+from ruleforge.generate.llm_shape import strategy_of
 from ruleforge.generate.propose import Material, propose
 from ruleforge.generate.refine import Wrong, refine
 from ruleforge.generate.strategies import ENDPOINT_BITS, GENERATORS
@@ -20,14 +22,17 @@ from ruleforge.judge.advice import advice_of
 from ruleforge.judge.evidence_judge import by_documents, judge_rule
 from ruleforge.judge.observe import observe
 from ruleforge.records.advisory import shown_title
-from ruleforge.records.forging import Candidate, CheckResult, Opinion, Trial
+from ruleforge.records.forging import Candidate, CheckResult, Mode, ModelUse, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
+from ruleforge.validate.llm_tests import model_tests
 
 ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
 UNBACKED_OFF = 0.25  # what counts for p_off_target of several documents where it is unknown
 LEAST_GAIN = 0.02  # of the two probabilities together, for which a rule is changed
+BY_MODEL = "llm/"  # before the hint, in the strategy of what a model wrote
+STRICTEST: tuple[Mode, ...] = ("block", "count", "review")  # uses, the one with the strictest gate first
 PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
@@ -35,9 +40,14 @@ class Attempt(msgspec.Struct, frozen=True):
     """A candidate with its trial, its bits of surprise, and a judge's opinion once it passed."""
 
     candidate: Candidate
-    draft: Draft
+    draft: Draft | None  # None: the rule was not made of arms, a model wrote it
     trial: Trial
     opinion: Opinion | None = None
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """What the rule was made of; none where a model wrote it."""
+        return self.draft.arms if self.draft else ()
 
     @property
     def survival(self) -> float:
@@ -55,6 +65,18 @@ class LoopResult(msgspec.Struct, frozen=True):
     best: Attempt | None
     candidates: int
     rounds: int
+    model: ModelUse | None = None
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What a further author made: every attempt, and of each candidate the best that passed every gate."""
+
+    attempts: tuple[Attempt, ...] = ()
+    passed: tuple[Attempt, ...] = ()
+    use: ModelUse
+
+
+Writer: TypeAlias = Callable[[Material, Evidence], Written]
 
 
 class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +89,16 @@ class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_loop(
-    material: Material, evidence: Evidence, judging: Evidence, options: LoopOptions | None = None
+    material: Material,
+    evidence: Evidence,
+    judging: Evidence,
+    options: LoopOptions | None = None,
+    writer: Writer | None = None,
 ) -> LoopResult:
     """Propose, check, refine; judge those that pass; keep the best by evidence, then by simplicity.
 
     `judging` is evidence of the JUDGE family, which no generator or refinement sees: of the judge's reasons only the
-    conditions it minds go back.
+    conditions it minds go back. `writer` is a further author, whose candidates compete under the same evidence.
     """
     options = options or LoopOptions()
     attempts: list[Attempt] = []
@@ -84,15 +110,24 @@ def run_loop(
             continue
         best = _simplify(best, material, evidence)
         if options.judge:
-            best = msgspec.structs.replace(best, opinion=judge_rule(best.candidate.rule, judging, reasons=False))
+            best = _opined(best, judging)
             if options.judge_feedback:
                 best = _heeded(best, material, evidence, judging, options, attempts)
         judged.append(best)
+    written = writer(material, evidence) if writer else None
+    if written:
+        attempts += written.attempts
+        judged += [_opined(attempt, judging) if options.judge else attempt for attempt in written.passed]
     chosen = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
     if chosen is not None and options.judge:
         chosen = msgspec.structs.replace(chosen, opinion=judge_rule(chosen.candidate.rule, judging))
     rounds = max((attempt.candidate.round for attempt in attempts), default=0)
-    return LoopResult(tuple(attempts), chosen, len(drafts), rounds)
+    count = len(drafts) + (written.use.candidates if written else 0)
+    return LoopResult(tuple(attempts), chosen, count, rounds, written.use if written else None)
+
+
+def _opined(attempt: Attempt, judging: Evidence) -> Attempt:
+    return msgspec.structs.replace(attempt, opinion=judge_rule(attempt.candidate.rule, judging, reasons=False))
 
 
 def _refined(
@@ -108,9 +143,8 @@ def _refined(
     while current is not None:
         attempt, findings = _try(current, material, evidence)
         attempts.append(attempt)
-        if attempt.trial.passed and (best is None or _grade(attempt) > _grade(best)):
-            best = attempt
-        if current.round >= options.rounds or (attempt.trial.passed and _grade(attempt) == (0, 1.0)):
+        best = better_of(attempt, best)
+        if current.round >= options.rounds or is_perfect(attempt):
             break
         current = refine(current, _wrongs(findings), material, known)
     return best
@@ -125,7 +159,7 @@ def _heeded(
     attempts: list[Attempt],
 ) -> Attempt:
     """Where a rule fails the judge's gate: change what it minds, as long as rounds are left and that helps."""
-    while attempt.opinion is not None and attempt.opinion.mode == "review" and attempt.draft.round < options.rounds:
+    while attempt.opinion is not None and attempt.opinion.mode == "review" and attempt.candidate.round < options.rounds:
         better = next(_answers(attempt, material, evidence, judging, attempts), None)
         if better is None:
             break
@@ -139,7 +173,7 @@ def _answers(
     """Try each advice; yield those that pass every gate and that the judge thinks better of."""
     before = judge_rule(attempt.candidate.rule, judging)
     for advice in advice_of(before, attempt.candidate.rule)[:ADVICE_TRIED_MOST]:
-        draft = advised(attempt.draft, advice, material)
+        draft = advised(attempt.draft, advice, material) if attempt.draft else None
         if draft is None:
             continue
         tried, _ = _try(draft, material, evidence)
@@ -151,16 +185,20 @@ def _answers(
             yield msgspec.structs.replace(tried, opinion=opinion)
 
 
-def _told_apart(attempt: Attempt, evidence: Evidence) -> int:
-    """The doubt in whole tenths: smaller differences are within what the judge cannot tell, the strategy decides.
+def _objection(attempt: Attempt, evidence: Evidence) -> tuple[int, int]:
+    """What the judge has against a rule: the strictest use whose gate it passes, nothing finer.
 
-    Where it could not tell whether a rule is off target, agreement of several documents on a value speaks for it.
+    Within one use the judge does not tell candidates that passed every check apart well enough to overrule the
+    strategies (decision 32). Where it could not tell whether a rule is off target, agreement of several documents on a
+    value speaks for it.
     """
     opinion, unbacked = attempt.opinion, 0.0
-    if opinion is not None and opinion.p_off_target is None and len(set(evidence.documents)) > 1:
+    if opinion is None:
+        return 0, 0
+    if opinion.p_off_target is None and len(set(evidence.documents)) > 1:
         bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
         unbacked = UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
-    return int(10 * (_doubt(opinion) + unbacked))
+    return STRICTEST.index(opinion.mode), int(10 * unbacked)
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -174,6 +212,18 @@ def _endpoint_bits(arm: Arm) -> float:
     return max((facet.bits for facet in arm.facets if facet.kind == "endpoint"), default=0.0)
 
 
+def better_of(attempt: Attempt, best: Attempt | None) -> Attempt | None:
+    """Return the better of two attempts among those that passed every gate; `best` where they are alike."""
+    if attempt.trial.passed and (best is None or _grade(attempt) > _grade(best)):
+        return attempt
+    return best
+
+
+def is_perfect(attempt: Attempt) -> bool:
+    """Whether it passed every gate, hits all variants and no other source."""
+    return attempt.trial.passed and _grade(attempt) == (0, 1.0)
+
+
 def _grade(attempt: Attempt) -> tuple[int, float]:
     """Fewest hits on other sources, then most variants survived."""
     return -sum(r.failed for r in attempt.trial.results if r.check == "other_products"), attempt.survival
@@ -185,9 +235,9 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
     What the endpoint says stays, and one payload: a rule must name what it protects. Then arms are left out whose
     exploits the others hit as well.
     """
-    for index, arm in enumerate(attempt.draft.arms):
+    for index, arm in enumerate(attempt.arms):
         for facet in sorted(arm.facets, key=_worth):
-            now = attempt.draft.arms[index]
+            now = attempt.arms[index]
             if facet.kind == "endpoint" or facet not in now.facets or len(now.facets) < 2:
                 continue
             if facet.kind in PAYLOADS and sum(other.kind in PAYLOADS for other in now.facets) < 2:
@@ -199,17 +249,20 @@ def _simplify(attempt: Attempt, material: Material, evidence: Evidence) -> Attem
             shorter = now.without(facet)
             if shorter.bits < enough_bits(shorter, endpoint_free=material.free[now.poc]):
                 continue
-            arms = (*attempt.draft.arms[:index], shorter, *attempt.draft.arms[index + 1 :])
-            tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
-            if tried.trial.passed and _grade(tried) >= _grade(attempt):
-                attempt = tried
-    for arm in attempt.draft.arms:
-        fewer = tuple(other for other in attempt.draft.arms if other is not arm)
+            arms = (*attempt.arms[:index], shorter, *attempt.arms[index + 1 :])
+            attempt = _with_arms(attempt, arms, material, evidence)
+    for arm in attempt.arms:
+        fewer = tuple(other for other in attempt.arms if other is not arm)
         if fewer and _hit_all(fewer, material):
-            tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=fewer), material, evidence)
-            if tried.trial.passed and _grade(tried) >= _grade(attempt):
-                attempt = tried
+            attempt = _with_arms(attempt, fewer, material, evidence)
     return attempt
+
+
+def _with_arms(attempt: Attempt, arms: tuple[Arm, ...], material: Material, evidence: Evidence) -> Attempt:
+    """The same with other arms where that passes and is no worse; else as it is."""
+    assert attempt.draft is not None
+    tried, _ = _try(msgspec.structs.replace(attempt.draft, arms=arms), material, evidence)
+    return tried if tried.trial.passed and _grade(tried) >= _grade(attempt) else attempt
 
 
 def _worth(facet: Facet) -> tuple[bool, int, float]:
@@ -227,27 +280,36 @@ def _hit_all(arms: Items[Arm], material: Material) -> bool:
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
-    """Least hits on other sources, then least expected failure, then the strategy that generalises best."""
+    """Least hits on other sources, then what the judge objects to, then the strategy that generalises best."""
     rule = attempt.candidate.rule
+    by_model = attempt.draft is None
+    # What a model was asked for is not what it wrote.
+    shape = strategy_of(rule.when) if by_model else attempt.candidate.strategy  # type: ignore[arg-type]
     # Any parameter of an endpoint is too wide where the product has other flaws at it: they stay apart by parameter.
-    wide = attempt.candidate.strategy == "endpoint_any_parameter"
-    family = sibling_sources(rule, evidence) if wide else 0
-    strategy = GENERATORS.names().index(attempt.candidate.strategy)
+    family = sibling_sources(rule, evidence) if shape == "endpoint_any_parameter" else 0
+    # Of two alike, the one that is made again without a model.
+    strategy = GENERATORS.names().index(shape) + by_model / 2
     # What holds for several documents generalises better than a list of what each of them shows.
-    apart = float(not any(arm.others for arm in attempt.draft.arms))
+    apart = float(not any(arm.others for arm in attempt.arms))
     size = sum(1 for _ in conditions_of(rule.when))
     # A made-up cookie is all it takes to be "signed in": a rule that sees the attack itself is better.
-    no_session = float(any(facet.kind == "session" for arm in attempt.draft.arms for facet in arm.facets))
+    no_session = float(
+        _asks_no_session(rule) if by_model else any(f.kind == "session" for arm in attempt.arms for f in arm.facets)
+    )
     return (
         -_grade(attempt)[0],
         family,
         no_session,
-        _told_apart(attempt, evidence),
+        *_objection(attempt, evidence),
         strategy,
         -attempt.survival,
         apart,
         size,
     )
+
+
+def _asks_no_session(rule: Rule) -> bool:
+    return any(c.op == "absent" and c.field in ("headers", "cookies") for c in conditions_of(rule.when))
 
 
 def _try(draft: Draft, material: Material, evidence: Evidence) -> tuple[Attempt, list[Finding]]:
@@ -287,6 +349,8 @@ def check_rule(rule: Rule, evidence: Evidence) -> tuple[Trial, list[Finding]]:
                 check=name, passed=False, detail=f"the check crashed: {type(problem).__name__}: {problem}"
             )
             findings.append(Finding(result))
+    if evidence.proposed:
+        findings.append(model_tests(rule, ask, evidence))
     feedback = tuple(line for finding in findings for line in finding.feedback)
     return Trial(rule_id=rule.id, results=tuple(f.result for f in findings), feedback=feedback), findings
 

@@ -11,7 +11,7 @@ from ruleforge.generate.propose import Material
 from ruleforge.pipeline.loop import Attempt
 from ruleforge.records.forging import Needed
 from ruleforge.rules.render import render_sentence
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.tree import AllOf, AnyOf, Root, Rule, Tree
 from ruleforge.validate.checks import CHECKS
 
 # In growing cost. Each hands back what the rule would fire on.
@@ -30,6 +30,8 @@ def conditions_needed(best: Attempt, material: Material, evidence: Evidence, jud
     Where the conditions of several alternatives are the same, they are told once for each. Cost: a check of the rule
     for each condition that no cheap case explains.
     """
+    if best.draft is None:
+        return _of_tree(best, evidence, judging)
     shapes = shapes_of(best.draft)
     rule = best.candidate.rule
     now = {result.check: result.failed for result in best.trial.results}
@@ -37,19 +39,46 @@ def conditions_needed(best: Attempt, material: Material, evidence: Evidence, jud
     for number, shape in enumerate(shapes):
         if len(shapes) > 1:
             others = [*shapes[:number], *shapes[number + 1 :]]
-            why = _lost(others, material, evidence) or "without it fewer variants are hit"
+            why = _lost(shapes_tree(others), evidence) or "without it fewer variants are hit"
             told.append(_needed(f"alternative {number + 1}: {_clause((shape,))}", why))
         for at, slot in enumerate(shape):
             rest = (*shape[:at], *shape[at + 1 :])
             less = [*shapes[:number], rest, *shapes[number + 1 :]]
             arms = [arm for arm in best.draft.arms if _is_of(arm, shape)]
             why = (
-                (_fires(less, rule, evidence, now) or _too_plain(slot, arms, material) or _judged(less, judging))
+                (
+                    _fires(shapes_tree(less), rule, evidence, now)
+                    or _too_plain(slot, arms, material)
+                    or _judged(shapes_tree(less), judging)
+                )
                 if rest
                 else "it is all that is asked"
             )
             told.append(_needed(_clause(((slot,),)), why or BY_DESIGN.get(slot[0].kind, "")))
-            told += _alternatives(shapes, number, at, material, evidence)
+            told += _alternatives(shapes, number, at, evidence)
+    return tuple(told)
+
+
+def _of_tree(best: Attempt, evidence: Evidence, judging: Evidence) -> tuple[Needed, ...]:
+    """The same for a rule that was not made of facets: each part of each alternative left out in turn."""
+    rule = best.candidate.rule
+    now = {result.check: result.failed for result in best.trial.results}
+    arms = rule.when.parts if isinstance(rule.when, AnyOf) else (rule.when,)
+    told = []
+    for number, arm in enumerate(arms):
+        others = (*arms[:number], *arms[number + 1 :])
+        if others:
+            why = _lost(AnyOf(others), evidence) or "without it fewer variants are hit"
+            told.append(_needed(f"alternative {number + 1}: {_said(arm)}", why))
+        parts = arm.parts if isinstance(arm, AllOf) else (arm,)
+        for at, part in enumerate(parts):
+            rest = (*parts[:at], *parts[at + 1 :])
+            if not rest:
+                told.append(_needed(_said(part), "it is all that is asked"))
+                continue
+            less = AnyOf((*others, AllOf(rest)))
+            why = _fires(less, rule, evidence, now) or _judged(less, judging)
+            told.append(_needed(_said(part), why or "a model asked for it; no request tried here needs it"))
     return tuple(told)
 
 
@@ -58,7 +87,11 @@ def _needed(condition: str, why: str) -> Needed:
 
 
 def _clause(shapes: Sequence[Shape]) -> str:
-    said = render_sentence(shapes_tree(shapes)).removesuffix(".")
+    return _said(shapes_tree(shapes))
+
+
+def _said(tree: Root) -> str:
+    said = render_sentence(tree).removesuffix(".")
     return said[:1].lower() + said[1:]
 
 
@@ -67,31 +100,29 @@ def _is_of(arm: Arm, shape: Shape) -> bool:
     return all(any(facet in slot for facet in arm.facets) for slot in shape)
 
 
-def _alternatives(
-    shapes: Sequence[Shape], number: int, at: int, material: Material, evidence: Evidence
-) -> list[Needed]:
+def _alternatives(shapes: Sequence[Shape], number: int, at: int, evidence: Evidence) -> list[Needed]:
     """Why each alternative of one slot stands there; none where there is but one."""
     shape, slot = shapes[number], shapes[number][at]
     told = []
     for facet in slot if len(slot) > 1 else ():
         fewer: Slot = tuple(other for other in slot if other != facet)
         less = [*shapes[:number], (*shape[:at], fewer, *shape[at + 1 :]), *shapes[number + 1 :]]
-        why = _lost(less, material, evidence) or "without it fewer variants are hit"
+        why = _lost(shapes_tree(less), evidence) or "without it fewer variants are hit"
         told.append(_needed(f"or {_clause((((facet,),),))}", why))
     return told
 
 
-def _lost(shapes: Sequence[Shape], material: Material, evidence: Evidence) -> str:
-    """The exploit requests that a rule of `shapes` misses."""
-    ask = compile_tree(shapes_tree(shapes), material.classes)
+def _lost(tree: Tree, evidence: Evidence) -> str:
+    """The exploit requests that a rule of `tree` misses."""
+    ask = compile_tree(tree, evidence.classes)
     lost = [case.view.request.id or str(case.poc + 1) for case in evidence.exploits if ask(case.view) is not True]
     return f"without it the rule misses exploit request {', '.join(lost[:5])}" if lost else ""
 
 
-def _fires(shapes: Sequence[Shape], rule: Rule, evidence: Evidence, now: Mapping[str, int]) -> str:
-    """What a rule of `shapes` fires on beyond what the rule fires on now (by check); "" where there is nothing."""
-    wider = msgspec.structs.replace(rule, when=shapes_tree(shapes))
-    asked = compile_tree(shapes_tree(shapes), evidence.classes)
+def _fires(tree: Tree, rule: Rule, evidence: Evidence, now: Mapping[str, int]) -> str:
+    """What a rule of `tree` fires on beyond what the rule fires on now (by check); "" where there is nothing."""
+    wider = msgspec.structs.replace(rule, when=tree)
+    asked = compile_tree(tree, evidence.classes)
 
     def ask(case: Case) -> bool:
         return asked(case.view) is True
@@ -123,9 +154,9 @@ def _too_plain(slot: Slot, arms: Sequence[Arm], material: Material) -> str:
     return ""
 
 
-def _judged(shapes: Sequence[Shape], judging: Evidence) -> str:
+def _judged(tree: Tree, judging: Evidence) -> str:
     """What only the judge's cases show."""
-    ask = compile_tree(shapes_tree(shapes), judging.classes)
+    ask = compile_tree(tree, judging.classes)
     for case in (*judging.siblings, *judging.near_misses):
         if ask(case.view) is True:
             return f"without it the rule fires on what only the judge saw: {_told(case)}"

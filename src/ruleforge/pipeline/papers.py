@@ -96,6 +96,7 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
             "changes": list(best.candidate.changes),
             "candidates": forged.outcome.candidates,
             "rounds": forged.outcome.rounds,
+            **_model(forged),
         },
         "conditions": [msgspec.to_builtins(condition) for condition in forged.conditions],
         "checks": [msgspec.to_builtins(result) for result in best.trial.results],
@@ -109,6 +110,15 @@ def evidence_of(forged: Forged, ground: Ground) -> dict[str, Any]:
         **_sensor(rule, forged.evidence),
         "approximations": list(advisory.problems)[:20],
     }  # fmt: skip
+
+
+def _model(forged: Forged) -> dict[str, Any]:
+    """What a model had to do with the rule. What it cost differs from run to run and stands in the outcome."""
+    use, best = forged.outcome.model, forged.best
+    if use is None or best is None:
+        return {}
+    told = {"wrote_this": best.draft is None, "provider": use.provider, "models": list(use.models)}
+    return {"model": told | {"candidates": use.candidates, "passed": use.passed, "declined": list(use.declined)}}
 
 
 def _sensor(rule: Rule, evidence: Evidence | None) -> dict[str, Any]:

@@ -116,9 +116,19 @@ def tests_yaml(rule: Rule, evidence: Evidence, kept: tuple[Node, ...]) -> str:
     for case in (*evidence.siblings, *_few(evidence.near_misses)):
         verdict = "no_match" if ask(case.view) is not True else "todo_no_match"
         tests.append(_test(case, verdict, f"{case.kind} {case.note or case.view.request.id}"))
+    for case in evidence.proposed:
+        wanted = "match" if case.kind == "model_malicious" else "no_match"
+        holds = (ask(case.view) is True) == (wanted == "match")
+        test = _test(case, wanted if holds else f"todo_{wanted}", f"{case.view.request.id}: {case.note}")
+        tests.append(test | {"source": "model", "model": case.view.request.source})
     taken = [_plain(test.get("request")) for test in kept if isinstance(test, dict)]
-    forged = [test | {"by": _mark(test)} for test in tests if not taken or _plain(test["request"]) not in taken]
+    forged = [forged_test(test) for test in tests if not taken or _plain(test["request"]) not in taken]
     return _dump({"rule": rule.id, "tests": [*forged, *kept]})
+
+
+def dump_tests(rule: Rule, tests: list[Any]) -> str:
+    """Spell a file of tests."""
+    return _dump({"rule": rule.id, "tests": tests})
 
 
 def _dump(document: dict[str, Any]) -> str:
@@ -149,6 +159,11 @@ def _mark(test: dict[str, Any]) -> str:
     """Say who wrote a test, and what it was then."""
     said = json.dumps(_plain({key: value for key, value in test.items() if key != "by"}), sort_keys=True)
     return _FORGE + hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+def forged_test(test: dict[str, Any]) -> dict[str, Any]:
+    """Mark a test as ours, so that it may be replaced as long as nobody changed it."""
+    return test | {"by": _mark(test)}
 
 
 def _plain(value: object) -> Node:

@@ -26,6 +26,8 @@ from ruleforge.pipeline.documents import forge_documents
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.history import gave_up, read_revision
 from ruleforge.pipeline.increment import Increment, Key, clear_steps, note_step, read_steps, write_asked
+from ruleforge.pipeline.llm_loop import ModelWriter
+from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.pipeline.merge import group, merge, precedence
 from ruleforge.pipeline.papers import PAPERS, remove_papers, write_papers
@@ -36,7 +38,7 @@ from ruleforge.rules.classes import classes_digest
 from ruleforge.sources.reputation import load_reputation
 from ruleforge.store.state import State
 
-NOT_DECIDING = frozenset(("app", "cli", "_examples", "triage"))  # they show or order what is forged, no more
+NOT_DECIDING = frozenset(("app", "cli", "mcp", "_examples", "triage"))  # they show or order what is forged, no more
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 
 
@@ -53,6 +55,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False  # forge unchanged sources too
     merge: bool = True  # one rule for all documents about a vulnerability; False: one for each document
     loop: LoopOptions = LoopOptions()  # how hard to try; others than these are for measuring
+    writer: ModelWriter | None = None  # a model as further author of rules
+    tester: ModelTester | None = None  # a model as further author of tests
     incremental: bool = False  # keep outcomes that sources which came, went or changed cannot touch
 
 
@@ -80,6 +84,7 @@ _SHARED: dict[str, Any] = {}
 # Last bounds on hostile input, far above what honest sources take (a second; some seconds on a busy machine).
 READ_SECONDS_MOST = 120.0
 FORGE_SECONDS_MOST = 600.0
+MODEL_SECONDS_MOST = 24 * 3_600.0  # with a model to wait for: as many rounds as there may be, an hour each at most
 
 
 def run(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
@@ -104,6 +109,32 @@ def forge_read(read: Read, options: RunOptions, progress: Progress = lambda *_: 
         yield from _forge_all(works, ground, options, state, jobs, progress)
     finally:
         state.close()
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What forging would start from: advisories by folder, what could not be read, and what all are checked against."""
+
+    key: str  # hash of all that was read: the same sources and traffic have the same key
+    advisories: dict[str, Advisory]
+    unread: tuple[tuple[str, InputError], ...]
+    ground: Ground
+    place: Path  # where the indexes lie
+
+
+def prepare(paths: Sequence[Path], options: RunOptions, progress: Progress = lambda *_: None) -> Prepared:
+    """Read, merge and index like `run`, and forge nothing. Indexes go to a folder below `options.out`, named by key."""
+    jobs = options.jobs or multiprocessing.cpu_count()
+    works = _name(list(read_sources(list(list_files(paths)), jobs, progress)), together=options.merge)
+    advisories = {work.folder: work.advisory for work in works if isinstance(work, _Work)}
+    digest = hashlib.sha256("\n".join(sorted(f"{a.id} {a.digest}" for a in advisories.values())).encode())
+    digest.update(str(options.background and options.background.name).encode())
+    for path in options.benign:
+        digest.update(traffic_folder(path, Path(), "benign").name.encode())
+    key = digest.hexdigest()[:16]
+    options = msgspec.structs.replace(options, out=options.out / key)
+    ground = _ground(list(advisories.values()), options, jobs, progress)
+    unread = tuple(work for work in works if not isinstance(work, _Work))
+    return Prepared(key, advisories, unread, ground, options.out / ".ruleforge")
 
 
 def read_sources(
@@ -181,7 +212,8 @@ def _ground(advisories: Sequence[Advisory], options: RunOptions, jobs: int, prog
         build_corpus(_source_rows(advisories), folder, name=name, jobs=jobs)
     progress("index", 1, 1)
     benign = [benign_corpus(path, cache, jobs, progress) for path in options.benign]
-    return Ground(background, Corpus(folder), tuple(benign), _sensors(options, cache, jobs, progress), options.loop)
+    sensors = _sensors(options, cache, jobs, progress)
+    return Ground(background, Corpus(folder), tuple(benign), sensors, options.loop, options.writer, options.tester)
 
 
 def _sensors(options: RunOptions, cache: Path, jobs: int, progress: Progress) -> Sensors | None:
@@ -258,7 +290,9 @@ def _forge_all(
             todo.append(keyed)
     state.rekey(stand)
     _SHARED.update(ground=ground, out=options.out)
-    results = zip(todo, spread(_forge_one, todo, jobs, chunk=4), strict=True)
+    # A model is asked from this process alone: what a run may spend is counted in one place.
+    done_ones = map(_forge_one, todo) if options.writer or options.tester else spread(_forge_one, todo, jobs, chunk=4)
+    results = zip(todo, done_ones, strict=True)
     batch: list[tuple[str, str, _Done]] = []
     try:
         for done, work in enumerate(works, 1):
@@ -266,11 +300,14 @@ def _forge_all(
             if not isinstance(work, _Work):
                 yield _unread(*work)
             elif work.folder in ready:
-                yield msgspec.structs.replace(ready[work.folder], sources=work.advisory.sources, changes=())
+                yield _unchanged(ready[work.folder], work)
             else:
                 keyed, found = next(results)
                 found = found or _Done(_failed(work.advisory, _died(work.folder)), None)
-                batch.append((work.folder, keyed.key, found))
+                asked_models = (found.outcome.model, found.outcome.tester)
+                # What a model still owes is asked for in the next run.
+                owed = "" if all(use is None or use.complete for use in asked_models) else "|asked again"
+                batch.append((work.folder, keyed.key + owed, found))
                 if len(batch) >= 50:
                     _store(state, batch)
                     batch = []
@@ -278,6 +315,15 @@ def _forge_all(
         clear_steps(cache)
     finally:
         _store(state, batch)
+
+
+def _unchanged(outcome: Outcome, work: _Work) -> Outcome:
+    """An outcome of an earlier run as one of this run, which changed nothing and cost nothing."""
+    use, tester = (
+        each and msgspec.structs.replace(each, calls=0, tokens_in=0, tokens_out=0, cost=None)
+        for each in (outcome.model, outcome.tester)
+    )
+    return msgspec.structs.replace(outcome, sources=work.advisory.sources, changes=(), model=use, tester=tester)
 
 
 def _store(state: State, batch: Sequence[tuple[str, str, _Done]]) -> None:
@@ -289,6 +335,7 @@ def _base_key(ground: Ground) -> str:
     parts = [code_digest(), str(FORMAT), ground.background.name]
     parts += [ground.sensors.name] if ground.sensors else []
     parts += [str(ground.loop)] if ground.loop != LoopOptions() else []
+    parts += [each.name for each in (ground.writer, ground.tester) if isinstance(each, ModelWriter | ModelTester)]
     return "|".join([*parts, *(benign.name for benign in ground.benign)])
 
 
@@ -334,14 +381,15 @@ def _failed(advisory: Advisory, problem: Exception) -> Outcome:
 
 def _forge_one(work: _Work) -> _Done:
     ground: Ground = _SHARED["ground"]
+    seconds = MODEL_SECONDS_MOST if ground.writer or ground.tester else FORGE_SECONDS_MOST
     asked: set[tuple[Clause, ...]] = set()
     if ground.corpus is not None:
         ground.corpus.asked = asked
     try:
-        with deadline(FORGE_SECONDS_MOST):
+        with deadline(seconds):
             outcome = _forge_work(work, ground)
     except OutOfTimeError:
-        told = f"not forged within {FORGE_SECONDS_MOST:g} s"
+        told = f"not forged within {seconds:g} s"
         outcome = _failed(work.advisory, InputError(told, where=work.folder, code="RF297"))
     return _Done(outcome, write_asked(asked) if outcome.outcome != "failed" else None)
 

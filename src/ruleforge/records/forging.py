@@ -14,7 +14,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One proposed rule, with where it came from."""
 
     rule: Rule
-    strategy: str  # a key of GENERATORS
+    strategy: str  # a key of GENERATORS, or "llm/" and the hint that a model was given
     round: int = 0  # 0: first proposal; n: after n refinements
     changes: tuple[str, ...] = ()  # what each refinement changed and why, one sentence each
     arms: int = 1  # how many shapes of request the rule covers
@@ -54,6 +54,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""  # the request that shows it, shortened and escaped; never shown to a generator
     feature: str = ""  # what was measured, a key of the judge's features
     weight: float = 0.0  # what it adds to the log-odds of the defect; below 0: it speaks for the rule
+    also: tuple[str, ...] = ()  # codes of further reasons that say the same of the same place
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,30 @@ class Needed(msgspec.Struct, frozen=True, kw_only=True):
     needed_because: str
 
 
+class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model was asked for one advisory, and what came of it; nothing of it is needed for a rule."""
+
+    provider: str  # scheme of its name, "mailbox"
+    models: tuple[str, ...] = ()  # who answered
+    asked: int = 0  # questions put, those of later rounds too
+    answered: int = 0
+    pending: int = 0  # nobody has answered yet: the same command asks again
+    failed: int = 0  # no valid answer, no budget, or the provider failed
+    declined: tuple[str, ...] = ()  # reasons of answers that say there is no safe rule
+    candidates: int = 0  # asked for
+    passed: int = 0  # of them: with a rule that passed every gate
+    calls: int = 0  # sent in this run: what was kept from an earlier one costs nothing
+    tokens_in: int | None = 0  # None: the provider does not count
+    tokens_out: int | None = 0
+    cost: int | None = None  # micro-dollars; None: the door counts no money, or the model has no price
+    problems: tuple[str, ...] = ()  # why answers failed, each once
+
+    @property
+    def complete(self) -> bool:
+        """Whether asking again could not add anything."""
+        return not self.pending and not self.failed
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How the forging of one advisory ended; one line of `forge --format ndjson`."""
 
@@ -100,6 +125,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     revision: int = 0  # of the rule; 0: none
     changes: tuple[str, ...] = ()  # against the revision before, in sentences; only where this run changed something
+    model: ModelUse | None = None  # as author of rules; None: no language model was asked
+    tester: ModelUse | None = None  # as author of tests: its candidates are requests, those that count passed
 
 
 REFUSALS: dict[str, str] = {
@@ -119,6 +146,8 @@ REFUSALS: dict[str, str] = {
 REASONS: dict[str, str] = {
     "misses_exploit": "It misses an exploit of its own source.",
     "misses_variant": "A condition is false on another way of writing the attack.",
+    "loses_free_choice": "A condition is false where the attacker chooses otherwise what is free to choose.",
+    "misses_named": "It misses the attack in another place that the disclosure names.",
     "copied_from_attack": "A condition wants text of the published attack; the next attacker sends something else.",
     "made_up_bytes": "A condition wants bytes that the source makes up anew each time.",
     "exact_value": "A condition wants one exact value that the attacker chooses.",
@@ -136,6 +165,7 @@ REASONS: dict[str, str] = {
     "no_endpoint": "An alternative says nothing of where the request goes.",
     "not_surprising": "What it asks for is common in normal traffic.",
     "one_guard": "One condition alone keeps harmless requests out.",
+    "not_varied": "A condition wants a text of which no variant changed anything.",
     "not_measured": "Something could not be measured.",
     "speaks_for_it": "What was measured speaks for the rule.",
 }

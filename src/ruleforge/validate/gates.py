@@ -25,3 +25,8 @@ EXAMPLES_MOST = 10  # requests named in a check's result
 CONDITIONS_MOST = 60  # a longer rule is a list of requests, not a rule
 ROUNDS_MOST = 5  # refinements of one candidate
 CANDIDATES_MOST = 5  # first drafts of one source
+# Rules about other events; docs/decisions/0031-agent-for-events.md says where the numbers come from.
+EVENT_VARIANT_SURVIVAL_LEAST = 0.9  # share of variants of the examples that are still hit
+EVENT_SURPRISE_LEAST_BITS = 6.0  # of the conditions of one event together, in ordinary events
+EVENT_MARGIN_LEAST = 2.0  # what the attack reaches of a count, against what ordinary use reaches
+EVENT_MARGIN_CLOSE = 3.0  # below it a person is asked
