@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_said_and_the_others_are_read(run: Run, page: Pat
     (page.parent / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
     result = run("extract", page.parent)
     assert result.exit_code == 1
-    assert "RF253" in result.stdout
+    assert "RF233" in result.stdout
     assert "crate_no" in result.stdout
 
 

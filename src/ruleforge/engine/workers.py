@@ -22,7 +22,8 @@ class OutOfTimeError(BaseException):
 def deadline(seconds: float) -> Iterator[None]:
     """Raise OutOfTimeError in the block after `seconds` of wall time: a last bound on hostile input.
 
-    One inside another ends no later than that one, which goes on to count. Only where signals can be had, in the main thread of a process; elsewhere the block has no bound.
+    One inside another ends no later than that one, which goes on to count. Only where signals can be had, in the main
+    thread of a process; elsewhere the block has no bound.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
