@@ -31,18 +31,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All example cases, once."""
     out = tmp_path_factory.mktemp("rules")
     outcomes, summary = agent([FOLDER], out)
-    assert summary.cases == len(outcomes) >= 18
-    assert summary.by_outcome == {"rule": 14, "escalated": 2, "gave_up": 2}
-    assert summary.rules == 14
+    assert summary.cases == len(outcomes) >= 20
+    assert summary.by_outcome == {"rule": 16, "escalated": 2, "gave_up": 2}
+    assert summary.rules == 16
     return out
 
 
 def test_rules_load_as_validated(made: Path) -> None:
     loaded = load_rules(made)
-    assert len(loaded.rules) == 14
+    assert len(loaded.rules) == 16
     assert loaded.broken == ()
     assert loaded.unvalidated == ()
-    assert {rule.event for rule in loaded.rules} == {"process", "dns", "cloud_api", "auth_log", "http.request"}
+    assert {rule.event for rule in loaded.rules} == {
+        "process",
+        "dns",
+        "cloud_api",
+        "auth_log",
+        "network_flow",
+        "http.request",
+    }
 
 
 def test_every_test_beside_them_passes(made: Path) -> None:

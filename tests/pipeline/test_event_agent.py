@@ -37,6 +37,8 @@ ENDS = {
     "process-discovery-burst": ("rule", "", "distinct"),
     "process-download-and-run": ("rule", "", "single"),
     "process-encoded-powershell": ("rule", "", "single"),
+    "flow-port-scan": ("rule", "", "distinct"),
+    "process-fetched-then-run": ("rule", "", "sequence"),
     "process-reverse-shell": ("rule", "", "single"),
     "process-shell-of-web-worker": ("rule", "", "single"),
     "process-tool-by-a-person": ("gave_up", "indistinguishable", ""),
