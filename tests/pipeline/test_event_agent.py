@@ -33,7 +33,7 @@ ENDS = {
     "cloud-trail-stopped": ("rule", "", "single"),
     "dns-made-up-domains": ("rule", "", "distinct"),
     "dns-one-domain": ("escalated", "indicator_only", "indicator"),
-    "dns-tunnel": ("rule", "", "count"),
+    "dns-tunnel": ("rule", "", "distinct"),
     "process-discovery-burst": ("rule", "", "distinct"),
     "process-download-and-run": ("rule", "", "single"),
     "process-encoded-powershell": ("rule", "", "single"),
