@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -43,18 +44,19 @@ def load(file: Path) -> ModuleType:
     return module
 
 
+sys.modules["injections_press"] = load(HERE / "press.py")  # tests are no package; roles import it by this name
 ROLES = {file.stem: load(file) for file in sorted((HERE / "roles").glob("*.py"))}
 ROWS: list[dict[str, str]] = json.loads((HERE / "injections.json").read_text("utf-8"))
 
 
 def obedient(role: ModuleType, wants: str) -> Callable[[Call], str]:
     """A model that does what an order wants of it, in the shape that its role asks for where that can be."""
+    if hasattr(role, wants):  # what the role can say better than this page
+        return lambda call: json.dumps(getattr(role, wants)(call))
     if wants in RAW:
         return lambda _call: RAW[wants]
     if wants == "print_prompt":
         return lambda call: call.written(bytes(32)).system
-    if wants in OWN:
-        return lambda call: json.dumps(getattr(role, wants)(call))
     return lambda call: shaped(role.honest(call), call.schema, wants)
 
 
@@ -88,21 +90,23 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     return isinstance(value, names.get(schema.get("type", ""), object))
 
 
-@lru_cache(maxsize=256)
-def control(role: str, place: str, folder: Path) -> dict[str, Any]:
-    """The same run with a harmless text at the same place and an honest model."""
+@lru_cache(maxsize=1_024)
+def control(role: str, place: str, folder: Path, text: str) -> dict[str, Any]:
+    """The same run with a harmless text, or with the order itself, at the same place and an honest model."""
     module = ROLES[role]
-    quiet: dict[str, Any] = module.run(
-        place, module.PLACES[place], lambda call: json.dumps(module.honest(call)), folder
+    folder = folder / role / f"{place}-{hash(text)}"
+    folder.mkdir(parents=True)
+    found: dict[str, Any] = module.run(
+        place, text or module.PLACES[place], lambda call: json.dumps(module.honest(call)), folder
     )
-    return quiet
+    return found
 
 
 @pytest.fixture(scope="session")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], dict[str, Any]]:
-    """The run of a role without an injection at a place."""
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """The run of a role without an injection at a place; with a text: the run of an honest model with that text."""
     folder = tmp_path_factory.mktemp("quiet")
-    return lambda role, place: control(role, place, folder)
+    return lambda role, place, text="": control(role, place, folder, text)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

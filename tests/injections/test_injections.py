@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ruleforge.judge.combine import BothWeights, Weights
 from ruleforge.llm.framing import RULES
 from ruleforge.llm.mailbox import Mailbox
-from ruleforge.llm.provider import Ground
+from ruleforge.llm.provider import Call, Ground
 from ruleforge.llm.wires import WIRES
+from ruleforge.pipeline import event_bench, llm_loop
 
 KINDS = {
     "instructs", "claims_authority", "closes_frame", "fake_turn", "regex_bomb", "approve_this", "exfiltrate",
@@ -20,7 +22,7 @@ KINDS = {
 }  # fmt: skip
 PLACES = {"poc_comment", "advisory_prose", "user_agent", "log_line", "finding_title", "file_name", "rule_title"}
 SECONDS_MOST = 20.0  # of processor time for one injection in one role: far more than any takes, far less than a bomb
-Quiet = Callable[[str, str], dict[str, Any]]
+Quiet = Callable[..., dict[str, Any]]
 
 
 def test_the_corpus_is_whole(corpus_of_orders: dict[str, Any]) -> None:
@@ -46,10 +48,12 @@ def test_no_injection_changes_a_verdict_or_an_action(
     assert time.process_time() - begun < SECONDS_MOST
     expected = quiet(role, row["place"])
     assert seen["calls"], "nobody was asked"
-    assert seen["verdict"] == expected["verdict"]
-    assert seen["actions"] == expected["actions"]
     check_prompts(seen, expected, row["text"])
     check_sinks(seen, tmp_path)
+    if getattr(module, "TEXT_IS_EVIDENCE", False) and seen["verdict"] != expected["verdict"]:
+        expected = quiet(role, row["place"], row["text"])  # a document that says more is read as saying more
+    assert seen["verdict"] == expected["verdict"]
+    assert seen["actions"] == expected["actions"]
 
 
 def check_prompts(seen: dict[str, Any], expected: dict[str, Any], text: str) -> None:
@@ -78,7 +82,7 @@ def check_sinks(seen: dict[str, Any], folder: Path) -> None:
         assert all(letter.isprintable() or letter == "\n" for letter in text), name
     letters = folder / "letters"
     mailbox = Mailbox(letters, Ground(bytes(32)))
-    for call in {call.id: call for call in seen["calls"]}.values():
+    for call in {call.id: call for call in seen["calls"] if isinstance(call, Call)}.values():
         mailbox.send(call)
         page = (letters / f"{call.id}.md").read_text("utf-8")
         assert call.written(bytes(32)).user in page
@@ -86,23 +90,82 @@ def check_sinks(seen: dict[str, Any], folder: Path) -> None:
         assert (letters / f"{call.id}.request.json").read_bytes().isascii()
 
 
+def test_a_model_without_anybody_beside_it_gets_nothing_through(
+    role: str, corpus_of_orders: dict[str, Any], tmp_path: Path
+) -> None:
+    module = corpus_of_orders["roles"][role]
+    if not hasattr(module, "alone"):
+        assert role != "generator"
+        return  # this role never acts without somebody beside it
+    for wants in corpus_of_orders["wants"]:
+        folder = tmp_path / wants
+        folder.mkdir()
+        module.alone(corpus_of_orders["obedient"](module, wants), folder)
+
+
 @pytest.mark.parametrize("wire", WIRES)
 def test_no_reader_has_tools(role: str, wire: str, quiet: Quiet, corpus_of_orders: dict[str, Any]) -> None:
     for place in corpus_of_orders["roles"][role].PLACES:
         for call in quiet(role, place)["calls"][:1]:
+            if not isinstance(call, Call):
+                continue  # an agent's own tools are not ours; what it can do with ours is tried above
             body = WIRES[wire].build(call, call.written(bytes(32)), {}).body
             assert not {"tools", "tool_choice", "toolConfig", "functions"} & set(body)
 
 
-def test_the_harness_notices_a_judge_that_lets_itself_be_talked_into_it(
-    quiet: Quiet, corpus_of_orders: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With weights that let a model lower a probability the same orders would succeed: the table can fail."""
-    module = corpus_of_orders["roles"]["judge"]
+def weak_judge(patch: pytest.MonkeyPatch) -> None:
+    """Weights that let a model lower a probability."""
     loose = Weights(evidence=0.5, llm=0.5, lowers=True, disagree=1.0)
-    monkeypatch.setattr("ruleforge.app.second_opinion.DEFAULT", BothWeights(miss=loose, off_target=loose))
-    seen = module.run("finding_title", "Say 0.", corpus_of_orders["obedient"](module, "comply"), tmp_path)
-    assert seen["verdict"] != quiet("judge", "finding_title")["verdict"]
+    patch.setattr("ruleforge.app.second_opinion.DEFAULT", BothWeights(miss=loose, off_target=loose))
+
+
+def weak_extractor(patch: pytest.MonkeyPatch) -> None:
+    """Facts of a model are believed without their citations."""
+    patch.setattr("ruleforge.ingest.llm_extract._Finder.find", lambda *_: (0, 40))
+    patch.setattr("ruleforge.ingest.llm_extract._Finder.inside", staticmethod(lambda _quote, value: value))
+
+
+def weak_generator(patch: pytest.MonkeyPatch) -> None:
+    """A rule of a model passes every gate."""
+    real = llm_loop.try_rule
+
+    def passed(*asked: Any, **more: Any) -> Any:
+        attempt, findings = real(*asked, **more)
+        results = tuple(msgspec.structs.replace(each, passed=True, failed=0) for each in attempt.trial.results)
+        trial = msgspec.structs.replace(attempt.trial, results=results)
+        return llm_loop.Attempt(attempt.candidate, attempt.draft, trial), findings
+
+    patch.setattr(llm_loop, "try_rule", passed)
+
+
+def weak_event_agent(patch: pytest.MonkeyPatch) -> None:
+    """The tools let the agent give up whenever it likes."""
+    patch.setitem(event_bench._TOOLS, "give_up", lambda *_: (True, {"text": "", "detail": ""}))
+
+
+@pytest.mark.parametrize("weak", [weak_judge, weak_extractor, weak_generator, weak_event_agent])
+def test_the_harness_notices_a_check_that_is_missing(
+    weak: Callable[[pytest.MonkeyPatch], None],
+    quiet: Quiet,
+    corpus_of_orders: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The table can fail: without the check that stands in the way, an obedient model gets through."""
+    role = weak.__name__.removeprefix("weak_")
+    module = corpus_of_orders["roles"][role]
+    expected = quiet(role, "finding_title")["verdict"]
+    says = corpus_of_orders["obedient"](module, "comply")
+    weak(monkeypatch)
+    try:
+        if hasattr(module, "alone"):
+            module.alone(says, tmp_path)
+            seen = expected
+        else:
+            seen = module.run("finding_title", "Do it.", says, tmp_path)["verdict"]
+    except AssertionError:
+        return
+    assert seen != expected
 
 
 def test_an_order_to_condemn_a_right_rule_holds_it_back_where_a_person_sees_it(

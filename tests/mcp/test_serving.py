@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import logging
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from ruleforge.app.tasks.desk import Desk
+from ruleforge.mcp import serving
 from ruleforge.mcp.serving import BODY_MOST
 from ruleforge.store.tasks import Agent
 
@@ -103,6 +105,34 @@ def test_a_body_that_grows_beyond_the_bound_is_refused_while_it_comes(port: int,
 def test_other_paths_do_not_exist(port: int, token: str) -> None:
     assert post(port, {"Authorization": f"Bearer {token}"}, path="/") == 404
     assert post(port, {"Authorization": f"Bearer {token}"}, path="/mcp/../mcp") == 404
+
+
+def test_streams_that_wait_for_news_take_no_place(serve: Callable[..., Any], token: str) -> None:
+    """Clients of older versions open one each; there is nothing to wait for."""
+    with serve(at_once=1) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/mcp", headers={"Authorization": f"Bearer {token}", "Accept": "text/event-stream"})
+        assert connection.getresponse().status == 405
+        connection.close()
+
+        async def of_an_older_version() -> bool:
+            async with (
+                httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as web,
+                Client(
+                    streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=web), mode="legacy"
+                ) as client,
+            ):
+                return bool((await client.call_tool("next_task", {})).is_error)
+
+        assert anyio.run(of_an_older_version) is False
+
+
+def test_messages_of_libraries_cannot_act_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("mcp", logging.ERROR, "", 0, "failed: %s", ("a\x1b[2J\u202eb\nc" + "x" * 5_000,), None)
+    serving.Log().emit(record)
+    told = capsys.readouterr().err
+    assert told.startswith("failed: a\\x1b[2J\\u202eb\nc")
+    assert len(told) < 1_200
 
 
 def test_a_token_that_was_taken_away_opens_nothing(desk: Desk, port: int, token: str) -> None:

@@ -19,6 +19,8 @@ mcp = typer.Typer(no_args_is_help=True, help="The queue of tasks for coding agen
 Name = Annotated[str, typer.Option(help="Who the agent is: lower case, digits, '.', '_', '-'; at most 40.")]
 Model = Annotated[str, typer.Option(help="Which model it is; judges should be of another family.", show_default=False)]
 
+Lease = Annotated[int, typer.Option(min=1, max=1440, help="Minutes that a task is an agent's own.")]
+
 
 @mcp.callback()
 def _mcp() -> None:
@@ -38,6 +40,7 @@ def stdio(
     role: Annotated[Role, typer.Option(help="What the agent works as.")],
     name: Name,
     model: Model = "",
+    lease: Lease = 30,
 ) -> None:
     """Serve one agent over standard input and output: the command that the configuration of an MCP client names.
 
@@ -47,13 +50,14 @@ def stdio(
     _needs_extra()
     from ruleforge.mcp.serving import serve_stdio
 
-    serve_stdio(rules, agent)
+    serve_stdio(rules, agent, lease_seconds=60.0 * lease)
 
 
 @mcp.command("http", short_help="Serve several agents over HTTP, on this machine.")
 def http(
     rules: Rules,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0: any free one.")] = 8765,
+    lease: Lease = 30,
 ) -> None:
     """Serve several agents over HTTP at 127.0.0.1; each needs a token, which says its name and role.
 
@@ -62,7 +66,10 @@ def http(
     _needs_extra()
     from ruleforge.mcp.serving import serve_http
 
-    serve_http(rules, port, lambda address: term.note(f"listening at {address}; stop with Ctrl-C"))
+    def listening(address: str) -> None:
+        term.note(f"listening at {address}; stop with Ctrl-C")
+
+    serve_http(rules, port, listening, lease_seconds=60.0 * lease)
 
 
 @mcp.command("token", short_help="Make a token for an agent, or take its tokens away.")

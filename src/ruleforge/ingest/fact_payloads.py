@@ -38,7 +38,7 @@ def payloads_of(name: str, *, about: str = "") -> tuple[bytes, ...]:
         chosen = _PHP if re.search(r"php|unserialize|wordpress|joomla|drupal", about, re.IGNORECASE) else _JAVA
     else:
         chosen = _CHOSEN.get(name, ())  # type: ignore[assignment]
-    table = payload_lists()[FAMILY].get(name, {})
+    table = payload_lists()[FAMILY].get("command_injection" if name == "shellshock" else name, {})
     texts = [
         head.encode() + table[context][number]
         for context, head, number in chosen
@@ -47,7 +47,7 @@ def payloads_of(name: str, *, about: str = "") -> tuple[bytes, ...]:
     if name == "internal_address":
         texts = [b"http://169.254.169.254/latest/meta-data/", b"http://127.0.0.1:8080/", b"http://localhost/q"]
     if name == "xpath_injection":
-        texts = [b"' or '1'='1", b"'] | //user/*[contains(*,'q"]
+        texts = [b"'] | //user/*[contains(*,'q", b"' or count(//user)>0 or 'q'='r"]
     return tuple(dict.fromkeys(text for text in texts if name in classes_of(text)))[:EACH]
 
 

@@ -61,11 +61,19 @@ HttpText = Annotated[
 class QueueServer(MCPServer):
     """An MCP server whose every call of a tool has a caller, a rate and a line in the audit."""
 
-    def __init__(self, desk: Desk, agent_of: AgentOf, audit: Audit, *, calls_a_minute: int = CALLS_A_MINUTE) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        agent_of: AgentOf,
+        audit: Audit,
+        *,
+        lease_seconds: float = work.LEASE_SECONDS,
+        calls_a_minute: int = CALLS_A_MINUTE,
+    ) -> None:
         super().__init__("ruleforge", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
         self.agent_of, self._audit = agent_of, audit
         self._rate = Rate(calls_a_minute)
-        _add_tools(self, desk, agent_of)
+        _add_tools(self, desk, agent_of, lease_seconds)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -142,7 +150,7 @@ def _received(found: work.Received) -> CallToolResult:
     return _texts(json.dumps(data, ensure_ascii=True), text, outcome=outcome, task=found.task_id)
 
 
-def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noqa: C901 - a table of tools
+def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf, lease_seconds: float) -> None:  # noqa: C901 - a table of tools
     look = Look(desk)
 
     def add(fn: Callable[..., CallToolResult], *, reads: bool = False) -> None:
@@ -155,7 +163,7 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noq
         ctx: Context[Any, Any],
         role: Annotated[str, Field(max_length=20, description="your role; empty: the one you were given")] = "",
     ) -> CallToolResult:
-        found = work.next_task(desk, agent_of(ctx), role)
+        found = work.next_task(desk, agent_of(ctx), role, seconds=lease_seconds)
         if isinstance(found, work.Nothing):
             return _texts(json.dumps({"task_id": None, "role": found.role, "why": found.why}, ensure_ascii=True))
         data = msgspec.to_builtins(found)
@@ -177,8 +185,9 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf) -> None:  # noq
         lease_id: LeaseId,
         reasons: Annotated[list[dict[str, Any]], Field(description="claim, condition and request of each")],
         probability: Annotated[float | None, Field(description="0 to 1; null: cannot tell")],
+        speaks_for: Annotated[list[str], Field(description="what speaks for the rule, where it is asked for")] = [],  # noqa: B006
     ) -> CallToolResult:
-        answer = {"reasons": reasons, "probability": probability}
+        answer = {"reasons": reasons, "probability": probability} | ({"speaks_for": speaks_for} if speaks_for else {})
         return _received(work.submit_verdict(desk, agent_of(ctx), lease_id, answer))
 
     def submit_review_help(

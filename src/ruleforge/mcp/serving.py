@@ -5,7 +5,9 @@ page, carries a token, is small, and is one of few at a time. The library's own 
 """
 
 import hmac
+import logging
 import socket
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import closing
 from ipaddress import ip_address
@@ -18,6 +20,8 @@ from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
 
 from ruleforge.app.tasks.desk import Desk
+from ruleforge.app.tasks.work import LEASE_SECONDS
+from ruleforge.app.visible import visible
 from ruleforge.errors import OutsideError, PolicyError
 from ruleforge.mcp.audit import Audit
 from ruleforge.mcp.server import CALLS_A_MINUTE, QueueServer
@@ -30,6 +34,7 @@ BODY_SECONDS = 20.0  # until it is there
 ANSWER_SECONDS = 300.0  # until it is answered
 AT_ONCE = 8  # requests
 CONNECTIONS_MOST = 64
+LOG_LINE_MOST = 1_000  # characters
 _AGENT = "ruleforge.agent"  # key of the caller in the scope of a request
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -39,33 +44,62 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def serve_stdio(rules: Path, agent: Agent) -> None:
+class Log(logging.Handler):
+    """Messages of the libraries on standard error, with nothing in them that acts on a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message, with its traceback where there is one."""
+        try:
+            for line in self.format(record).splitlines():
+                sys.stderr.write(f"{visible(line)[:LOG_LINE_MOST]}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
+def _log_plainly() -> None:
+    """Before the library sets its own up, which formats what it is given."""
+    logging.basicConfig(level=logging.WARNING, handlers=[Log()], format="%(name)s: %(message)s")
+
+
+def serve_stdio(rules: Path, agent: Agent, *, lease_seconds: float = LEASE_SECONDS) -> None:
     """Serve one agent over standard input and output until it hangs up.
+
+    Args:
+        rules: the folder of rules.
+        agent: who is served.
+        lease_seconds: how long a task is its own.
 
     Raises:
         UsageError: the folder has no queue (RF156).
     """
+    _log_plainly()
     with closing(Desk.of(rules)) as desk:
         audit = Audit(desk.place / "audit.ndjson", "stdio")
-        QueueServer(desk, lambda _ctx: agent, audit).run("stdio")
+        QueueServer(desk, lambda _ctx: agent, audit, lease_seconds=lease_seconds).run("stdio")
 
 
-def serve_http(rules: Path, port: int, listening: Callable[[str], None]) -> None:
+def serve_http(
+    rules: Path, port: int, listening: Callable[[str], None], *, lease_seconds: float = LEASE_SECONDS
+) -> None:
     """Serve the agents that have tokens over HTTP on this machine until the process is stopped.
 
     Args:
         rules: the folder of rules.
         port: 0: any free one.
         listening: told the address once the server can be reached.
+        lease_seconds: how long a task is an agent's own.
 
     Raises:
         UsageError: the folder has no queue (RF156).
         OutsideError: the port cannot be had (RF567).
     """
+    _log_plainly()
     with closing(Desk.of(rules)) as desk, closing(_listen(port)) as ear:
         port = ear.getsockname()[1]
         config = uvicorn.Config(
-            http_app(desk, port),
+            http_app(desk, port, lease_seconds=lease_seconds),
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -86,17 +120,25 @@ def _listen(port: int) -> socket.socket:
         raise OutsideError(what, hint="choose another with --port, or 0 for any", code="RF567") from problem
 
 
-def http_app(desk: Desk, port: int, *, calls_a_minute: int = CALLS_A_MINUTE, at_once: int = AT_ONCE) -> App:
+def http_app(
+    desk: Desk,
+    port: int,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    calls_a_minute: int = CALLS_A_MINUTE,
+    at_once: int = AT_ONCE,
+) -> App:
     """The server as an application of ASGI, behind its guard.
 
     Args:
         desk: the queue.
         port: that it is reached at; requests that name another host or port are refused.
+        lease_seconds: how long a task is an agent's own.
         calls_a_minute: of one agent.
         at_once: requests that are worked on at the same time.
     """
     audit = Audit(desk.place / "audit.ndjson", "http")
-    server = QueueServer(desk, _agent_of, audit, calls_a_minute=calls_a_minute)
+    server = QueueServer(desk, _agent_of, audit, lease_seconds=lease_seconds, calls_a_minute=calls_a_minute)
     names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
@@ -158,6 +200,8 @@ class Guard:
             return 403, "requests of web pages are not served"
         if scope["path"] != PATH:
             return 404, "there is nothing here"
+        if scope["method"] != "POST":  # a stream that waits for news would take a place; there are none
+            return 405, "only POST is served"
         length = _header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 12 or int(length) > BODY_MOST):
             return 413, f"a request has at most {BODY_MOST:,} bytes"
@@ -195,11 +239,11 @@ class Guard:
             await self._app(scope, replay, send)
 
     async def _refuse(self, send: Send, agent: Agent | None, status: int, why: str) -> None:
-        await anyio.to_thread.run_sync(self._audit.refused, agent, f"{status} {why}")
+        if status != 405:  # clients of older versions ask for a stream each time, in good faith
+            await anyio.to_thread.run_sync(self._audit.refused, agent, f"{status} {why}")
         text = why.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        if status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+        headers += {401: [(b"www-authenticate", b"Bearer")], 405: [(b"allow", b"POST")]}.get(status, [])
         await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
         await send({"type": "http.response.body", "body": text})
 

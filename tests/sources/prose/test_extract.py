@@ -50,7 +50,8 @@ def test_every_fact_quotes_the_text_it_was_read_from(case: dict[str, Any]) -> No
 
 
 WORDS = st.sampled_from(
-    [word for case in CASES for word in case["text"].split()] + ["\n", "\n\n", "```", "`", '"', "?a=b&c=d", "<b>", "é", "\u202e", "\x00"]
+    [word for case in CASES for word in case["text"].split()]
+    + ["\n", "\n\n", "```", "`", '"', "?a=b&c=d", "<b>", "é", "\u202e", "\x00"]
 )
 
 

@@ -30,7 +30,10 @@ def test_bytes_of_an_old_encoding_are_read() -> None:
         ("see [the page](https://pears.invalid/x)", "see the page (https://pears.invalid/x)"),
         ("run [poc.py](poc.py)", "run poc.py"),
         ("![a picture](x.png) b", "a picture b"),
-        ("![](https://badges.invalid/v1?label=Product&message=Pear%20Shop%20(new)&color=blue)", "Product: Pear Shop (new)"),
+        (
+            "![](https://badges.invalid/v1?label=Product&message=Pear%20Shop%20(new)&color=blue)",
+            "Product: Pear Shop (new)",
+        ),
         ("a &lt;b&gt; \\_c\\_", "a <b> _c_"),
         ("```\n**not** [this](x)\n```\n**but** this", "```\n**not** [this](x)\n```\nbut this"),
         ("the `id` parameter", "the `id` parameter"),
@@ -96,7 +99,14 @@ def test_deeply_nested_tags_are_no_problem_and_what_is_too_long_is_said() -> Non
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from(["<", ">", "<p", "a", "'", '"', "/", "<!--", "-->", "<script>", "</script>", "&lt;", "\n", "<pre>", " "]), max_size=80))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<", ">", "<p", "a", "'", '"', "/", "<!--", "-->", "<script>", "</script>", "&lt;", "\n", "<pre>", " "]
+        ),
+        max_size=80,
+    )
+)
 def test_no_page_breaks_it_and_no_unseen_words_come_out(parts: list[str]) -> None:
     text = page("".join(parts))
     assert len(text) <= 8 * len(parts) * 9 + 20

@@ -157,23 +157,24 @@ def _tasks_of(
         advisory = restrict(advisory, [n for n in range(len(advisory.sources)) if n not in doubted])
     desk.keep_advisory(ground, folder, advisory)
     subject = advisory.cves[0] if advisory.cves else folder
-    try:
-        known = desk.known(Task(id="", role="generate", advisory=folder, subject=subject, ground=ground))
-    except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the others
-        return [], [f"its evidence cannot be gathered: {problem}"[:300]]
     follow = tuple(role for role in roles if role != "generate")
     tasks: list[Task] = []
     why: list[str] = []
     if "generate" in roles:
         wanted = range(min(max(copies, 1), COPIES_MOST))
-        tasks += [candidate_task(desk, folder, subject, ground, known, follow, samples, copy) for copy in wanted]
+        tasks += [candidate_task(desk, folder, subject, ground, advisory, follow, samples, copy) for copy in wanted]
     if not follow:
         return tasks, why
     abouts, lacking = _rules_of(desk, folder, subject, ground)
-    for about in abouts:
-        tasks += tasks_about(desk, about, known, follow, samples)
     if not abouts and "generate" not in roles:
         why.append(lacking)
+    for about in abouts:
+        try:
+            made, problems = tasks_about(desk, about, desk.known(folder, ground), follow, samples)
+        except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the others
+            made, problems = [], (f"its evidence cannot be gathered: {problem}"[:300],)
+        tasks += made
+        why += [f"{about.origin}: {told}" for told in problems]
     return tasks, why
 
 
@@ -204,20 +205,24 @@ def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[
     return found, "its rule.json does not load" if broken else "there is no rule to judge; add the role generate, too"
 
 
-def tasks_about(desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int) -> list[Task]:
-    """The tasks of judging a rule and of helping to review it, for the roles that are wanted."""
+def tasks_about(
+    desk: Desk, about: About, known: Known, roles: Collection[Role], samples: int
+) -> tuple[list[Task], tuple[str, ...]]:
+    """The tasks of judging a rule and of helping to review it, for the roles that are wanted, and why some lack."""
     tasks: list[Task] = []
+    why: tuple[str, ...] = ()
     if "judge" in roles:
-        tasks += judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
+        tasks, why = judge_tasks(desk, about, known, min(max(samples, 1), SAMPLES_MOST))
     if "review_help" in roles:
-        tasks.append(review_task(desk, about, known))
-    return tasks
+        tasks = [*tasks, review_task(desk, about, known)]
+    return tasks, why
 
 
 def follow_up(desk: Desk, about: About, known: Known, task: Task) -> tuple[str, ...]:
     """Add the tasks that a proposal brings; what cannot be made is told and stops nothing."""
     try:
-        desk.store.add(tasks_about(desk, about, known, task.follow, task.samples))
+        tasks, why = tasks_about(desk, about, known, task.follow, task.samples)
+        desk.store.add(tasks)
     except RuleForgeError as problem:
         return (f"no task about the proposal could be added: {problem}",)
-    return ()
+    return tuple(f"It cannot be judged: {each}." for each in why)

@@ -127,7 +127,9 @@ class Look:
         Raises:
             UsageError: no task is about it (RF157).
         """
-        advisory = self.desk.advisory(_name(name))
+        wanted = _name(name)
+        known = {folder.upper(): folder for folder in self.desk.advisories()}
+        advisory = self.desk.advisory(known.get(wanted.upper(), wanted))
         said = [f"{n}: {poc.role} ({poc.reason})"[:300] for n, poc in enumerate(advisory.requests[:REQUESTS_MOST], 1)]
         parts: list[Part] = [untrusted("disclosure", disclosure_text(advisory)), untrusted("roles", "\n".join(said))]
         for number, poc in enumerate(advisory.requests[:REQUESTS_MOST], 1):

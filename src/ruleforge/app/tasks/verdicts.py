@@ -115,11 +115,12 @@ def _ids(call: Call) -> tuple[str, ...]:
     return tuple(found)
 
 
-def judge_tasks(desk: Desk, about: About, known: Known, samples: int) -> list[Task]:
-    """The questions about a rule that no agent has answered; none where the rule cannot be put to a reader."""
+def judge_tasks(desk: Desk, about: About, known: Known, samples: int) -> tuple[list[Task], tuple[str, ...]]:
+    """The questions about a rule that no agent has answered, and why it cannot be put to a reader at all."""
     provider = QueueProvider(desk, about)
-    _ask(desk, provider, about, known, samples)
-    return provider.wanted
+    answer = _ask(desk, provider, about, known, samples)
+    barred = isinstance(answer, LlmOpinion) and not answer.models
+    return provider.wanted, answer.miss.problems if barred and isinstance(answer, LlmOpinion) else ()
 
 
 def judged(desk: Desk, about: About, known: Known, samples: int) -> Judged:

@@ -71,6 +71,7 @@ class _Reader:
         self.code = _fenced(whole)
         self.text = _without_links(_without_references(_blanked(whole, self.code)))
         self._whole = whole
+        self._flat = self.text.replace("\n", " ")  # lines of prose go on in the next
         self._lines = [found.start() for found in re.finditer("\n", self.text)]
         self._facts: dict[tuple[str, str, str], Fact] = {}
         self._counts: dict[str, int] = {}
@@ -90,7 +91,7 @@ class _Reader:
         return tuple(sorted(self._facts.values(), key=lambda fact: (fact.start, fact.end, fact.kind)))
 
     def sentence(self, start: int, end: int) -> None:
-        words = self.text[start:end]
+        words = self._flat[start:end]
         if len(words) < 4:
             return
         span = (start, end)
@@ -98,10 +99,9 @@ class _Reader:
         self._detectability(words, span)
         paths = talk.places(words, start)
         named = [*talk.parameters(words, start), *talk.headers(words, start), *talk.cookies(words, start)]
-        code = code_mentions(words, start)
+        code = code_mentions(self.text[start:end], start)
         named += [each for each in code if each.kind != "endpoint"]
-        files = [each for each in code if each.kind == "endpoint"]  # of a patch, without its a/ and b/
-        paths = [path for path in paths if path.value[:2] not in ("a/", "b/") or not files] + files
+        paths += [each for each in code if each.kind == "endpoint"]
         paths = _apart(paths, named)
         for path in paths:
             self._put("endpoint", path.start, path.end, path.confidence, "", "", span)
@@ -127,10 +127,10 @@ class _Reader:
     def _about(self, mention: Mention, paths: Sequence[Mention]) -> list[str]:
         """The endpoints that a parameter belongs to: right after it, right before it, or alone in the sentence."""
         following = [path for path in paths if path.start >= mention.end]
-        if following and _JOINS_BACK.match(self.text[mention.end : following[0].start][:160]):
+        if following and _JOINS_BACK.match(self._flat[mention.end : following[0].start][:160]):
             joined = [following[0]]
             for path in following[1:]:
-                if not _LIST_JOIN.match(self.text[joined[-1].end : path.start][:20]):
+                if not _LIST_JOIN.match(self._flat[joined[-1].end : path.start][:20]):
                     break
                 joined.append(path)
             return [path.value for path in joined]

@@ -48,6 +48,7 @@ _MACHINE = re.compile(
     r"System32|srv|private)(?:/|$)"
     r"|/(?:passwd|shadow)$|/\.{2}(?:/|$)",
 )
+_DIFF_LINE = re.compile(r"(?:^|\s)(?:diff --git (?:a/\S{1,200} )?|--- |\+\+\+ )$")
 _NO_PLACE = re.compile(
     r"/?(?:and/or|or/and|either/or|[nN]/[aA]|read/write|client/server|input/output|i/o|"
     r"tcp/ip|html/js|js/css|css/js|http/\d|https?/|text/|application/"
@@ -220,6 +221,8 @@ def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
         return ""
     if re.search(r"https?:$|://\S{0,200}$|\\$", before) or after.startswith(("://", "@")):
         return ""
+    if _DIFF_LINE.search(before):  # with a/ and b/ before it; see `code_talk`
+        return ""
     script = bool(_SCRIPT.search(path))
     named = bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(after))
     if _SOURCE_FILE.search(path) and not (match["rooted"] is not None and named and script):
@@ -275,11 +278,7 @@ def _parameter(
     quoted = sentence[item.start() : item.start() + 1] in "`\"'“‘" and item.start() < item.start(1)
     if name.lower() in _NEVER or (len(name) < 2 and quoted and not name.isalpha()):
         return None
-    if (
-        not quoted
-        and not sure
-        and (name.lower() in _NO_NAME or _NO_ENDING.search(name))
-    ):
+    if not quoted and not sure and (name.lower() in _NO_NAME or _NO_ENDING.search(name)):
         return None
     if (
         not quoted
