@@ -142,6 +142,21 @@ def test_files_that_are_no_cases_are_told_and_the_others_go_on(tmp_path: Path) -
         agent([tmp_path / "none"], tmp_path / "out")
 
 
+def test_two_cases_of_one_id_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    text = (FOLDER / "cloud-trail-stopped.yaml").read_bytes()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_bytes(text)
+    outcomes, _ = agent([tmp_path], tmp_path / "out")
+    assert [(one.outcome, one.reason) for one in outcomes] == [("rule", ""), ("failed", "RF257")]
+
+
+def test_answers_that_no_case_asked_for_are_told(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("EV-TYPO: {indicator_only: yes}\n")
+    _, summary = agent([FOLDER / "cloud-trail-stopped.yaml"], tmp_path / "out", answers=answers)
+    assert summary.unused_answers == ("EV-TYPO",)
+
+
 def test_a_log_of_ordinary_use_is_kept_silent(tmp_path: Path) -> None:
     log = tmp_path / "auth.log"
     lines = [
