@@ -122,4 +122,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def corpus_of_orders() -> dict[str, Any]:
     """The injections, the roles, and how an order is obeyed."""
-    return {"rows": ROWS, "roles": ROLES, "obedient": obedient, "wants": (*RAW, *SHAPED, *OWN, "print_prompt")}
+    wants = (*RAW, *SHAPED, *OWN, "print_prompt")
+    return {"rows": ROWS, "roles": ROLES, "obedient": obedient, "wants": wants, "hostile": HOSTILE}
