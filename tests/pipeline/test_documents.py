@@ -15,9 +15,13 @@ from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.ingest.readers import read_advisory
 from ruleforge.ingest.roles import assign_roles
+from ruleforge.llm.door import Door
+from ruleforge.llm.provider import Ground as DoorGround
+from ruleforge.llm.scripted import Scripted
 from ruleforge.pipeline.documents import DOUBTED, forge_documents
 from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
 from ruleforge.pipeline.judging import EXPLOITS_MOST, varied_exploits
+from ruleforge.pipeline.llm_loop import ModelWriter
 from ruleforge.pipeline.merge import EXHAUSTIVE_MOST, merge, precedence
 from ruleforge.pipeline.papers import evidence_of
 from ruleforge.records.advisory import Advisory, PocRequest
@@ -195,3 +199,18 @@ def test_each_of_two_alternatives_is_needed_for_an_exploit() -> None:
     either = [why for condition, why in told.items() if condition.startswith(("or ", "alternative"))]
     assert len(either) == 2
     assert all("misses exploit request" in why for why in either)
+
+
+def test_a_model_is_asked_about_one_selection_of_documents_only() -> None:
+    """Each further selection would cost as many questions again."""
+    provider = Scripted(
+        lambda _call: json.dumps({"mechanism": "unknown to me", "when": None, "why_none": "all of it is too vague"})
+    )
+    door = Door(provider, ground=DoorGround(bytes(32)))
+    ground = Ground(GROUND.background, writer=ModelWriter(door, GROUND.background, candidates=2))
+    given = sorted((SOUND, PLAIN, *VAGUE), key=precedence)
+    found = forge_documents(merge(given), given, ground)
+    assert found.left_out
+    assert len(provider.asked) == 2
+    assert found.outcome.model is not None
+    assert found.outcome.model.declined == ("all of it is too vague",)

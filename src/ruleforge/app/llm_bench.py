@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ruleforge.app.authors import open_authors
+from ruleforge.app.extract import extract
 from ruleforge.app.forge import ForgeSummary, forge
 from ruleforge.app.judge import judge_one
 from ruleforge.app.models import open_door
@@ -28,6 +29,7 @@ from ruleforge.rules.tree import Rule
 Progress = Callable[[str, int, int], None]
 NONE_OF_OURS = LoopOptions(candidates=0)  # what a model writes alone
 PROBLEMS_MOST = 20
+_ENOUGH = ("request", "enough")  # verdicts on a document that suffices for a rule
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,18 +76,16 @@ class Judging(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Extraction(msgspec.Struct, frozen=True, kw_only=True):
-    """How one way of reading prose did; whoever can extract facts gives a function that makes these."""
+    """How one way of reading prose did: patterns alone, or patterns and a model together."""
 
-    way: str
-    n: int
-    documents_with_facts: int
-    facts: int
-    ungrounded: int = 0  # facts that do not occur in their document
+    way: str  # "embedded" | "both"
+    n: int  # documents
+    enough: int = 0  # with what a rule needs
+    facts: int = 0
+    dropped: int = 0  # what the model claimed and the document does not say
+    failed: int = 0  # documents that could not be read
     spent: Spending = Spending()
     seconds: float = 0.0
-
-
-Extractor = Callable[[Sequence[Path], Door], tuple[Extraction, ...]]
 
 
 class LlmBench(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,6 @@ class LlmBench(msgspec.Struct, frozen=True, kw_only=True):
     generation: tuple[Generation, ...]
     judging: Judging | None = None
     extraction: tuple[Extraction, ...] = ()
-    extraction_note: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -115,6 +114,7 @@ class LlmBenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     sample: tuple[Path, ...]  # files, or folders of them
     provider: str
     judge: str = ""  # empty: judging is not measured
+    documents: tuple[Path, ...] = ()  # prose; none: extraction is not measured
     candidates: int = 5
     samples: int = 1  # of each question to the judge
     oracle: Path | None = None  # held-out requests as JSON lines with `cve` or `advisory` beside each
@@ -132,10 +132,8 @@ class _Oracle(msgspec.Struct):
     role: str = ""
 
 
-def bench_llm(
-    options: LlmBenchOptions, progress: Progress = lambda *_: None, extract: Extractor | None = None
-) -> LlmBench:
-    """Run generation, judging and, where one is given, extraction on the sample, each beside the embedded default.
+def bench_llm(options: LlmBenchOptions, progress: Progress = lambda *_: None) -> LlmBench:
+    """Run generation and, where they are asked for, judging and extraction, each beside the embedded default.
 
     Answers that are still to come leave the figures partial: the same call goes on from there.
 
@@ -144,7 +142,7 @@ def bench_llm(
         InputError: the oracle cannot be read (RF290).
         OutsideError: see `app.models.open_door`.
     """
-    for path in (*options.sample, *options.benign, *((options.oracle,) if options.oracle else ())):
+    for path in (*options.sample, *options.documents, *options.benign, *((options.oracle,) if options.oracle else ())):
         if not path.exists():
             raise UsageError("no such file or folder", where=str(path), hint="check the path", code="RF117")
     writer = _writer(options)
@@ -163,7 +161,7 @@ def bench_llm(
         if options.judge:
             judging, told = _judge(work / "embedded", outcomes["embedded"], options, held_out, progress)
             problems += told
-        extraction = extract(options.sample, writer.door) if extract else ()
+        extraction = _extract(options.documents, writer.door) if options.documents else ()
     return LlmBench(
         sample=len({source for o in outcomes["embedded"] for source in o.sources}),
         provider=writer.door.provider.url.partition(":")[0],
@@ -171,7 +169,6 @@ def bench_llm(
         generation=tuple(ways),
         judging=judging,
         extraction=extraction,
-        extraction_note="" if extract else "not measured: no extractor was given",
         problems=tuple(dict.fromkeys(problems))[:PROBLEMS_MOST],
     )
 
@@ -346,6 +343,38 @@ def _judge(
         spent=spent,
         seconds=round(time.perf_counter() - started, 2),
     ), problems
+
+
+def _extract(documents: Sequence[Path], door: Door) -> tuple[Extraction, ...]:
+    """Read prose by patterns alone, and by patterns and the model together."""
+    ways = []
+    for way, reader in (("embedded", None), ("both", door)):
+        started, before = time.perf_counter(), door.meter.run.calls
+        read = list(extract(documents, reader))
+        facts = [each.facts for each in read if each.facts is not None]
+        failed = len(read) - len(facts)
+        pending = sum(bool(each.pending) for each in read)
+        spent = Spending()
+        if reader is not None:
+            calls = door.meter.run.calls - before
+            answered = len(facts) - pending
+            # What answers cost is not told by the extractor: the door's meter has the calls.
+            spent = Spending(
+                asked=len(read), answered=answered, pending=pending, failed=failed, calls=calls, tokens=None
+            )
+        ways.append(
+            Extraction(
+                way=way,
+                n=len(read),
+                enough=sum(each.verdict in _ENOUGH for each in facts),
+                facts=sum(len(each.facts) for each in facts),
+                dropped=sum(len(each.dropped) for each in facts),
+                failed=failed,
+                spent=spent,
+                seconds=round(time.perf_counter() - started, 2),
+            )
+        )
+    return tuple(ways)
 
 
 def _mean(values: Sequence[float]) -> float | None:

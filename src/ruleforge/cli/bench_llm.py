@@ -22,6 +22,10 @@ _JUDGE_HEAD = (
     "rules", "both told", "mean distance", "model sees more", "held back", "Brier evidence", "Brier model", "labelled",
     "asked", "answered", "pending", "calls", "tokens", "seconds",
 )  # fmt: skip
+_PROSE_HEAD = (
+    "way", "documents", "enough for a rule", "facts", "claims dropped", "failed", "asked", "answered", "pending",
+    "calls", "seconds",
+)  # fmt: skip
 
 
 class Format(StrEnum):
@@ -36,6 +40,9 @@ def llm(
     sample: Annotated[list[Path], typer.Argument(metavar="SAMPLE", help="Disclosures, or folders of them.")],
     provider: Annotated[str, typer.Option(help="Who writes rules, such as mailbox:FOLDER.", show_default=False)],
     judge: Annotated[str, typer.Option(help="Who judges; judging is not measured without.", show_default=False)] = "",
+    documents: Annotated[
+        list[Path] | None, typer.Option(help="Prose to extract facts from; may be repeated.", show_default=False)
+    ] = None,
     candidates: Annotated[int, typer.Option(min=1, max=20, help="Rules asked for of one disclosure.")] = 5,
     samples: Annotated[int, typer.Option(min=1, max=20, help="How often the judge is asked each question.")] = 1,
     oracle: Annotated[
@@ -73,6 +80,7 @@ def llm(
         sample=tuple(sample),
         provider=provider,
         judge=judge,
+        documents=tuple(documents or ()),
         candidates=candidates,
         samples=samples,
         oracle=oracle,
@@ -146,7 +154,9 @@ def lines(found: "LlmBench") -> list[str]:
     if found.judging:
         text += ["", "Judging, of the embedded rules"]
         text += term.columns([_JUDGE_HEAD, _judge_row(found)], right=tuple(range(len(_JUDGE_HEAD))))
-    text += ["", f"Extraction: {found.extraction_note}"] if not found.extraction else _extraction(found)
+    if found.extraction:
+        text += ["", "Extraction from prose"]
+        text += term.columns([_PROSE_HEAD, *_prose_rows(found)], right=tuple(range(1, len(_PROSE_HEAD))))
     return text + _partial(found)
 
 
@@ -156,17 +166,18 @@ def markdown(found: "LlmBench") -> list[str]:
     text += ["", "## Generation", "", *_table(_HEAD, _rows(found))]
     if found.judging:
         text += ["", "## Judging, of the embedded rules", "", *_table(_JUDGE_HEAD, [_judge_row(found)])]
-    text += ["", "## Extraction", ""]
-    text += _extraction(found)[1:] if found.extraction else [f"{found.extraction_note}."]
+    if found.extraction:
+        text += ["", "## Extraction from prose", "", *_table(_PROSE_HEAD, _prose_rows(found))]
     return text + _partial(found)
 
 
-def _extraction(found: "LlmBench") -> list[str]:
-    return ["", *(
-        f"{each.way}: {each.documents_with_facts} of {each.n} documents with facts, {each.facts} facts, "
-        f"{each.ungrounded} that do not occur in their document"
-        for each in found.extraction
-    )]  # fmt: skip
+def _prose_rows(found: "LlmBench") -> list[tuple[str, ...]]:
+    rows = []
+    for way in found.extraction:
+        counts = (way.n, way.enough, way.facts, way.dropped, way.failed)
+        asked = (way.spent.asked, way.spent.answered, way.spent.pending, way.spent.calls)
+        rows.append((way.way, *map(_count, (*counts, *asked)), f"{way.seconds:,.1f}"))
+    return rows
 
 
 def _partial(found: "LlmBench") -> list[str]:

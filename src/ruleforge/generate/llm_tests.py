@@ -85,7 +85,7 @@ class Accepted(msgspec.Struct, frozen=True):
     refused: tuple[str, ...] = ()  # one sentence for each
 
 
-def tests_question(advisory: Advisory) -> Question[TestsAnswer]:
+def question_of_tests(advisory: Advisory) -> Question[TestsAnswer]:
     """Ask for tests of a disclosure.
 
     Args:

@@ -5,7 +5,6 @@ no valid answer is left out. The embedded generator needs neither, so that a for
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -183,19 +182,13 @@ class _Session:
             calls=self._calls() - self._calls_before,
             tokens_in=_sum([sent for sent, _ in tokens]),
             tokens_out=_sum([made for _, made in tokens]),
-            cost=_sum([cost_of(answer) for answer in self._answers]) if self._answers else None,
+            cost=_sum([answer.usage.cost for answer in self._answers]) if self._answers else None,
             problems=tuple(self._problems)[:PROBLEMS_MOST],
         )
         return Written(attempts=tuple(self._attempts), passed=passed, use=use)
 
     def _calls(self) -> int:
         return self._writer.door.meter.run.calls
-
-
-def cost_of(answer: Answer[Any]) -> int | None:
-    """What an answer cost, in micro-dollars, where the door counts money."""
-    cost: int | None = getattr(answer.usage, "cost", None)
-    return cost
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

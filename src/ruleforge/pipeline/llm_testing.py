@@ -6,9 +6,9 @@ import msgspec
 
 from ruleforge.cases.anatomy import Anatomy
 from ruleforge.cases.evidence import Case
-from ruleforge.generate.llm_tests import accept, tests_question
+from ruleforge.generate.llm_tests import accept, question_of_tests
 from ruleforge.llm.door import Answer, Door, Pending
-from ruleforge.pipeline.llm_loop import REASONS_MOST, cost_of, told_problem
+from ruleforge.pipeline.llm_loop import REASONS_MOST, told_problem
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import ModelUse
 
@@ -29,7 +29,7 @@ class ModelTester:
     def __call__(self, advisory: Advisory, exploits: Sequence[Anatomy]) -> tuple[tuple[Case, ...], ModelUse]:
         """Ask, and return the requests that count; none as long as nobody has answered."""
         before = self.door.meter.run.calls
-        (result,) = self.door.ask_all([tests_question(advisory)])
+        (result,) = self.door.ask_all([question_of_tests(advisory)])
         use = ModelUse(
             provider=self.door.provider.url.partition(":")[0], asked=1, calls=self.door.meter.run.calls - before
         )
@@ -47,5 +47,5 @@ class ModelTester:
             declined=found.refused[:REASONS_MOST],
             tokens_in=result.usage.tokens_in,
             tokens_out=result.usage.tokens_out,
-            cost=cost_of(result),
+            cost=result.usage.cost,
         )
