@@ -44,7 +44,8 @@ def load(file: Path) -> ModuleType:
     return module
 
 
-sys.modules["injections_press"] = load(HERE / "press.py")  # tests are no package; roles import it by this name
+for shared in ("press", "forging"):  # tests are no package; roles import these by name
+    sys.modules[f"injections_{shared}"] = load(HERE / f"{shared}.py")
 ROLES = {file.stem: load(file) for file in sorted((HERE / "roles").glob("*.py"))}
 ROWS: list[dict[str, str]] = json.loads((HERE / "injections.json").read_text("utf-8"))
 

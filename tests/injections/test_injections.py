@@ -99,7 +99,7 @@ def test_a_model_without_anybody_beside_it_gets_nothing_through(
 ) -> None:
     module = corpus_of_orders["roles"][role]
     if not hasattr(module, "alone"):
-        assert role != "generator"
+        assert role != "generate"
         return  # this role never acts without somebody beside it
     for wants in corpus_of_orders["wants"]:
         folder = tmp_path / wants
@@ -163,7 +163,7 @@ def weak_extractor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("ruleforge.ingest.llm_extract._Finder.inside", staticmethod(lambda _quote, value: value))
 
 
-def weak_generator(patch: pytest.MonkeyPatch) -> None:
+def weak_generate(patch: pytest.MonkeyPatch) -> None:
     """A rule of a model passes every gate."""
     real = llm_loop.try_rule
 
@@ -181,7 +181,7 @@ def weak_event_agent(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(event_bench._TOOLS, "give_up", lambda *_: (True, {"text": "", "detail": ""}))
 
 
-@pytest.mark.parametrize("weak", [weak_judge, weak_extractor, weak_generator, weak_event_agent])
+@pytest.mark.parametrize("weak", [weak_judge, weak_extractor, weak_generate, weak_event_agent])
 def test_the_harness_notices_a_check_that_is_missing(
     weak: Callable[[pytest.MonkeyPatch], None],
     quiet: Quiet,
