@@ -13,6 +13,7 @@ Halves by the last hex digit of sha256(CVE): misses are named in the even half o
 import argparse
 import hashlib
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,20 +22,28 @@ from typing import Any
 import msgspec
 
 from bench_sources import even, ground
+from ruleforge.app.models import open_door
 from ruleforge.engine.corpus import Corpus
 from ruleforge.engine.reference import compile_rule
 from ruleforge.engine.workers import spread
 from ruleforge.events.places import HttpView
-from ruleforge.ingest.facts import facts_of, normal_of
+from ruleforge.ingest.facts import facts_of, judged, normal_of
+from ruleforge.ingest.facts_merge import merge_facts
+from ruleforge.ingest.llm_extract import ask_llm_extract
+from ruleforge.ingest.prose import read_facts, with_facts
 from ruleforge.ingest.readers import list_files
 from ruleforge.ingest.roles import assign_roles
+from ruleforge.llm.door import Pending
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.pipeline.run import _read, benign_corpus
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.facts import Facts
 from ruleforge.records.interval import wilson
 from ruleforge.rules.render import render_sentence
+from ruleforge.sources.prose.normal import Normal
 
 LABELS = Path(__file__).resolve().parents[1] / "tests/ingest/labels"
+WHO = ("embedded", "model", "both")
 TARGET, REFUSALS_TARGET = 0.60, 0.90
 GROUND: list[Ground] = []  # set before the processes fork
 HOLD: list[Corpus] = []
@@ -94,6 +103,44 @@ def answer(file: Path) -> Result:
     hold = sum(len(corpus.hits(rule.when, dict(rule.classes), limit=200)) for corpus in HOLD)  # type: ignore[arg-type]
     told = f"[{forged.best.candidate.strategy}] {render_sentence(rule)}"
     return Result(name, cve, facts.verdict, synthetic, "rule", "", hit, len(asked), told, hold)
+
+
+def forged_of(advisory: Advisory, normal: Normal, facts: Facts) -> tuple[str, bool]:
+    """How a document ends with these facts: the outcome, and whether its rule hits the hidden template."""
+    told = assign_roles(with_facts(advisory, normal, judged(facts, 0)))
+    forged = forge_advisory(told, GROUND[0])
+    if forged.best is None:
+        return forged.outcome.reason, False
+    ask = compile_rule(forged.best.candidate.rule).ask
+    asked = [poc.request for poc in TEMPLATES[told.id].requests if poc.role == "exploit"]
+    return "rule", any(ask(HttpView(request)) is True for request in asked)
+
+
+def compare(files: Sequence[Path], url: str, data_folder: Path) -> None:
+    """Both readers of the same documents: alone and together. Documents whose answer is to come are left out."""
+    door = open_door(url, data_folder=data_folder)
+    rows: list[tuple[str, Facts, Facts, list[tuple[str, bool]]]] = []
+    for file in files:
+        normal, embedded = read_facts(file.read_bytes(), file.name)
+        model = ask_llm_extract(normal, file.name, file.stem, door, embedded.requests)
+        if isinstance(model, Pending):
+            print(f"  {file.stem}: open, {model.id}", *model.problems)
+            continue
+        item = _read(file)
+        if isinstance(item, Advisory):
+            bare = msgspec.structs.replace(item, requests=(), early=("", ""))
+            three = [forged_of(bare, normal, facts) for facts in (embedded, model, merge_facts(embedded, model))]
+            rows.append((file.stem, embedded, model, three))
+    for name, embedded, model, three in rows:
+        merged = merge_facts(embedded, model)
+        both = sum(fact.source == "both" for fact in merged.facts)
+        ends = "; ".join(f"{who} {end}{' hits' * hit}" for who, (end, hit) in zip(WHO, three, strict=True))
+        print(f"  {name}: facts {len(embedded.facts)} embedded, {len(model.facts)} model, {both} both, "
+              f"{len(model.dropped)} dropped, {len(merged.conflicts)} conflicts; {ends}")  # fmt: skip
+    for number, who in enumerate(WHO):
+        ends = [row[3][number] for row in rows]
+        told = f"{sum(end == 'rule' for end, _ in ends)} rules, {sum(hit for _, hit in ends)} hit the template"
+        print(f"{who}: of {len(rows)} documents {told}")
 
 
 def rate(name: str, rows: Sequence[Result], good: Callable[[Result], bool]) -> dict[str, Any]:
@@ -157,11 +204,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench-prose"), help="where the indexes are kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--llm", default="", help="compare with this model, such as mailbox:FOLDER, on a sample")
+    parser.add_argument("--sample", type=int, default=12, help="documents of the even half without a label, for --llm")
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--misses", action="store_true", help="print misses of the even half with their rules")
     options = parser.parse_args()
     files = list(list_files([options.data / "nuclei-templates/http/cves"]))
     read = [found for found in spread(_read, files, options.jobs, chunk=64) if isinstance(found, Advisory)]
     TEMPLATES.update((advisory.id, advisory) for advisory in read)
+    if options.llm:
+        GROUND.append(ground(read, None, options.out, options.jobs))
+        pool = [f for f in sorted((options.data / "documents/advisories").glob("*.md")) if even(f.stem)]
+        told = {
+            label.document
+            for label in msgspec.json.decode((LABELS / "advisories.json").read_bytes(), type=Labels).labels
+        }
+        fresh = [file for file in pool if f"advisories/{file.name}" not in told and file.stem in TEMPLATES]
+        compare(sorted(random.Random(options.seed).sample(fresh, options.sample)), options.llm, options.out)
+        return
     GROUND.append(ground(read, options.benign, options.out, options.jobs))
     if options.hold:
         HOLD.append(benign_corpus(options.hold, options.out / ".ruleforge", options.jobs, lambda *_: None))

@@ -8,13 +8,15 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.model_selection import GroupKFold
 
-from ruleforge.judge.features import FEATURES
+from ruleforge.judge.features import FEATURES, is_quiet
 
 Array = np.ndarray[Any, Any]
 QUESTIONS = ("miss", "off", "any")
 FOLDS = 5
 RIDGE = 1.0  # on standardised weights
-LEAST_GAIN = 0.003  # share of the mean log loss that a further feature has to save
+LEAST_WEIGHT = 0.05  # of a standardised feature; below it, it is left out
+FEW = 100  # pairs; nothing is fitted on fewer
+GUESSED = 0.25  # weight of a label that is close to a guess
 FLOOR = 0.1  # least weight of a fact: what is answered wrongly always counts a little, whatever else explains it
 FACTS: Mapping[str, tuple[str, ...]] = {
     "miss": ("replay_missed", "variants_missed"),
@@ -29,18 +31,26 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "names_wanted": 1, "exact_values": 1, "some_values": 1, "literal_bytes": 1, "raw_reads": 1, "path_whole": 1,
         "wanted_from_attack": 1, "wanted_standins": 1, "idle_conditions": 1, "listed": 1, "documents_listed": 1,
         "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
+        "choices_lost": 1, "choice_worst": 1, "payload_lost": 1, "value_lost": 1, "named_lost": 1,
+        "literal_lost": 1, "published": 1, "shown_ways": 0, "unvaried_wanted": 1, "method_wanted": 1,
+        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
         "no_endpoint": 1, "surprise": -1, "endpoint_bits": -1, "class_breadth": -1, "tell_read": -1,
         "payload_read": -1, "names_wanted": -1, "generic_place": 1, "absences": 1, "raw_reads": 1, "alternatives": 1,
+        "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 1, "place_words": -1, "selectors_wanted": -1,
+        "conditions": -1, "guard": 0,
     },
     "any": {
         "replay_missed": 1, "variants_missed": 1, "seen_missed": 1, "ways_missed": 1, "neutral_hit": 1, "near_hit": 1,
         "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1, "wanted_standins": 1, "tell_read": -1,
         "exact_values": 1, "wanted_from_attack": 1, "raw_reads": 1, "path_whole": 1, "surprise": -1,
         "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
-        "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0,
+        "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0, "choices_lost": 1, "choice_worst": 1,
+        "payload_lost": 1, "value_lost": 1, "named_lost": 1, "literal_lost": 1, "published": 1,
+        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
+        "selectors_wanted": 0, "conditions": 0, "guard": 0, "names_wanted": 0,
     },
 }  # fmt: skip
 
@@ -63,8 +73,9 @@ class Data:
         names: list[str],
         rows: list[tuple[int, Mapping[str, Any], Mapping[str, Any]]],
         weight: float,
+        quiet: bool = False,
     ) -> None:
-        self.question, self.names = question, names
+        self.question, self.names, self.quiet = question, names, quiet
         self.at = np.array([number for number, _, _ in rows])
         self.values = np.array(
             [[np.nan if found[n] is None else found[n] for n in names] for _, _, found in rows], dtype=float
@@ -74,6 +85,10 @@ class Data:
         self.origin = np.array([row["origin"] for _, row, _ in rows])
         self.products = np.array([row["product"] or row["advisory"] for _, row, _ in rows])
         self.weights = np.where(self.natural, 1.0, weight)
+        if question == "any":
+            # Of a rule that failed the tests and that no twin could be made for, "not off target" is close to a guess.
+            guessed = [row["off"]["label"] is None and not row["tests_passed"] for _, row, _ in rows]
+            self.weights = self.weights * np.where(guessed, GUESSED, 1.0)
         self.used = np.flatnonzero(self.weights > 0)
         self.folds = [
             (np.intersect1d(train, self.used), test)
@@ -83,14 +98,27 @@ class Data:
     @classmethod
     def of(
         cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
-        weight: float,
-    ) -> "Data":  # fmt: skip
-        """Take the rows that have a label for `question`, and of their features those that are not withheld."""
+        weight: float, quiet: bool = False,
+    ) -> "Data | None":  # fmt: skip
+        """Take the rows that have a label for `question`, and of their features those that are not withheld.
+
+        Args:
+            kept: each row with its features.
+            question: one of QUESTIONS.
+            without: kinds of features that are withheld.
+            weight: of a constructed row.
+            quiet: take the rules that answered everything rightly, as far as it is not withheld; else the others.
+
+        Returns:
+            None where there are too few to fit anything on, since what tells them apart is withheld.
+        """
         names = [name for name, feature in FEATURES.items() if feature.kind not in without]
         labelled = [
-            (number, row, found) for number, (row, found) in enumerate(kept) if label_of(row, question) is not None
+            (number, row, found)
+            for number, (row, found) in enumerate(kept)
+            if label_of(row, question) is not None and is_quiet({name: found[name] for name in names}) is quiet
         ]
-        return cls(question, names, labelled, weight)
+        return cls(question, names, labelled, weight, quiet) if len(labelled) >= FEW else None
 
     def column(self, name: str) -> Array:
         """Values of one feature."""
@@ -107,48 +135,45 @@ def label_of(row: Mapping[str, Any], question: str) -> bool | None:
     """The label of a pair; None where it is not known.
 
     "off" counts where near-misses or neutralised exploits were tried: elsewhere a defect can show but its absence
-    cannot. "any" is true where one of the two is, false where both are false, and known where both are.
+    cannot. "any" is true where one of the two is, null where both are, else false: as the bench counts it.
     """
     miss: bool | None = row["miss"]["label"]
-    off: bool | None = row["off"]["label"] if row["off"]["near"][1] + row["off"]["neutral"][1] else None
-    if question != "any":
-        return miss if question == "miss" else off
-    return None if miss is None or off is None else miss or off
+    if question == "miss":
+        return miss
+    if question == "off":
+        return row["off"]["label"] if row["off"]["near"][1] + row["off"]["neutral"][1] else None
+    both = (miss, row["off"]["label"])
+    return True if True in both else None if both == (None, None) else False
 
 
-def select(data: Data, most: int, start: Sequence[str] = ()) -> list[str]:
-    """Begin with the facts; add the feature that lowers the cross-validated log loss most, until none does.
+def select(data: Data, most: int, rows: Array | None = None) -> list[str]:
+    """Fit all features, take the facts and those of the largest weight, and leave out what adds next to nothing.
+
+    Known signs leave most weights at nought, so this finds what adding one feature at a time does, in two fits instead
+    of hundreds.
 
     Args:
         data: the pairs.
         most: features of one sum.
-        start: features to begin with, as far as they are not withheld.
+        rows: which pairs may be looked at; None: all that are used.
     """
-    wanted = dict.fromkeys((*FACTS[data.question], *start))
-    chosen = [name for name in wanted if name in data.names and np.nanstd(data.column(name)) > 0]
-    best = _loss(data, chosen)
-    candidates = [n for n in SIGNS[data.question] if n in data.names and np.nanstd(data.column(n)) > 0]
-    while len(chosen) < most:
-        tried = [(_loss(data, [*chosen, name]), name) for name in candidates if name not in chosen]
-        loss, name = min(tried, default=(best, ""))
-        if not name or loss > best * (1 - LEAST_GAIN):
-            break
-        chosen.append(name)
-        best = loss
-    return chosen
+    used = data.used if rows is None else rows
+    there = [name for name in data.names if len(set(data.column(name)[used][~np.isnan(data.column(name)[used])])) > 1]
+    facts = [name for name in FACTS[data.question] if name in there]
+    chosen = [name for name in SIGNS[data.question] if name in there]
+    for least in (0.0, LEAST_WEIGHT):
+        terms = _fit(data, list(dict.fromkeys((*facts, *chosen))), used).terms
+        size = {term["feature"]: max(abs(term["weight"]), abs(term["missing"]) / 4) for term in terms}
+        ranked = sorted((name for name in size if name not in facts and size[name] > least), key=lambda n: -size[n])
+        chosen = ranked[: max(most - len(facts), 0)]
+    return [*facts, *chosen]
 
 
-def _loss(data: Data, names: Sequence[str]) -> float:
-    found = np.clip(cross_validate(data, names).probabilities, 1e-4, 1 - 1e-4)
-    each = data.bad * np.log(found) + (1 - data.bad) * np.log(1 - found)
-    return float(-np.average(each, weights=data.weights))
-
-
-def cross_validate(data: Data, names: Sequence[str]) -> Fitted:
-    """Give every pair the answer of a fit that has not seen its product."""
+def cross_validate(data: Data, most: int) -> Fitted:
+    """Give every pair the answer of a fit, and of a choice of features, that has not seen its product."""
     logits = np.zeros(len(data.bad))
     for train, test in data.folds:
-        fitted = _fit(data, names, train)
+        fitted = _fit(data, select(data, most, train), train)
         logits[test] = predict(fitted, data, test)
     return Fitted(logits=logits, probabilities=1 / (1 + np.exp(-logits)))
 

@@ -9,7 +9,8 @@ from judge.candidates import CHUNK, SHARED, open_ground
 from judge.rows import pair_id
 from ruleforge.cases.anatomy import dissect
 from ruleforge.engine.workers import spread
-from ruleforge.pipeline.forge import Ground, gather_evidence
+from ruleforge.pipeline.forge import Ground
+from ruleforge.pipeline.judging import gather_evidence
 from ruleforge.pipeline.loop import check_rule
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import CLASSES, latest_version

@@ -28,7 +28,12 @@ WITHHELD: tuple[tuple[str, ...], ...] = (
     ("near", "neutral", "cross", "benign"),
     ("variation", "near", "neutral", "cross", "benign"),
 )
-JUDGE = "evidence judge 3"
+JUDGE = "evidence judge 4"
+SLICES = {
+    "natural": lambda row: row["group"] == "natural",
+    "passed the tests": lambda row: row["group"] == "natural" and row["origin"] in ("passed", "shipped"),
+    "constructed": lambda row: row["group"] != "natural",
+}
 
 
 def main() -> None:
@@ -42,22 +47,24 @@ def main() -> None:
     print(dict(Counter(row["group"] for row, _ in kept)), dict(Counter(row["origin"] for row, _ in kept)))
     fits, thresholds, stated = [], {}, {}
     outside: dict[str, np.ndarray[Any, Any]] = {}
-    whole: dict[str, list[str]] = {}
     for without in WITHHELD:
-        for question in QUESTIONS:
-            data = Data.of(kept, question, without, options.constructed)
-            names = select(data, options.most, whole.get(question, ()))
-            whole.setdefault(question, names)
-            found = cross_validate(data, names)
+        told = {question: np.full(len(kept), np.nan) for question in QUESTIONS}
+        for question, quiet in ((question, quiet) for question in QUESTIONS for quiet in (False, True)):
+            data = Data.of(kept, question, without, options.constructed, quiet)
+            if data is None:
+                continue
+            names = select(data, options.most)
+            found = cross_validate(data, options.most)
             final = fit_question(data, names)
             table = calibration_table(found.logits[data.natural], data.bad[data.natural], options.calibration)
             found.probabilities = crossed(data, found.logits, options.calibration)
             report(question, without, data, names, found)
-            if not without:
-                outside[question] = data.spread(found.probabilities, len(kept))
+            told[question][data.at] = found.probabilities
             fits.append(as_fit(question, without, data, final, table))
             if not without:
                 coefficients(final)
+        together([row for row, _ in kept], told, without)
+        outside = outside or told
     thresholds, stated = gates([row for row, _ in kept], outside, options)
     model = {
         "judge": JUDGE, "date": options.date, "pairs": len(kept), "split": options.split, "fits": fits,
@@ -124,7 +131,8 @@ def crossed(data: Data, logits: np.ndarray[Any, Any], how: str) -> np.ndarray[An
 
 def report(question: str, without: Sequence[str], data: Data, names: Sequence[str], found: Fitted) -> None:
     """Print cross-validated figures, natural and constructed apart."""
-    print(f"\n{question} without {', '.join(without) or 'nothing'}: {len(names)} features: {', '.join(names)}")
+    which = "quiet rules, " if data.quiet else ""
+    print(f"\n{question}, {which}without {', '.join(without) or 'nothing'}: {len(names)} features: {', '.join(names)}")
     for group, chosen in (("natural", data.natural), ("constructed", ~data.natural)):
         if chosen.sum() and len(set(data.bad[chosen])) == 2:
             print(f"  {group:12s} {scores(data.bad[chosen], found.probabilities[chosen])}")
@@ -132,6 +140,23 @@ def report(question: str, without: Sequence[str], data: Data, names: Sequence[st
         chosen = data.natural & (data.origin == origin)
         if len(set(data.bad[chosen])) == 2:
             print(f"    {origin:10s} {scores(data.bad[chosen], found.probabilities[chosen])}")
+
+
+def together(
+    rows: Sequence[Mapping[str, Any]], told: Mapping[str, np.ndarray[Any, Any]], without: Sequence[str]
+) -> None:
+    """Print the cross-validated figures of quiet and other rules together, and of those that passed the tests."""
+    print(f"\nall together, without {', '.join(without) or 'nothing'}")
+    for question in QUESTIONS:
+        for name, chosen in SLICES.items():
+            pairs = [
+                (label_of(row, question), float(p))
+                for row, p in zip(rows, told[question], strict=True)
+                if chosen(row) and label_of(row, question) is not None and not np.isnan(p)
+            ]
+            bad = np.array([label for label, _ in pairs], dtype=float)
+            if len(set(bad)) == 2:
+                print(f"  {question:5s}{name:22s} {scores(bad, np.array([p for _, p in pairs]))}")
 
 
 def coefficients(final: Fitted) -> None:
@@ -144,7 +169,7 @@ def as_fit(
     question: str, without: Sequence[str], data: Data, final: Fitted, table: Iterable[tuple[float, float]]
 ) -> dict[str, Any]:
     return {
-        "question": question, "without": list(without), "n": int(data.natural.sum()),
+        "question": question, "without": list(without), "quiet": data.quiet, "n": int(data.natural.sum()),
         "bad": int(data.bad[data.natural].sum()), "intercept": round(final.intercept, 5), "terms": final.terms,
         "calibration": [[round(score, 4), round(p, 5)] for score, p in table],
     }  # fmt: skip

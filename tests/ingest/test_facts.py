@@ -196,7 +196,7 @@ def test_what_a_document_shows_counts_among_its_facts() -> None:
 
 
 def test_a_document_that_is_too_large_is_refused() -> None:
-    with pytest.raises(InputError, match="RF653"):
+    with pytest.raises(InputError, match="RF263"):
         normal_of(b"a" * (MAX_BYTES + 1), "a.txt")
 
 

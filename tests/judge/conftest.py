@@ -11,7 +11,8 @@ from ruleforge.cases.evidence import Case, case
 from ruleforge.events.request import Request
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.judge.evidence import JudgeEvidence
-from ruleforge.pipeline.forge import Ground, judging_of
+from ruleforge.pipeline.forge import Ground
+from ruleforge.pipeline.judging import judging_of
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.rules.parse import parse_rule

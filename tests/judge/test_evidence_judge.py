@@ -135,8 +135,9 @@ def test_every_near_miss_that_is_hit_counts_and_is_told(press: SimpleNamespace, 
 
 def test_a_rule_that_reads_no_payload_says_so(press: SimpleNamespace) -> None:
     found, tight = (judge_rule(press.rule_of(t), press.disclosed(press.hit)) for t in (PAGE, TIGHT))
-    assert "No condition reads what makes the request an attack" in reasons(found, "p_off_target")
-    assert "No condition reads" not in reasons(tight, "p_off_target")
+    assert "no condition reads what makes the request an attack" in reasons(found, "p_off_target")
+    assert "no condition reads" not in reasons(tight, "p_off_target").lower()
+    assert found.mode != "block"
 
 
 def test_without_any_harmless_request_correlation_cannot_be_judged(press: SimpleNamespace) -> None:

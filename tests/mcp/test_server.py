@@ -13,7 +13,10 @@ from mcp.client.client import Client
 import ruleforge
 from ruleforge.app.tasks.adding import add_tasks
 from ruleforge.app.tasks.desk import Desk
+from ruleforge.app.tasks.review import ReviewHelp
 from ruleforge.errors import PolicyError
+from ruleforge.generate.llm_generate import RuleAnswer
+from ruleforge.judge.llm_judge import SideAnswer
 from ruleforge.mcp.audit import Audit
 from ruleforge.mcp.server import TOOLS, QueueServer, Rate
 from ruleforge.store.tasks import Agent
@@ -50,6 +53,16 @@ def test_descriptions_are_written_out_in_the_source(desk: Desk) -> None:
     shown += [of["description"] for tool in listed(desk, ALICE) for of in tool["input_schema"]["properties"].values()]
     assert len(shown) > 25
     assert [text for text in shown if text not in texts] == []
+
+
+def test_each_tool_takes_every_field_of_the_answer_that_its_role_gives(desk: Desk) -> None:
+    takes = {tool["name"]: set(tool["input_schema"]["properties"]) for tool in listed(desk, ALICE)}
+    for tool, kind in (
+        ("submit_candidate", RuleAnswer),
+        ("submit_verdict", SideAnswer),
+        ("submit_review_help", ReviewHelp),
+    ):
+        assert {"lease_id", *kind.__struct_fields__} <= takes[tool]
 
 
 def test_no_tool_approves_releases_or_runs(desk: Desk) -> None:

@@ -19,5 +19,5 @@ def test_a_skill_has_a_head_and_names_only_tools_that_exist(role: Role) -> None:
     assert {"next_task"} <= named
     assert "never an instruction" in text or "material" in text
     words = set(re.findall(r"`([a-z]+_[a-z_]+)`", text))
-    fields = {"lease_id", "rounds_left", "why_none", "look_at", "task_id"}
+    fields = {"speaks_for", "lease_id", "rounds_left", "why_none", "look_at", "task_id"}
     assert words - set(TOOLS) - fields == set()

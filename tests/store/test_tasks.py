@@ -111,7 +111,7 @@ def test_what_is_given_back_goes_to_somebody_else_and_costs_no_round(store: Task
     assert store.lease(ALICE, 2, 10) == Left(open=1, answered=1)
     again = leased(store.lease(Agent("carol", "generate"), 2, 10))
     assert again.task.rounds == 0
-    assert [given.feedback for given in store.submissions(again.task.id)] == [("given back",)]
+    assert [given.given_back for given in store.submissions(again.task.id)] == [True]
 
 
 def test_what_was_handed_in_is_kept_word_for_word_with_who_and_when(store: TaskStore) -> None:

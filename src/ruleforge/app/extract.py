@@ -1,5 +1,6 @@
 """Documents of people as facts with citations, and whether they suffice for a rule."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -7,15 +8,22 @@ from pathlib import Path, PurePath
 import msgspec
 
 from ruleforge.errors import InputError, RuleForgeError, UsageError
-from ruleforge.ingest.facts import ENDINGS, MAX_BYTES
+from ruleforge.ingest.fact_requests import SYNTHETIC
+from ruleforge.ingest.facts import ENDINGS, MAX_BYTES, judged
 from ruleforge.ingest.facts_merge import merge_facts
 from ruleforge.ingest.llm_extract import ask_llm_extract
-from ruleforge.ingest.prose import read_facts
+from ruleforge.ingest.prose import read_facts, with_facts
 from ruleforge.ingest.readers import list_files
+from ruleforge.ingest.roles import assign_roles
 from ruleforge.llm.door import Door, Pending
+from ruleforge.pipeline.run import Read
+from ruleforge.records.advisory import Advisory
 from ruleforge.records.facts import KINDS, REFUSAL_OF, VERDICTS, Facts
+from ruleforge.sources.prose.normal import Normal
 
-__all__ = ["KINDS", "REFUSAL_OF", "VERDICTS", "Extracted", "extract"]
+__all__ = ["KINDS", "REFUSAL_OF", "VERDICTS", "Extracted", "extract", "read_with_model"]
+
+PROSE = ("markdown", "text", "html", "pdf", "patch")  # formats whose words are read for facts
 
 _READ = (*ENDINGS, ".txt", ".patch", ".diff")
 _CVE = re.compile(r"CVE[-_]\d{4}[-_]\d{4,8}", re.IGNORECASE)
@@ -56,15 +64,11 @@ def _one(file: Path, door: Door | None) -> Extracted:
     try:
         if file.stat().st_size > MAX_BYTES:
             what = f"the document has {file.stat().st_size:,} bytes"
-            raise InputError(what, where=name, hint="split the document", code="RF653")
+            raise InputError(what, where=name, hint="split the document", code="RF263")
         normal, facts = read_facts(file.read_bytes(), name)
         if door is None:
             return Extracted(document=name, facts=facts, text=normal.text)
-        subject = next(
-            (found[0].upper() for found in _CVE.finditer(f"{PurePath(name).stem} {normal.text[:4_000]}")),
-            PurePath(name).stem[:60],
-        )
-        told = ask_llm_extract(normal, name, subject.replace("_", "-"), door, facts.requests)
+        told = ask_llm_extract(normal, name, _subject(name, normal.text), door, facts.requests)
     except RuleForgeError as problem:
         return Extracted(document=name, error=str(problem), code=problem.code)
     except OSError as problem:
@@ -74,3 +78,35 @@ def _one(file: Path, door: Door | None) -> Extracted:
             document=name, facts=facts, text=normal.text, pending=f"{told.id} in {told.where}", model=door.provider.url
         )
     return Extracted(document=name, facts=merge_facts(facts, told), text=normal.text, model=door.provider.url)
+
+
+def _subject(name: str, text: str) -> str:
+    stem = PurePath(name).stem
+    found = _CVE.search(f"{stem} {text[:4_000]}")
+    return found[0].upper().replace("_", "-") if found else stem[:60]
+
+
+def read_with_model(read: Read, door: Door) -> Read:
+    """Let a model read the documents of which no request shows an attack, beside the embedded extractor.
+
+    A document whose answer is to come, or whose model fails, stays as it was read, and says so among its problems.
+
+    Args:
+        read: each source file with what was read from it.
+        door: to the model.
+    """
+    return [(file, _again(file, item, door) if isinstance(item, Advisory) else item) for file, item in read]
+
+
+def _again(file: str, advisory: Advisory, door: Door) -> Advisory:
+    shown = tuple(poc for poc in advisory.requests if SYNTHETIC not in poc.notes)
+    if advisory.format not in PROSE or any(poc.role == "exploit" for poc in shown):
+        return advisory
+    one = _one(Path(file), door)
+    if one.facts is None or one.pending:
+        note = f"the model has not answered yet: {one.pending}" if one.pending else f"no facts of a model: {one.error}"
+        return msgspec.structs.replace(advisory, problems=(*advisory.problems, note[:300]))
+    bare = msgspec.structs.replace(advisory, requests=shown, early=("", ""))
+    digest = hashlib.sha256(advisory.digest.encode() + msgspec.json.encode(one.facts)).hexdigest()
+    told = with_facts(bare, Normal(one.text, "plain"), judged(one.facts, 0))
+    return assign_roles(msgspec.structs.replace(told, digest=digest))

@@ -1,5 +1,6 @@
 """Forge rules from folders of sources, and sum up how that went."""
 
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,11 @@ import msgspec
 from ruleforge.background.table import load_background
 from ruleforge.errors import UsageError
 from ruleforge.ingest.readers import list_files
+from ruleforge.llm.door import Door
 from ruleforge.pipeline.llm_loop import ModelWriter
 from ruleforge.pipeline.llm_testing import ModelTester
 from ruleforge.pipeline.loop import LoopOptions
-from ruleforge.pipeline.run import RunOptions, run
+from ruleforge.pipeline.run import RunOptions, forge_read, read_sources, run
 from ruleforge.records.forging import REFUSALS, ModelUse, Outcome
 from ruleforge.store.state import State
 
@@ -97,6 +99,7 @@ def forge(
     loop: LoopOptions | None = None,
     writer: ModelWriter | None = None,
     tester: ModelTester | None = None,
+    extract_door: Door | None = None,
     clock: Clock = time.perf_counter,
 ) -> Iterator[Outcome]:
     """Forge everything below `paths` into `out`; yield one outcome per advisory and fill `summary` as it goes.
@@ -118,6 +121,7 @@ def forge(
         loop: how hard to try; None: as ships.
         writer: a model as further author, see `app.authors`; forging then runs in this process.
         tester: a model as further author of tests, likewise.
+        extract_door: a model that reads documents whose requests show no attack; None: patterns alone.
         clock: seconds, for the summary only.
 
     Raises:
@@ -135,7 +139,7 @@ def forge(
     refused: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     before, asked = ({} if again else _stored(out)), []
-    for outcome in run(_without_output(paths, out), options, progress):
+    for outcome in _run(_without_output(paths, out), options, progress, extract_door):
         _count(outcome, summary, refused, failed)
         asked.append(outcome.advisory)
         summary.seconds = clock() - started
@@ -149,6 +153,15 @@ def forge(
         summary.unchanged = sum(name in before and before[name] == after.get(name) for name in asked)
     summary.seconds = clock() - started
     summary.refused, summary.failed = dict(refused.most_common()), dict(failed.most_common())
+
+
+def _run(paths: Sequence[Path], options: RunOptions, progress: Progress, door: Door | None) -> Iterator[Outcome]:
+    if door is None:
+        return run(paths, options, progress)
+    from ruleforge.app.extract import read_with_model
+
+    read = list(read_sources(list(list_files(paths)), options.jobs or multiprocessing.cpu_count(), progress))
+    return forge_read(read_with_model(read, door), options, progress)
 
 
 def forge_options(

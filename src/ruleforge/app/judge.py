@@ -1,20 +1,18 @@
 """Ask the judge about rules: many of a labelled set for the bench, or one with what was disclosed."""
 
 import hashlib
-import multiprocessing
+import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ruleforge.app.rules import load_one, read_evidence, rule_files
 from ruleforge.background.table import default_background
-from ruleforge.engine.corpus import Corpus, Row, build_corpus
 from ruleforge.engine.reference import compile_rule
-from ruleforge.engine.workers import spread
 from ruleforge.errors import InputError, RuleForgeError, UsageError
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
@@ -25,13 +23,16 @@ from ruleforge.judge.evidence_judge import judge_rule, opinion_of
 from ruleforge.judge.features import measured
 from ruleforge.judge.model import Model, load_model, shipped_model
 from ruleforge.judge.observe import observe
-from ruleforge.pipeline.forge import Ground, judging_of
+from ruleforge.pipeline.judging import Surroundings, judging_of
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import Opinion
 from ruleforge.records.products import product_of
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.parse import parse_rule
 from ruleforge.rules.tree import Rule
+
+if TYPE_CHECKING:
+    from ruleforge.engine.corpus import Corpus, Row
 
 Progress = Callable[[str, int, int], None]  # (stage, done, of)
 SecondOpinion = Callable[[Rule, Advisory, JudgeEvidence, Opinion], Opinion]
@@ -104,7 +105,7 @@ def judge_one(
     if not isinstance(found, Advisory):
         raise found
     with tempfile.TemporaryDirectory(prefix="ruleforge-judge-") as folder:
-        ground = Ground(default_background(), None, (_firing(loaded, benign, Path(folder)),) if benign else ())
+        ground = Surroundings(default_background(), None, (_firing(loaded, benign, Path(folder)),) if benign else ())
         found = assign_roles(found)
         evidence = judging_of(found, ground)
         opinion = judge_rule(loaded, evidence)
@@ -146,8 +147,9 @@ def _kept(path: Path, rule: Rule) -> Opinion:
         ) from None
 
 
-def _firing(rule: Rule, files: Sequence[Path], folder: Path) -> Corpus:
+def _firing(rule: Rule, files: Sequence[Path], folder: Path) -> "Corpus":
     """Keep of normal traffic what the rule fires on: nothing else of it is looked at."""
+    from ruleforge.engine.corpus import Row, build_corpus  # brings numpy
     from ruleforge.events.formats import read_requests  # brings readers of every format of logs
 
     ask = compile_rule(rule).ask
@@ -190,15 +192,16 @@ def judge_pairs(
     Raises:
         InputError: the model cannot be read (RF241).
     """
+    from ruleforge.engine.workers import spread
     from ruleforge.pipeline.run import benign_corpus  # brings the store, which one rule does not need
 
-    jobs = jobs or multiprocessing.cpu_count()
+    jobs = jobs or os.cpu_count() or 1
     with ExitStack() as stack:
         place = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ruleforge-judge-")))
         corpora = tuple(benign_corpus(path, place, jobs, progress) for path in benign)
         others = _cross(templates, place, jobs, progress) if cross else None
         asked = shipped_model() if model is None else load_model(model)
-        ground = Ground(default_background(), others, corpora)
+        ground = Surroundings(default_background(), others, corpora)
         _SHARED.update(ground=ground, templates=templates, model=asked, without=(frozenset(without), *also_without))
         work = _grouped(rows)
         found: dict[int, JudgedPair] = {}
@@ -244,8 +247,9 @@ def _judge(document: Any, evidence: JudgeEvidence) -> JudgedPair:  # noqa: ANN40
         return JudgedPair(opinion=None, problem=str(problem))
 
 
-def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> Corpus:
+def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> "Corpus":
     """Index the requests of the sources whose product the judge may see."""
+    from ruleforge.engine.corpus import Corpus, build_corpus
     from ruleforge.pipeline.run import read_sources
 
     advisories = [found for _, found in read_sources(list(list_files([templates])), jobs, progress)]
@@ -257,7 +261,9 @@ def _cross(templates: Path, cache: Path, jobs: int, progress: Progress) -> Corpu
     return Corpus(folder)
 
 
-def _rows(advisory: Advisory) -> Iterator[Row]:
+def _rows(advisory: Advisory) -> Iterator["Row"]:
+    from ruleforge.engine.corpus import Row
+
     product = product_of(advisory)
     if hashlib.sha256(product.encode()).hexdigest()[-1] in EVEN:
         for poc in advisory.requests:

@@ -1,13 +1,16 @@
 """What a candidate is checked against, gathered once per advisory."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ruleforge.engine.corpus import Corpus
-from ruleforge.engine.sensor_logs import Sensors
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+
+if TYPE_CHECKING:  # they bring numpy, which judging one rule does not need
+    from ruleforge.engine.corpus import Corpus
+    from ruleforge.engine.sensor_logs import Sensors
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -30,9 +33,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     siblings: tuple[Case, ...] = ()  # setup and probe steps of the same source
     exemptions: tuple[str, ...] = ()  # why there are no near-misses, where there are none
     cves: frozenset[str] = frozenset()
-    corpus: Corpus | None = None  # requests of all sources of this run
-    benign: Sequence[Corpus] = ()
-    sensors: Sensors | None = None  # logs with attackers in them
+    corpus: "Corpus | None" = None  # requests of all sources of this run
+    benign: "Sequence[Corpus]" = ()
+    sensors: "Sensors | None" = None  # logs with attackers in them
     classes: Mapping[str, int]
     proposed: tuple[Case, ...] = ()  # requests that a model proposed as tests, and that reading bore out
     documents: tuple[int, ...] = ()  # of each exploit: the ordinal of its document

@@ -84,6 +84,9 @@ def forge(
         Path | None, typer.Option(help="Keep what is asked and answered there, for replay:FOLDER.", show_default=False)
     ] = None,
     wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for answers that are to come.")] = 0,
+    extract_llm: Annotated[
+        str, typer.Option(help="A model that reads prose as well, such as mailbox:FOLDER.", show_default=False)
+    ] = "",
     format: Annotated[Format, typer.Option(help="What to print on standard output.")] = Format.text,
 ) -> None:
     """Make a validated rule from each disclosure (template, write-up, exploit, recording), or say why there is none.
@@ -111,11 +114,15 @@ def forge(
         "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
         "merge": merge,
     }  # fmt: skip
+    if extract_llm and not watch:
+        from ruleforge.app.models import open_door
+
+        options["extract_door"] = open_door(extract_llm)
     if watch:
         from ruleforge.cli.watching import run_watch
 
-        if llm or llm_tests:
-            hint = "watch without it, and forge what changed with --llm"
+        if llm or llm_tests or extract_llm:
+            hint = "watch without it, and forge what changed with the model"
             raise UsageError("a watch asks no model", hint=hint, code="RF175")
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")

@@ -18,6 +18,7 @@ tasks = typer.Typer(no_args_is_help=True, help="Work for agents, and what they m
 
 STATE_STYLES = {"open": "yellow", "leased": "cyan", "done": "green", "closed": "red"}
 REASONS_SHOWN = 8
+PART_MOST = 1_500  # characters of one part of what was handed in; JSON gives all
 Rules = Annotated[Path, typer.Argument(metavar="RULES", help="The folder that forge writes rules to.")]
 
 
@@ -167,9 +168,12 @@ def _lines(shown: "Shown") -> list[str]:
         lines.append(f"  {term.visible(shown.sentence)}")
     for given in shown.submissions:
         word, style = ("accepted", "green") if given.accepted else ("not accepted", "red")
+        if given.given_back:
+            word, style = "given back", "yellow"
         model = f" ({given.model})" if given.model else ""
         lines += ["", f"{when(given.at)}  {term.visible(given.agent + model)}  {term.paint(word, style)}"]
-        lines.append(f"  sha256 {given.digest[:16]}…  {term.shorten(term.visible(given.payload), 1_500)}")
+        lines.append(f"  sha256 {given.digest[:16]}…")
+        lines += [f"  {term.visible(line)}" for line in _told(given.payload)]
         lines += [f"  wrong: {term.visible(problem)}" for problem in given.feedback]
         lines += [f"  kept as {term.visible(given.made)}"] if given.made else []
     if shown.judged is not None:
@@ -177,6 +181,31 @@ def _lines(shown: "Shown") -> list[str]:
     if shown.problem:
         lines += ["", term.visible(f"What is thought of the rule cannot be told: {shown.problem}")]
     return lines
+
+
+def _told(payload: str) -> list[str]:
+    """What was handed in, a line for each part of it."""
+    import json
+
+    try:
+        data = json.loads(payload)
+    except (ValueError, RecursionError):
+        data = {"answer": payload}
+    lines: list[str] = []
+    for key, value in data.items():
+        if isinstance(value, list):
+            lines += [f"{key}: {_point(each)}" for each in value]
+        elif value not in ("", None):
+            lines.append(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    return [term.shorten(line, PART_MOST) for line in lines]
+
+
+def _point(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    about = ", ".join(str(value[key]) for key in ("condition", "request") if value.get(key))
+    said = value.get("claim") or value.get("what") or value
+    return f"{said} ({about})" if about else str(said)
 
 
 def _opinions(shown: "Shown") -> list[str]:

@@ -4,8 +4,6 @@ import re
 
 from ruleforge.ingest.assemble import assemble
 from ruleforge.records.advisory import Advisory
-from ruleforge.sources.afrog.document import parse_poc
-from ruleforge.sources.afrog.expand import expand_poc
 
 _RULES = re.compile(rb"^(?:rules|groups)[ \t]*:", re.MULTILINE)
 _MARK = re.compile(rb"^[ \t-]*(?:expression|follow_redirects)[ \t]*:", re.MULTILINE)
@@ -26,4 +24,7 @@ def read_poc(data: bytes, where: str) -> Advisory:
     Raises:
         InputError: not YAML within bounds, or not a PoC (RF210 to RF214).
     """
+    from ruleforge.sources.afrog.document import parse_poc  # not before a file of this format is read
+    from ruleforge.sources.afrog.expand import expand_poc
+
     return assemble(expand_poc(parse_poc(data, where)), data, where)

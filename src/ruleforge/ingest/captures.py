@@ -7,10 +7,6 @@ from pathlib import PurePath
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.events.formats import FORMATS
-from ruleforge.events.formats.burp import is_burp
-from ruleforge.events.formats.capture import is_capture
-from ruleforge.events.formats.har import is_har
 from ruleforge.events.request import Request
 from ruleforge.ingest.assemble import assemble
 from ruleforge.ingest.secrets import Masks, hosts
@@ -24,7 +20,23 @@ MAX_PROBLEMS = 50
 
 def is_har_file(head: bytes) -> bool:
     """Whether a file that begins so is a HAR document."""
+    from ruleforge.events.formats.har import is_har  # not before a file is read
+
     return is_har(head.lstrip(b"\xef\xbb\xbf \t\r\n"))
+
+
+def is_burp_file(head: bytes) -> bool:
+    """Whether a file that begins so is an export of Burp Suite."""
+    from ruleforge.events.formats.burp import is_burp
+
+    return is_burp(head)
+
+
+def is_capture_file(head: bytes) -> bool:
+    """Whether a file that begins so holds packets."""
+    from ruleforge.events.formats.capture import is_capture
+
+    return is_capture(head)
 
 
 def _read(name: str, data: bytes, where: str) -> Advisory:
@@ -38,6 +50,8 @@ def _read(name: str, data: bytes, where: str) -> Advisory:
     Raises:
         InputError: nothing could be read.
     """
+    from ruleforge.events.formats import FORMATS
+
     problems: list[str] = []
     found: list[FoundRequest] = []
     first: InputError | None = None
@@ -70,4 +84,3 @@ def _found(request: Request, number: int, name: str, masks: Masks) -> FoundReque
 read_har_file = partial(_read, "har")
 read_burp_file = partial(_read, "burp")
 read_capture_file = partial(_read, "pcap")
-is_burp_file, is_capture_file = is_burp, is_capture

@@ -15,8 +15,6 @@ from ruleforge.ingest.synthesis import STANDINS, synthesise
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import latest_version
 from ruleforge.rules.tree import Rule, Tree, conditions_of
-from ruleforge.sources.crowdsec.convert import convert_patch
-from ruleforge.sources.crowdsec.document import parse_patch
 from ruleforge.sources.found import Findings, FoundRequest
 
 _RULE = re.compile(rb"(?:^[ \t-]*|\{[ \t]{0,20})zones[ \t]{0,20}:", re.MULTILINE)
@@ -42,6 +40,9 @@ def read_patch(data: bytes, where: str) -> Advisory:
     if _RULE.search(data) is None and _TEST.search(data) is not None:
         hint = "the template beside it is read"
         raise InputError("skipped: the settings of a test hold no request", where=where, hint=hint, code=SKIPPED)
+    from ruleforge.sources.crowdsec.convert import convert_patch  # not before a file of this format is read
+    from ruleforge.sources.crowdsec.document import parse_patch
+
     patch = parse_patch(data, where)
     converted = convert_patch(patch)
     spelling = {name.lower().encode(): name.encode() for name in patch.variables()}

@@ -5,7 +5,8 @@ from pathlib import PurePath
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.ingest.pdf import is_pdf, text_of_pdf
+from ruleforge.ingest.pdf import text_of_pdf
+from ruleforge.ingest.recognise import is_pdf
 from ruleforge.records.facts import Fact, Facts
 from ruleforge.sources.prose.assess import assess
 from ruleforge.sources.prose.extract import extract
@@ -26,10 +27,10 @@ def normal_of(data: bytes, where: str) -> Normal:
     """Read a document as the text that a person sees; its kind comes from its beginning, else from its name.
 
     Raises:
-        InputError: larger than MAX_BYTES (RF653), or a PDF that cannot be read (RF651, RF652).
+        InputError: larger than MAX_BYTES (RF263), or a PDF that cannot be read (RF243, RF253).
     """
     if len(data) > MAX_BYTES:
-        raise InputError(f"the document has {len(data):,} bytes", where=where, hint="split the document", code="RF653")
+        raise InputError(f"the document has {len(data):,} bytes", where=where, hint="split the document", code="RF263")
     if is_pdf(data):
         return text_of_pdf(data, where)
     form = ENDINGS.get(PurePath(where).suffix.lower(), "plain")

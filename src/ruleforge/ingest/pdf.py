@@ -17,15 +17,10 @@ SECONDS_MOST = 20.0
 _ALONE = re.compile(r"(?<=[a-z,;-])\n(?=[a-z(/])")  # a line that goes on in the next
 
 
-def is_pdf(head: bytes) -> bool:
-    """Whether the beginning of a file is that of a PDF."""
-    return head[:1_024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-")
-
-
 def _pages(reader: "pypdf.PdfReader", where: str) -> tuple[list[str], list[str]]:
     """The words of each page, and what was left out."""
     if reader.is_encrypted:
-        raise InputError("the PDF is encrypted", where=where, hint="save it without a password", code="RF652")
+        raise InputError("the PDF is encrypted", where=where, hint="save it without a password", code="RF253")
     count, size = len(reader.pages), 0
     parts: list[str] = []
     problems = [f"only the first {PAGES_MOST} of {count} pages were read"] if count > PAGES_MOST else []
@@ -41,13 +36,13 @@ def text_of_pdf(data: bytes, where: str) -> Normal:
     """Read the words of a PDF; pages beyond PAGES_MOST are left out, and said.
 
     Raises:
-        InputError: the extra `pdf` is not installed (RF651); broken, encrypted, or not read in time (RF652).
+        InputError: the extra `pdf` is not installed (RF243); broken, encrypted, or not read in time (RF253).
     """
     try:
         import pypdf
     except ImportError as error:
         hint = "install 'ruleforge[pdf]', or save the document as text"
-        raise InputError("PDF files need the library pypdf", where=where, hint=hint, code="RF651") from error
+        raise InputError("PDF files need the library pypdf", where=where, hint=hint, code="RF243") from error
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a stranger's file is no news of ours
     try:
         with deadline(SECONDS_MOST):
@@ -56,13 +51,13 @@ def text_of_pdf(data: bytes, where: str) -> Normal:
         raise
     except OutOfTimeError as error:
         told = f"the PDF was not read within {SECONDS_MOST:g} s"
-        raise InputError(told, where=where, hint="save it as text", code="RF652") from error
+        raise InputError(told, where=where, hint="save it as text", code="RF253") from error
     except RecursionError as error:
-        raise InputError("the PDF is nested too deeply", where=where, hint="save it as text", code="RF652") from error
+        raise InputError("the PDF is nested too deeply", where=where, hint="save it as text", code="RF253") from error
     except Exception as error:
         # The library raises many kinds for broken files.
         told = f"the PDF cannot be read: {type(error).__name__}"
-        raise InputError(told, where=where, hint="save it as text", code="RF652") from error
+        raise InputError(told, where=where, hint="save it as text", code="RF253") from error
     text = "\n\n".join(parts).encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(c if c in "\n\t" or c.isprintable() else " " for c in text[: 2 * MAX_CHARACTERS])
     if not text.strip():

@@ -4,7 +4,6 @@ import re
 
 from ruleforge.ingest.assemble import assemble
 from ruleforge.records.advisory import Advisory
-from ruleforge.sources.poc_code import requests_in_code
 
 # file ending → language, for the endings that a script's reader takes
 ENDINGS = {".py": "python", ".rb": "ruby"}
@@ -22,6 +21,8 @@ def read_poc_code(data: bytes, where: str) -> Advisory:
 
     A script without requests gives an advisory without requests, whose problems say so. Nothing is executed.
     """
+    from ruleforge.sources.poc_code import requests_in_code  # not before a file of this format is read
+
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -22,11 +22,6 @@ MAX_OWN = 3  # a document that names more CVE numbers is a list or refers to oth
 _CVE = re.compile(r"CVE[-_]\d{4}[-_]\d{4,8}", re.IGNORECASE)
 
 
-def is_text(head: bytes) -> bool:
-    """Whether the beginning of a file is text of any encoding that writes ASCII as it is."""
-    return head.count(b"\0") <= len(head) // 1000 and bool(head.strip())
-
-
 def read_markdown(data: bytes, where: str) -> Advisory:
     """Read a document in Markdown; see `read_text`."""
     return _advisory(data, where, markdown=True)
@@ -47,7 +42,7 @@ def read_page(data: bytes, where: str) -> Advisory:
     """Read a page in HTML or a PDF as the text that a person sees; see `read_text`.
 
     Raises:
-        InputError: as `read_text`; and a PDF that cannot be read (RF651, RF652).
+        InputError: as `read_text`; and a PDF that cannot be read (RF243, RF253).
     """
     return _advisory(data, where, markdown=True)
 
@@ -72,6 +67,8 @@ def with_facts(advisory: Advisory, normal: Normal, facts: Facts) -> Advisory:
     tags = [_TAGS[fact.means] for fact in facts.of("weakness") if fact.means in _TAGS]
     advisory = msgspec.structs.replace(advisory, tags=tuple(dict.fromkeys((*advisory.tags, *tags))))
     made = requests_from(facts, normal.text)
+    if not made and facts.verdict == "request":
+        return advisory
     if not made:
         verdict = "no_payload" if facts.verdict == "enough" else facts.verdict
         told = (REFUSAL_OF[verdict], facts.why or VERDICTS[verdict])
@@ -111,7 +108,7 @@ def read_facts(data: bytes, where: str) -> tuple[Normal, Facts]:
     """Read a document as its text and the facts that the embedded extractor finds, whatever else it is good for.
 
     Raises:
-        InputError: too large (RF653), or a PDF that cannot be read (RF651, RF652).
+        InputError: too large (RF263), or a PDF that cannot be read (RF243, RF253).
     """
     normal = normal_of(data, where)
     page = normal.format in ("html", "pdf")

@@ -13,15 +13,26 @@ from ruleforge.ingest import captures
 from ruleforge.ingest.afrog import is_poc, read_poc
 from ruleforge.ingest.crowdsec import is_patch, read_patch
 from ruleforge.ingest.nuclei import read_nuclei
-from ruleforge.ingest.pdf import is_pdf
 from ruleforge.ingest.poc_code import ENDINGS, read_poc_code, speaks_http
-from ruleforge.ingest.prose import is_text, read_markdown, read_page, read_text
+from ruleforge.ingest.recognise import is_pdf, is_text
 from ruleforge.records.advisory import Advisory
 
 MAX_FILE_BYTES = 4 * 1024 * 1024  # more is not even read into memory
 
 # bytes of the file, its name as the user gave it → advisory; raises InputError.
 Read: TypeAlias = Callable[[bytes, str], Advisory]
+
+
+def _prose(name: str) -> Read:
+    """A reader of prose, which brings patterns by the hundred: not before a document is read."""
+
+    def read(data: bytes, where: str) -> Advisory:
+        from ruleforge.ingest import prose
+
+        found: Advisory = getattr(prose, name)(data, where)
+        return found
+
+    return read
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -47,13 +58,16 @@ for _name, _meaning, _endings, _recognise, _read in (
     READERS.put(_name, Reader(_meaning, _endings, _recognise, _read, captures.MAX_CAPTURE_BYTES))
 READERS.put("nuclei", Reader("templates of Nuclei", (".yaml", ".yml"), lambda _: True, read_nuclei))
 READERS.put("poc_code", Reader("scripts that show a vulnerability", tuple(ENDINGS), speaks_http, read_poc_code))
-READERS.put("markdown", Reader("write-ups in Markdown", (".md", ".markdown"), is_text, read_markdown))
-READERS.put("text", Reader("advisories and exploits in plain text", (".txt",), is_text, read_text))
-READERS.put("html", Reader("pages in HTML", (".html", ".htm"), is_text, read_page))
-READERS.put("pdf", Reader("documents in PDF, with the extra `pdf`", (".pdf",), is_pdf, read_page))
-READERS.put("patch", Reader("commits as `git format-patch` writes them", (".patch", ".diff"), is_text, read_text))
-READERS.put("request", Reader("saved HTTP requests", (".http", ".req"), is_text, read_text))
-READERS.put("shell", Reader("shell scripts that call curl", (".sh",), is_text, read_text))
+READERS.put("markdown", Reader("write-ups in Markdown", (".md", ".markdown"), is_text, _prose("read_markdown")))
+READERS.put("text", Reader("advisories and exploits in plain text", (".txt",), is_text, _prose("read_text")))
+READERS.put("html", Reader("pages in HTML", (".html", ".htm"), is_text, _prose("read_page")))
+_PATCHES = (".patch", ".diff")
+READERS.put("pdf", Reader("documents in PDF, with the extra `pdf`", (".pdf",), is_pdf, _prose("read_page")))
+READERS.put(
+    "patch", Reader("commits as `git format-patch` writes them", (".patch", ".diff"), is_text, _prose("read_text"))
+)
+READERS.put("request", Reader("saved HTTP requests", (".http", ".req"), is_text, _prose("read_text")))
+READERS.put("shell", Reader("shell scripts that call curl", (".sh",), is_text, _prose("read_text")))
 
 MAX_FILES = 200_000
 MAX_FOLDERS = 50_000

@@ -11,6 +11,7 @@ _DROP = frozenset(
     (
         "misses_exploit",
         "misses_variant",
+        "loses_free_choice",
         "copied_from_attack",
         "made_up_bytes",
         "exact_value",
@@ -26,16 +27,16 @@ _ENDPOINT = frozenset(("no_endpoint", "not_surprising", "fires_on_stranger", "fi
 def advice_of(opinion: Opinion, rule: Rule) -> tuple[Advice, ...]:
     """Turn the reasons into advice, the weightiest first; requests stay behind."""
     found: list[Advice] = []
-    for reason in opinion.chain:
-        if reason.code in _DROP or reason.code == _DROP_IDLE:
-            tree = tree_at(rule.when, reason.condition)
+    for code, place in ((code, reason.condition) for reason in opinion.chain for code in (reason.code, *reason.also)):
+        if code in _DROP or code == _DROP_IDLE:
+            tree = tree_at(rule.when, place)
             asked = tuple(conditions_of(tree)) if tree is not None and tree is not rule.when else ()
-            if asked:
-                found.append(Advice(action="drop", code=reason.code, conditions=asked))
-        elif reason.code in _PAYLOAD:
-            found.append(Advice(action="add_payload", code=reason.code))
-        elif reason.code in _ENDPOINT:
-            found.append(Advice(action="add_endpoint", code=reason.code))
+            if asked and not any(one.action == "drop" and one.conditions == asked for one in found):
+                found.append(Advice(action="drop", code=code, conditions=asked))
+        elif code in _PAYLOAD:
+            found.append(Advice(action="add_payload", code=code))
+        elif code in _ENDPOINT:
+            found.append(Advice(action="add_endpoint", code=code))
     return tuple(dict.fromkeys(found))[:ADVICE_MOST]
 
 

@@ -5,32 +5,37 @@ The direct observations come first in weight: a request that is answered wrongly
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from ruleforge.cases.anatomy import Part
-from ruleforge.events.request import Request
 from ruleforge.judge.features import (
     FEATURES,
+    NAMED,
+    chosen,
     idle,
+    placed,
     reads_tell,
     surprise,
+    unvaried,
     wants_value,
     wants_whole,
 )
 from ruleforge.judge.observe import Asked, Observed, reads
 from ruleforge.judge.shape import Conjunct, Question
+from ruleforge.judge.showing import focus_of, shown
 from ruleforge.records.forging import Reason
 from ruleforge.rules.render import quote_bytes, render_clause
 from ruleforge.rules.tree import Root
 
-MAX_REQUEST = 160  # characters of a request that are shown
-MAX_BODY = 80
 MAX_CLAUSE = 160
 EACH_MOST = 3  # sentences of one code
 FACT = 3.0  # least weight of a request that is answered wrongly
 LEAST_SHARE = 0.25  # of a weight that counts in the order whatever the probability of its defect
 SUSPICION = 0.4  # least weight of a shape that is told
-IN_FAVOUR_MOST = 2
+NOTES_MOST = 6  # choices that are named
 
-Found = Iterator[tuple[str, str, str, Request | None, float]]  # code, text, condition path, request, least weight
+# code, text, condition path, the request that shows it, least weight
+Found = Iterator[tuple[str, str, str, Asked | None, float]]
 
 
 def chain_of(
@@ -48,11 +53,12 @@ def chain_of(
     against: list[Reason] = []
     for question, feature, tell in _TELLERS:
         told = contributions.get("miss" if question == "miss" else "off", {}).get(feature, 0.0)
-        for code, text, path, request, least in tell(observed):
+        for code, text, path, asked, least in tell(observed):
             against.append(
                 Reason(
                     code=code, question=question, text=text, condition=path, feature=feature,  # type: ignore[arg-type]
-                    request=shown(request) if request is not None else "", weight=round(max(told, least), 3),
+                    request=shown(asked.case.view.request, focus_of(observed, asked)) if asked is not None else "",
+                    weight=round(max(told, least), 3),
                 )
             )  # fmt: skip
     against = [reason for reason in against if reason.weight > 0]
@@ -66,22 +72,46 @@ def sentence(reason: Reason) -> str:
     return f"{said} Shown by {reason.request}" if reason.request else said
 
 
-def shown(request: Request) -> str:
-    """Give a request as one short line without control characters."""
-    line = request.method[:20] + b" " + request.target
-    text = quote_bytes(line, MAX_REQUEST)[1:-1]
-    if request.body:
-        text += f" with the body {quote_bytes(request.body, MAX_BODY)}"
-    return text
+# Reasons that say of one place in several ways what is one thing: the first of them takes in the others.
+_ONE_THING = (
+    frozenset((
+        "misses_exploit", "misses_variant", "loses_free_choice", "copied_from_attack", "exact_value", "made_up_bytes",
+        "idle_condition", "raw_place", "fixed_path",
+    )),
+    frozenset((
+        "fires_without_payload", "fires_on_near_miss", "fires_on_step", "no_payload_condition", "one_guard",
+    )),
+    frozenset(("fires_on_traffic", "fires_on_stranger", "no_endpoint", "not_surprising")),
+)  # fmt: skip
+_COUNTED = "It fires on "
 
 
 def _few(reasons: Sequence[Reason]) -> list[Reason]:
+    """Take what says the same of the same place together, and at most three of one code."""
     kept: list[Reason] = []
     for reason in reasons:
-        same = [one for one in kept if one.code == reason.code]
-        if len(same) < EACH_MOST and not any(one.condition == reason.condition and one.condition for one in same):
+        theme = next((theme for theme in _ONE_THING if reason.code in theme), frozenset((reason.code,)))
+        at = next((at for at, one in enumerate(kept) if one.code in theme and _one_place(one, reason)), None)
+        if at is not None:
+            kept[at] = _taken_in(kept[at], reason)
+        elif sum(one.code == reason.code for one in kept) < EACH_MOST:
             kept.append(reason)
     return kept
+
+
+def _one_place(one: Reason, other: Reason) -> bool:
+    """Of misses the same condition; what a rule fires on speaks of the rule as a whole."""
+    return one.question == other.question and (one.question == "off_target" or one.condition == other.condition)
+
+
+def _taken_in(kept: Reason, other: Reason) -> Reason:
+    also = kept.also if other.code in (kept.code, *kept.also) else (*kept.also, other.code)
+    text = kept.text
+    if other.text.startswith(_COUNTED) and text.startswith(_COUNTED) and text.count("; also on") < EACH_MOST:
+        text = f"{text.removesuffix('.')}; also on {other.text.removeprefix(_COUNTED).partition(': ')[0].rstrip('.')}."
+    elif other.code == "loses_free_choice" or (other.code == "no_payload_condition" and "condition reads" not in text):
+        text = f"{text} {other.text}"
+    return msgspec.structs.replace(kept, text=text, also=also)
 
 
 def clause(tree: Root) -> str:
@@ -105,7 +135,7 @@ def _missed(asked: Sequence[Asked], observed: Observed, code: str, what: Callabl
         conjunct = observed.conjuncts[at]
         text = f"“{clause(conjunct.tree)}” does not hold for {len(cases)} of {len(asked)} {what(cases[0])}."
         share = len(cases) / len(asked)
-        yield code, text, conjunct.path, cases[0].case.view.request, 1.0 + FACT * share
+        yield code, text, conjunct.path, cases[0], 1.0 + FACT * share
 
 
 def _misses_exploit(observed: Observed) -> Found:
@@ -122,9 +152,37 @@ def _misses_variant(observed: Observed) -> Found:
     return _missed((*observed.variants, *observed.seen_variants), observed, "misses_variant", what)
 
 
+def _loses_choice(observed: Observed) -> Found:
+    """Of each condition the free choice that it loses most by."""
+    worst: dict[int, tuple[float, list[Asked], int]] = {}
+    for group in chosen(observed).values():
+        lost = [one for one in group if not one.fires]
+        blamed = observed.blamed(lost[0]) if lost and group[0].case.kind not in NAMED else ()
+        share = len(lost) / len(group)
+        if blamed and share > worst.get(blamed[0], (0.0, [], 0))[0]:
+            worst[blamed[0]] = (share, lost, len(group))
+    for at, (share, lost, of) in sorted(worst.items(), key=lambda item: -item[1][0]):
+        conjunct = observed.conjuncts[at]
+        text = (
+            f"“{clause(conjunct.tree)}” does not hold where {lost[0].case.note} ({len(lost)} of {of} tried), "
+            "which the attacker chooses freely."
+        )
+        yield "loses_free_choice", text, conjunct.path, lost[0], 1.0 + FACT * share
+
+
+def _misses_named(observed: Observed) -> Found:
+    lost = [one for one in observed.choices if one.case.kind in NAMED and not one.fires]
+    for one in lost[:EACH_MOST]:
+        blamed = observed.blamed(one)
+        if blamed:
+            conjunct = observed.conjuncts[blamed[0]]
+            text = f"“{clause(conjunct.tree)}” does not hold where {one.case.note}."
+            yield "misses_named", text, conjunct.path, one, 1.0
+
+
 def _copied(observed: Observed) -> Found:
     parts = [part for tells in observed.evidence.tells for tell in tells if (part := tell.part) is not None]
-    exploit = observed.exploits[0].case.view.request if observed.exploits else None
+    exploit = observed.exploits[0] if observed.exploits else None
     for conjunct in observed.conjuncts:
         found = next((p for q in conjunct.questions for p in parts if wants_value(q) and _holds(q, p)), None)
         if found is not None:
@@ -221,7 +279,7 @@ def _fires(asked: Sequence[Asked], observed: Observed, code: str, what: Callable
             about = _unread(observed, conjunct)
         text = f"It fires on {len(cases)} of {len(asked)} {what(cases[0])}: {about}."
         path = conjunct.path if conjunct else "when"
-        yield code, text, path, cases[0].case.view.request, FACT + len(cases) / len(asked)
+        yield code, text, path, cases[0], FACT + len(cases) / len(asked)
 
 
 def _weakest(observed: Observed, asked: Asked) -> Conjunct | None:
@@ -240,7 +298,7 @@ def _unread(observed: Observed, conjunct: Conjunct | None) -> str:
     part = next((t.part for tells in observed.evidence.tells for t in tells if t.part is not None), None)
     if part is None or any(reads(q, part) for c in observed.conjuncts for q in c.questions):
         return asked
-    return f"{asked}, and nothing in it reads the payload in {_place(part)}"
+    return f"no condition reads what makes the request an attack (the payload in {_place(part)}); {asked}"
 
 
 def _neutral(observed: Observed) -> Found:
@@ -262,9 +320,8 @@ def _steps(observed: Observed) -> Found:
 
 def _traffic(observed: Observed) -> Found:
     if observed.benign:
-        request = observed.benign[0].view.request
         text = f"It fires on {len(observed.benign)} requests of normal traffic."
-        yield "fires_on_traffic", text, "when", request, 2 * FACT
+        yield "fires_on_traffic", text, "when", Asked(observed.benign[0], True, ()), 2 * FACT
 
 
 def _strangers(observed: Observed) -> Found:
@@ -272,7 +329,7 @@ def _strangers(observed: Observed) -> Found:
         owners = sorted({case.note for case in observed.strangers})
         names = ", ".join(owners[:3]) + (" …" if len(owners) > 3 else "")
         text = f"It fires on requests of {len(owners)} other vulnerabilities of other products ({names})."
-        yield "fires_on_stranger", text, "when", observed.strangers[0].view.request, FACT
+        yield "fires_on_stranger", text, "when", Asked(observed.strangers[0], True, ()), FACT
 
 
 def _no_payload(observed: Observed) -> Found:
@@ -283,16 +340,16 @@ def _no_payload(observed: Observed) -> Found:
         if not any(reads_tell(conjunct, tell.part) for conjunct in parts for tell in own):
             told = f"No condition reads what makes the request an attack ({own[0].phrase})."
             path = f"when.any[{arm}]" if len(observed.arms) > 1 and arm is not None else "when"
-            yield "no_payload_condition", told, path, asked.case.view.request, SUSPICION
+            yield "no_payload_condition", told, path, asked, SUSPICION
             return
     if not tells and observed.exploits and not any(c.kind == "payload" for c in observed.conjuncts):
         text = "No condition reads an attack payload; the rule recognises the call, not the abuse of it."
-        yield "no_payload_condition", text, "when", observed.exploits[0].case.view.request, SUSPICION
+        yield "no_payload_condition", text, "when", observed.exploits[0], SUSPICION
 
 
 def _nowhere(observed: Observed) -> Found:
     for number, arm in enumerate(observed.arms):
-        if all(conjunct.kind != "endpoint" for conjunct in arm):
+        if not placed(arm):
             path = f"when.any[{number}]" if len(observed.arms) > 1 else "when"
             said = clause(arm[0].tree) if arm else "it"
             text = f"“{said}” is asked of every path: the rule says nothing of where the vulnerability is."
@@ -320,12 +377,14 @@ def _one_guard(observed: Observed) -> Found:
         conjunct = observed.conjuncts[at]
         cases = [one for one in harmless if observed.fires_without(at, one.answers) and not one.fires]
         text = f"Only “{clause(conjunct.tree)}” keeps out {count} of {len(harmless)} harmless requests."
-        yield "one_guard", text, conjunct.path, cases[0].case.view.request, 0.0
+        yield "one_guard", text, conjunct.path, cases[0], 0.0
 
 
 _TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
     ("miss", "replay_missed", _misses_exploit),
     ("miss", "variants_missed", _misses_variant),
+    ("miss", "choice_worst", _loses_choice),
+    ("miss", "named_lost", _misses_named),
     ("miss", "wanted_from_attack", _copied),
     ("miss", "wanted_standins", _made_up),
     ("miss", "exact_values", _exact),
@@ -349,15 +408,34 @@ _TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
 # --- in favour --------------------------------------------------------------------------------------------------------
 
 
+def _choices_held(groups: Sequence[Sequence[Asked]]) -> str:
+    notes = list(dict.fromkeys(group[0].case.note for group in groups))
+    named = "; ".join(notes[:NOTES_MOST]) + ("; …" if len(notes) > NOTES_MOST else "")
+    return f"It still fires where the attacker chooses otherwise: {named}."
+
+
+def not_varied(observed: Observed) -> Iterator[Reason]:
+    """Say which wanted texts no variant changed: that all variants are hit says nothing of them."""
+    at = unvaried(observed)
+    clauses = list(dict.fromkeys(f"“{clause(observed.conjuncts[number].tree)}”" for number in at))
+    if clauses:
+        more = f" and {len(clauses) - EACH_MOST} more" if len(clauses) > EACH_MOST else ""
+        text = f"No variant changed what {', '.join(clauses[:EACH_MOST])}{more} asks for: it is not known to be needed."
+        yield Reason(code="not_varied", question="miss", text=text, condition=observed.conjuncts[at[0]].path)
+
+
 def _all(asked: Sequence[Asked], what: str) -> str:
     return f"all {len(asked)} {what}s" if len(asked) > 1 else f"the one {what}"
 
 
 def _in_favour(observed: Observed, contributions: Mapping[str, Mapping[str, float]]) -> Iterator[Reason]:
     variants, harmless = (*observed.variants, *observed.seen_variants), (*observed.near, *observed.seen_near)
+    groups = list(chosen(observed).values())
+    free = [one for group in groups for one in group]
     said = (
         ("miss", "variants_missed", variants, all(one.fires for one in variants),
          f"It hits {_all(variants, 'other spelling')} of the attack, as far as tried."),
+        ("miss", "choices_lost", free, all(one.fires for one in free), _choices_held(groups)),
         ("off_target", "neutral_hit", observed.neutral, not any(one.fires for one in observed.neutral),
          f"It is silent on {_all(observed.neutral, 'exploit')} with the payload taken out."),
         ("off_target", "near_hit", harmless, not any(one.fires for one in harmless),

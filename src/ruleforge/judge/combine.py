@@ -11,8 +11,9 @@ from typing import Literal
 import msgspec
 
 from ruleforge.errors import InputError
-from ruleforge.judge.evidence_judge import mode_of
+from ruleforge.judge.evidence_judge import bounded, mode_of
 from ruleforge.judge.llm_judge import LlmOpinion, Sampled
+from ruleforge.judge.llm_prompt import NONE
 from ruleforge.judge.model import Model, shipped_model
 from ruleforge.records.forging import Opinion
 
@@ -131,6 +132,7 @@ def combined_opinion(
         if pooled.note:
             reasons.append(f"{name}: {pooled.note}")
         reasons += [_said(name, key, llm, number) for number in range(len(side.reasons))]
+        reasons += [f"{name}: a model says for the rule: {told}" for told in side.speaks_for]
     model = gates or shipped_model()
     thin = evidence.thin or ("the judges disagree" if both.abstains else "")
     p_miss, p_off = both.miss.p, both.off_target.p
@@ -139,7 +141,7 @@ def combined_opinion(
         judge=f"{evidence.judge} + {llm.judge}",
         p_miss=p_miss,
         p_off_target=p_off,
-        p_defect=None if p_miss is None or p_off is None else max(evidence.p_defect or 0.0, p_miss, p_off),
+        p_defect=None if both.abstains else bounded(evidence.p_defect, p_miss, p_off),
         thin=thin,
         mode="review" if both.abstains else mode_of(p_miss, p_off, thin, model),
         reasons=(*reasons, *llm.warnings),
@@ -151,7 +153,8 @@ def _said(name: str, key: str, llm: LlmOpinion, number: int) -> str:
     reason = side.reasons[number]
     condition = llm.conditions.get(reason.condition, reason.condition)
     request = llm.requests.get(f"{key} {reason.request}", reason.request)
-    return f"{name}: a model says: {reason.claim} (about: {condition}; shown by {request})"
+    about = [f"about: {condition}"] * (reason.condition != NONE) + [f"shown by {request}"] * (reason.request != NONE)
+    return f"{name}: a model says: {reason.claim}" + (f" ({'; '.join(about)})" if about else "")
 
 
 def load_weights(file: Path) -> BothWeights:

@@ -29,6 +29,7 @@ class JudgeEvidence(Evidence, frozen=True, kw_only=True):
     seen_variants: tuple[Case, ...] = ()  # FEEDBACK family
     seen_near: tuple[Case, ...] = ()  # FEEDBACK family
     steps: tuple[Case, ...] = ()  # the other requests of the source
+    choices: tuple[Case, ...] = ()  # exploits in which one thing the attacker is free to choose is chosen otherwise
 
 
 def show(
@@ -38,6 +39,7 @@ def show(
     gates: Evidence,
     background: Background,
     class_bits: Mapping[str, float],
+    choices: tuple[Case, ...] = (),
 ) -> JudgeEvidence:
     """Put together what the judge sees of one advisory.
 
@@ -48,6 +50,7 @@ def show(
         gates: what the gates were shown, with the corpora.
         background: what normal traffic looks like.
         class_bits: how surprising payload classes are in it.
+        choices: exploits in which something is chosen otherwise.
     """
     parts = {name: getattr(judged, name) for name in Evidence.__struct_fields__}
     parts |= {"corpus": gates.corpus, "benign": gates.benign, "cves": gates.cves}
@@ -62,4 +65,5 @@ def show(
         seen_variants=gates.variants,
         seen_near=gates.near_misses,
         steps=gates.siblings,
+        choices=choices,
     )

@@ -7,8 +7,16 @@ conditions and requests. The judge sees the rule and the evidence; never the aut
 from collections.abc import Collection, Mapping
 
 from ruleforge.cases.evidence import Evidence
-from ruleforge.judge.chain import chain_of, sentence, unmeasured
-from ruleforge.judge.features import FEATURES, documents_listed, measured, wants_value
+from ruleforge.judge.chain import chain_of, not_varied, sentence, unmeasured
+from ruleforge.judge.features import (
+    FACTS,
+    FEATURES,
+    documents_listed,
+    is_quiet,
+    measured,
+    tell_read,
+    wants_value,
+)
 from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
 from ruleforge.judge.shape import Question
@@ -20,7 +28,9 @@ AGREED_OFF = 0.5  # what remains of p_off_target where several documents agree o
 WORD_MOST = 40  # bytes of a value on which agreement says something: a longer one may have been copied from a third
 VARIANTS_LEAST = 5  # fewer ways of writing the attack say little of misses
 # Near-misses that are the call of the exploit with nothing of the attack in it.
-SAME_CALL = frozenset(("ordinary_values", "learned_value", "other_content", "path_ordinary", "own_page"))
+SAME_CALL = frozenset(
+    ("ordinary_values", "all_ordinary", "learned_value", "other_content", "path_ordinary", "own_page")
+)
 HARMLESS_LEAST = 3  # fewer harmless requests say little of what the rule looks at
 
 
@@ -45,7 +55,7 @@ def judge_rule(
     if reasons:
         return opinion_of(observed, measured(observed), model, without)
     absent = {*without, *_not_there(observed)}
-    used = {term.feature for question in QUESTIONS for term in model.fit(question, absent).terms}
+    used = {t.feature for fit in model.fits for t in fit.terms if set(fit.without) >= absent} | {*FACTS, "seen_missed"}
     return opinion_of(observed, measured(observed, used), model, without, reasons=False)
 
 
@@ -60,18 +70,21 @@ def opinion_of(
     """Form the opinion on what was observed and measured."""
     absent = {*without, *_not_there(observed)}
     kept = {name: value for name, value in features.items() if FEATURES[name].kind not in absent}
-    fits = {question: model.fit(question, absent) for question in ("miss", "off", "any")}
+    quiet = is_quiet(kept)
+    fits = {question: model.fit(question, absent, quiet=quiet) for question in QUESTIONS}
     blind_miss, blind_off = _blind_miss(observed), _blind_off(observed)
     likelier, rarer = by_documents(observed)
     p_miss = None if blind_miss else _with(fits["miss"].probability(kept), likelier, 1.0)
     p_off = None if blind_off else _with(fits["off"].probability(kept), 0.0, rarer)
-    p_any = None if blind_miss or blind_off else _with(fits["any"].probability(kept), likelier, rarer)
-    thin = blind_miss or blind_off or _thin(observed)
+    p_any = None if blind_miss else _with(fits["any"].probability(kept), likelier, rarer)
+    p_any = bounded(p_any, p_miss, p_off)
+    thin = blind_miss or blind_off or _unread(observed) or _thin(observed)
     mode = mode_of(p_miss, p_off, thin, model)
     if not reasons:
         return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
-    chain = (*chain_of(observed, contributions, {"miss": p_miss, "off_target": p_off}), *_blind(blind_miss, blind_off))
+    probable = {"miss": p_miss, "off_target": p_off}
+    chain = (*chain_of(observed, contributions, probable), *not_varied(observed), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
     return Opinion(
@@ -92,6 +105,15 @@ def by_documents(observed: Observed) -> tuple[float, float]:
     reads_payload = any(conjunct.kind == "payload" for conjunct in observed.conjuncts)
     agreed = not listed and not reads_payload and any(_wants_word(q) for c in observed.conjuncts for q in c.questions)
     return LISTED_MISS * listed, AGREED_OFF if agreed else 1.0
+
+
+def bounded(p_any: float | None, p_miss: float | None, p_off: float | None) -> float | None:
+    """Keep the probability of either defect where those of both allow it: not below the larger, nor above the sum."""
+    if p_any is None:
+        return None
+    known = [p for p in (p_miss, p_off) if p is not None]
+    most = min(1.0, sum(known)) if len(known) == 2 else 1.0
+    return round(min(max([p_any, *known]), most), 4)
 
 
 def _wants_word(question: Question) -> bool:
@@ -141,6 +163,16 @@ def _blind(blind_miss: str, blind_off: str) -> tuple[Reason, ...]:
     if blind_off:
         found.append(Reason(code="not_measured", question="off_target", text=f"Not judged: {blind_off}."))
     return tuple(found)
+
+
+def _unread(observed: Observed) -> str:
+    """Why a rule that is hit by exploits cannot be said to know the attack: it reads nothing of it."""
+    read = tell_read(observed)
+    if read is not None:
+        return "" if read > 0 else "no condition reads what makes the request an attack"
+    if any(conjunct.kind == "payload" for conjunct in observed.conjuncts) or not observed.exploits:
+        return ""
+    return "no condition reads a payload"
 
 
 def _thin(observed: Observed) -> str:

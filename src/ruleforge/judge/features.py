@@ -21,9 +21,22 @@ from ruleforge.rules.lint import is_generic_path
 from ruleforge.rules.tree import Rule
 
 KINDS = ("variation", "neutral", "near", "cross", "benign", "shape", "agreement")
+NAMED = ("parameter", "program", "transport")  # kinds of choice: where else the disclosure says the flaw is
 FREE = frozenset(("endpoint", "method"))  # kinds of condition that the attacker cannot do without
+# What is answered wrongly; a few variants may be.
+FACTS = ("replay_missed", "neutral_hit", "near_hit", "near_kinds", "benign_hit", "strangers_hit")
+SOME_MISSED = 0.1
 LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no example of it
 
+# Where exploits of others are collected, by the words that tags and links of a disclosure have for them.
+_COLLECTIONS = (
+    ("edb", "exploit-db.com"),
+    ("packetstorm", "packetstormsecurity"),
+    ("msf", "metasploit"),
+    ("vulhub", "vulhub"),
+    ("kev", "known-exploited-vulnerabilities"),
+    ("huntr", "//github.com/"),
+)
 _WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
 Measure = Callable[[Observed], float | None]
@@ -48,6 +61,14 @@ def measured(observed: Observed, only: Collection[str] | None = None) -> Mapping
     """Measure what was observed, each to four decimals; all features, or those in `only`."""
     found = {n: feature.measure(observed) for n, feature in FEATURES.items() if only is None or n in only}
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
+
+
+def is_quiet(features: Mapping[str, float | None]) -> bool:
+    """Whether a rule answered everything rightly that was tried: what is left against it are suspicions.
+
+    What tells such rules apart is drowned by what tells the others from them, so the model has sums of its own for it.
+    """
+    return not any(features.get(name) for name in FACTS) and (features.get("seen_missed") or 0.0) <= SOME_MISSED
 
 
 def _share(asked: Iterable[Asked], *, fires: bool) -> float | None:
@@ -82,6 +103,125 @@ def ways_missed(observed: Observed) -> float | None:
 def seen_missed(observed: Observed) -> float | None:
     """Share of FEEDBACK variants."""
     return _share(observed.seen_variants, fires=False)
+
+
+def chosen(observed: Observed) -> dict[tuple[int, str], list[Asked]]:
+    """The requests of each free choice: by exploit and what is chosen otherwise. Exploits it misses are left out."""
+    missed = {one.case.poc for one in observed.exploits if not one.fires}
+    found: dict[tuple[int, str], list[Asked]] = {}
+    for one in observed.choices:
+        if one.case.poc not in missed:
+            found.setdefault((one.case.poc, one.case.note), []).append(one)
+    return found
+
+
+def _lost(observed: Observed, kinds: Collection[str] | None = None) -> list[float]:
+    """Of each free choice, the share of other values by which the rule is lost."""
+    groups = chosen(observed).values()
+    return [
+        sum(not one.fires for one in group) / len(group)
+        for group in groups
+        if kinds is None or group[0].case.kind in kinds
+    ]
+
+
+def choices_lost(observed: Observed) -> float | None:
+    """Share of the free choices by which the rule is lost."""
+    lost = _lost(observed)
+    return sum(lost) / len(lost) if lost else None
+
+
+def choice_worst(observed: Observed) -> float | None:
+    """The free choice of which most other values lose the rule."""
+    return max(_lost(observed), default=None)
+
+
+def literal_lost(observed: Observed) -> float | None:
+    """The worst choice that a wanted text, name or pattern does not survive, where a payload class might."""
+    groups = chosen(observed).values()
+    lost = [sum(not one.fires and _by_text(observed, one) for one in group) / len(group) for group in groups]
+    return max(lost, default=None)
+
+
+def _by_text(observed: Observed, asked: Asked) -> bool:
+    blamed = observed.blamed(asked)
+    return (
+        any(q.op != "is_class" for q in observed.conjuncts[blamed[0]].questions if q.op != "present")
+        if blamed
+        else False
+    )
+
+
+def published(observed: Observed) -> float | None:
+    """How many collections of exploits have one, by what the disclosure says: each author writes another."""
+    disclosure = observed.evidence.disclosure
+    if disclosure is None:
+        return None
+    tags = {tag.lower() for tag in disclosure.tags}
+    links = " ".join(disclosure.references[:100]).lower()
+    return float(sum(tag in tags or site in links for tag, site in _COLLECTIONS))
+
+
+def shown_ways(observed: Observed) -> float | None:
+    """How many exploit requests the disclosure shows, as a logarithm."""
+    return math.log1p(len(observed.exploits)) if observed.exploits else None
+
+
+def payload_lost(observed: Observed) -> float | None:
+    """The worst choice inside the payload."""
+    kinds = {one.case.kind for one in observed.choices} - {"value", "file name", *NAMED}
+    return max(_lost(observed, kinds), default=None)
+
+
+def value_lost(observed: Observed) -> float | None:
+    """The worst choice of an ordinary value or of a file name."""
+    return max(_lost(observed, ("value", "file name")), default=None)
+
+
+def named_lost(observed: Observed) -> float | None:
+    """Share of what the disclosure names beside the place of the exploit that is missed."""
+    lost = _lost(observed, NAMED)
+    return sum(lost) / len(lost) if lost else None
+
+
+def unvaried(observed: Observed) -> tuple[int, ...]:
+    """Conditions that want a text where the attacker chooses, and of which no choice changed what they read.
+
+    That the rule hits every variant says nothing of them.
+    """
+    cases = [*observed.choices, *observed.variants, *observed.seen_variants]
+    read: dict[tuple[str, int], frozenset[bytes]] = {}
+    found = []
+    for at, conjunct in enumerate(observed.conjuncts):
+        wants = [q for q in conjunct.questions if wants_value(q)]
+        if wants and not any(_changed(q, one, observed, read) for q in wants for one in cases):
+            found.append(at)
+    return tuple(found)
+
+
+def _changed(question: Question, one: Asked, observed: Observed, read: dict[tuple[str, int], frozenset[bytes]]) -> bool:
+    """Whether the wanted text, which stands in the exploit, is gone from a variant of it."""
+    if not 0 <= one.case.poc < len(observed.exploits):
+        return False
+    exploit = observed.exploits[one.case.poc]
+    before = read.setdefault((question.place, -1 - one.case.poc), _texts(question, exploit))
+    after = read.setdefault((question.place, id(one)), _texts(question, one))
+    return any(
+        any(text.lower() in value for value in before) and not any(text.lower() in value for value in after)
+        for text in question.literals
+    )
+
+
+def _texts(question: Question, asked: Asked) -> frozenset[bytes]:
+    return frozenset(element.value.lower() for element in asked.case.view.read(question.place).elements)
+
+
+def unvaried_wanted(observed: Observed) -> float | None:
+    """How many conditions want a text that no choice changed, in the mean over the exploits."""
+    if not observed.exploits:
+        return None
+    paths = {observed.conjuncts[at].path for at in unvaried(observed)}
+    return _each_arm(observed, lambda c: float(c.path in paths))
 
 
 # --- shape ------------------------------------------------------------------------------------------------------------
@@ -149,6 +289,43 @@ def literal_bytes(observed: Observed) -> float | None:
     return math.log1p(_each_arm(observed, count))
 
 
+def place_words(observed: Observed) -> float | None:
+    """How many segments of a path the alternative with the fewest of them wants, 4 at most."""
+
+    def segments(conjunct: Conjunct) -> int:
+        texts = [t for q in conjunct.questions if not q.negated and q.place.startswith("path") for t in _path_words(q)]
+        return min((sum(1 for piece in text.split(b"/") if piece) for text in texts), default=0)
+
+    if not observed.arms:
+        return None
+    return float(min(4, *(max((segments(c) for c in arm if c.kind == "endpoint"), default=0) for arm in observed.arms)))
+
+
+def nameless(observed: Observed) -> float | None:
+    """Share of the alternatives that look for an attack in a place without saying under which name."""
+    arms = observed.arms
+
+    def anywhere(conjunct: Conjunct) -> bool:
+        return conjunct.kind == "payload" and not any(q.names for q in conjunct.questions)
+
+    return sum(any(map(anywhere, arm)) for arm in arms) / max(len(arms), 1)
+
+
+def method_wanted(observed: Observed) -> float | None:
+    """Whether the method has to be a certain one."""
+    return min(1.0, _each_arm(observed, lambda c: float(c.kind == "method")))
+
+
+def presence_wanted(observed: Observed) -> float | None:
+    """How many conditions only want something to be there."""
+    return _each_arm(observed, lambda c: float(c.kind == "presence" and not any(q.op == "absent" for q in c.questions)))
+
+
+def selectors_wanted(observed: Observed) -> float | None:
+    """How many conditions say which function is called."""
+    return _each_arm(observed, lambda c: float(c.kind == "selector"))
+
+
 def raw_reads(observed: Observed) -> float | None:
     """How many conditions read a place before it is decoded."""
     return _each_arm(observed, lambda c: float(all(q.place.endswith(".raw") for q in c.questions)))
@@ -166,7 +343,14 @@ def path_whole(observed: Observed) -> float | None:
 
 def no_endpoint(observed: Observed) -> float | None:
     """Whether some alternative says nothing about where the request goes."""
-    return float(any(all(c.kind != "endpoint" for c in arm) for arm in observed.arms))
+    return float(not all(map(placed, observed.arms)))
+
+
+def placed(arm: Sequence[Conjunct]) -> bool:
+    """Whether an alternative says where the request goes: by its path, or by an argument that chooses the function."""
+    if any(c.kind in ("endpoint", "selector") for c in arm):
+        return True
+    return any(q.selects and not q.negated and q.op in LITERAL_OPS for c in arm for q in c.questions)
 
 
 def endpoint_bits(observed: Observed) -> float | None:
@@ -354,6 +538,23 @@ def strangers_hit(observed: Observed) -> float | None:
     return None if observed.strangers is None else math.log1p(len({case.note for case in observed.strangers}))
 
 
+def place_shared(observed: Observed) -> float | None:
+    """Other vulnerabilities that are attacked at the place where the rule looks, as a logarithm."""
+    return None if observed.strangers is None else math.log1p(len(observed.nearly))
+
+
+def place_nearly(observed: Observed) -> float | None:
+    """Of these, those that one condition alone keeps it silent on: in effect, at most one."""
+    if observed.strangers is None:
+        return None
+    return math.log1p(sum(lacking <= 1 for _, lacking in observed.nearly))
+
+
+def kin_hit(observed: Observed) -> float | None:
+    """Other vulnerabilities of the same product whose requests it fires on, as a logarithm."""
+    return None if observed.strangers is None else math.log1p(len({case.note for case in observed.kin}))
+
+
 # --- agreement --------------------------------------------------------------------------------------------------------
 
 
@@ -383,11 +584,28 @@ _NO_EXPLOIT = "there is no exploit request"
 _NO_VARIANT = "no valid way to write the exploit differently is known"
 _NO_NEAR = "no near-miss can be made of these requests"
 _NO_TABLE = "there is no table of normal traffic"
+_NO_CHOICE = "nothing of the exploits is known that an attacker may choose"
 _ROWS: tuple[tuple[str, str, str, str, Measure], ...] = (
     ("replay_missed", "variation", "share of the source's own exploits that it misses", _NO_EXPLOIT, replay_missed),
     ("variants_missed", "variation", "share of unseen variants that it misses", _NO_VARIANT, variants_missed),
     ("seen_missed", "variation", "share of the gates' variants that it misses", _NO_VARIANT, seen_missed),
     ("ways_missed", "variation", "share of the ways of writing of which it misses some", _NO_VARIANT, ways_missed),
+    ("choices_lost", "variation", "share of the attacker's free choices that lose the rule", _NO_CHOICE, choices_lost),
+    ("choice_worst", "variation", "share of the other values that lose it, of the worst free choice", _NO_CHOICE,
+     choice_worst),
+    ("literal_lost", "variation", "the same, of what a wanted text or pattern does not survive", _NO_CHOICE,
+     literal_lost),
+    ("published", "agreement", "collections of exploits that have one, by the disclosure",
+     "nothing was disclosed", published),
+    ("shown_ways", "agreement", "log of 1 + exploit requests that the disclosure shows", _NO_EXPLOIT, shown_ways),
+    ("payload_lost", "variation", "the same, of choices inside the payload",
+     "nothing in the payload is known that an attacker may choose", payload_lost),
+    ("value_lost", "variation", "the same, of ordinary values and file names",
+     "no value beside the payload is known that an attacker may choose", value_lost),
+    ("named_lost", "variation", "share of the other places that the disclosure names in which it misses the attack",
+     "the disclosure names no other place", named_lost),
+    ("unvaried_wanted", "shape", "conditions that want a text of a value which no variant changed", _NO_EXPLOIT,
+     unvaried_wanted),
     ("conditions", "shape", "conditions that must hold at once", "", conditions),
     ("names_wanted", "shape", "conditions that depend on a name", "", names_wanted),
     ("exact_values", "shape", "conditions that want one exact value the attacker chooses", "", exact_values),
@@ -395,6 +613,11 @@ _ROWS: tuple[tuple[str, str, str, str, Measure], ...] = (
     ("literal_bytes", "shape", "log of 1 + bytes wanted of such values", "", literal_bytes),
     ("raw_reads", "shape", "conditions that read a place before it is decoded", "", raw_reads),
     ("path_whole", "shape", "the path has to be as it is from the root on", "", path_whole),
+    ("place_words", "shape", "segments of the path that the least alternative wants", "", place_words),
+    ("nameless", "shape", "share of the alternatives that look for an attack under any name", "", nameless),
+    ("method_wanted", "shape", "the method has to be a certain one", "", method_wanted),
+    ("presence_wanted", "shape", "conditions that only want something to be there", "", presence_wanted),
+    ("selectors_wanted", "shape", "conditions that say which function is called", "", selectors_wanted),
     ("no_endpoint", "shape", "some alternative says nothing of where the request goes", "", no_endpoint),
     ("generic_place", "shape", "share of the alternatives that name no place of the product", "", generic_place),
     ("absences", "shape", "conditions that ask that something is not there", "", absences),
@@ -421,6 +644,12 @@ _ROWS: tuple[tuple[str, str, str, str, Measure], ...] = (
      benign_hit),
     ("strangers_hit", "cross", "log of 1 + other vulnerabilities that it fires on", "no other sources were given",
      strangers_hit),
+    ("place_shared", "cross", "log of 1 + other vulnerabilities attacked at the same place",
+     "no other sources were given", place_shared),
+    ("place_nearly", "cross", "log of 1 + of these, those that at most one condition keeps it silent on",
+     "no other sources were given", place_nearly),
+    ("kin_hit", "cross", "log of 1 + other vulnerabilities of the same product that it fires on",
+     "no other sources were given", kin_hit),
     ("listed", "agreement", "share of the exploits with an alternative of their own", "there is one exploit", listed),
     ("documents_listed", "agreement", "share of the documents with an alternative of their own",
      "there is one document", documents_listed),

@@ -20,7 +20,7 @@ from ruleforge.rules.render import quote_bytes
 from ruleforge.rules.tree import Count, Rule
 from ruleforge.rules.tree import Sequence as InSequence
 
-VERSION = "llm judge 1"
+VERSION = "llm judge 2"
 SAMPLES = 3  # of each question
 SAMPLES_MOST = 20
 WARM_PERCENT = 70  # temperature of samples, where there is more than one
@@ -33,10 +33,11 @@ class CitedReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     claim: Annotated[str, msgspec.Meta(min_length=10, max_length=600, description="what goes wrong, and for what")]
     condition: Annotated[
-        str, msgspec.Meta(description="id of the condition it is about", extra_json_schema={"x-ids": "condition"})
+        str,
+        msgspec.Meta(description="id of the condition it is about, or none", extra_json_schema={"x-ids": "condition"}),
     ]
     request: Annotated[
-        str, msgspec.Meta(description="id of a request that shows it", extra_json_schema={"x-ids": "request"})
+        str, msgspec.Meta(description="id of a request that shows it, or none", extra_json_schema={"x-ids": "request"})
     ]
 
 
@@ -45,6 +46,10 @@ class SideAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reasons: Annotated[tuple[CitedReason, ...], msgspec.Meta(min_length=1, max_length=5)]
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] | None
+    speaks_for: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=600)], ...],
+        msgspec.Meta(max_length=3, description="what was found against the defect"),
+    ] = ()
 
 
 class Sampled(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +59,7 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     spread: float | None = None  # greatest less least of them; None where fewer than two could tell
     samples: tuple[float | None, ...] = ()  # in the order asked; None: this one could not tell
     reasons: tuple[CitedReason, ...] = ()
+    speaks_for: tuple[str, ...] = ()  # what the samples found against the defect
     problems: tuple[str, ...] = ()  # why samples are missing
 
 
@@ -182,6 +188,7 @@ def _sampled(results: Sequence[Result[SideAnswer]]) -> Sampled:
         spread=round(told[-1] - told[0], 4) if len(told) > 1 else None,
         samples=tuple(answer.probability for answer in answers),
         reasons=tuple(reasons.values())[:REASONS_MOST],
+        speaks_for=tuple(dict.fromkeys(told.strip() for a in answers for told in a.speaks_for if told.strip()))[:3],
         problems=problems,
     )
 

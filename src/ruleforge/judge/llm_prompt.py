@@ -24,6 +24,8 @@ VALUE_MOST = 300  # characters of a value of the rule
 BODY_MOST, LINE_MOST, HEADERS_MOST = 1_500, 1_500, 20
 CONDITIONS_MOST = 120
 CLASSES_MOST = 8
+ACCEPTED_MOST = 1_200  # characters of what one payload class accepts
+NONE = "none"  # what an answer cites where nothing fits
 
 TASK = """You review detection rules for web attacks. A rule fires on an HTTP request when its conditions hold. You are
 given one rule, the disclosure of the vulnerability that it is for, and some requests with what the rule says of each.
@@ -38,7 +40,11 @@ the value on a segment boundary, so that a prefix of the installation does no ha
 occur anywhere in the path. `is_class` holds when a value, decoded in the ways that servers decode, looks like a kind
 of payload; the kinds are described below. Comparison is by bytes and minds case unless `lower` is among the
 transforms; names of headers never mind case. A condition on a place that a request does not have is false, but for
-`absent`, which asks for just that."""
+`absent`, which asks for just that.
+
+How text is written here: what strangers wrote stands in frames, and a control character in it is written as \\u and four
+digits: \\u000d is the carriage return that ends each line of a request, one byte and no six characters. In values of
+the rule, bytes that cannot be printed are written as \\x and two digits."""
 
 ASKED: dict[Side, str] = {
     "miss": """Question: what is the probability that this rule fails to fire on some requests that exploit this same
@@ -48,8 +54,9 @@ vulnerability? Go through the full range of what an attacker can change while th
 - Which other payloads, encodings, separators, cases, orders and methods work as well?
 - Which other endpoints or arguments of the product have the same flaw, by the words of the disclosure?
 - Would an argument more or less, a prefix of the installation or another client change what the rule says?
-1 means that an ordinary attacker who never saw the published exploit would very probably be missed; 0 that no working
-attack can be missed.""",
+The rule has this defect when more than one in ten of the different requests that working attackers would send is
+missed. Give the probability that it has the defect, and nothing else: 0.5 means that you cannot say whether it has it,
+not that half of the attackers are missed. Of a hundred rules to which you give 0.1, ten should have it.""",
     "off_target": """Question: what is the probability that this rule looks at something that merely goes along with the
 published exploit instead of at what makes it an attack? Tell the mechanism of the vulnerability from the surface of
 one exploit:
@@ -58,14 +65,19 @@ one exploit:
 - Would the rule still fire if the payload were replaced by an ordinary value?
 - Is the value of a condition chosen by the exploit's author (a marker, a host, a file name, a header of a tool)?
 - Which harmless requests (users who are signed in, other products, crawlers, scanners of links) share all of it?
-1 means that it very probably fires on harmless requests or for a reason that is not the vulnerability; 0 that only
-attacks of this kind can make it fire.""",
+The rule has this defect when it fires on some request that is harmless and may well be sent, or on attacks of other
+products, or when it would fire all the same with the attack taken out. Give the probability that it has the defect, and
+nothing else: 0.5 means that you cannot say whether it has it. Of a hundred rules to which you give 0.1, ten should have
+it. Where the attack is the ordinary call without a session or right, such a call is the attack, and the same call with
+a session is ordinary use; else an exploit that also carries a session is an exploit still.""",
 }
 
 ANSWER = """Answer with one JSON document that satisfies the schema. Give one to five reasons, the strongest first, each
 with the id of the condition it is about and the id of a request that shows it (the request to change, or the one that
-fires); cite only ids that are given. In `claim` say in one or two sentences what goes wrong and for which request.
-Then give the probability, a number from 0 to 1, or null where what you are given does not let you tell."""
+fires); cite only ids that are given, and "none" where no condition or no request fits: something is lacking in the
+rule, or the request is one that you describe. In `claim` say in one or two sentences what goes wrong and for which
+request. In `speaks_for` say what you found against the defect, at most three sentences; it may be left empty. Where you
+looked for the defect and found none, one reason says what you tried. Then give the probability, a number from 0 to 1, or null where what you are given does not let you tell."""
 
 
 class Checklist(msgspec.Struct, frozen=True):
@@ -98,8 +110,8 @@ class Brief(msgspec.Struct, frozen=True):
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
-        """The ids that an answer may cite."""
-        return {"condition": tuple(self.conditions), "request": tuple(self.exhibits)}
+        """The ids that an answer may cite; NONE where none fits."""
+        return {"condition": (*self.conditions, NONE), "request": (*self.exhibits, NONE)}
 
 
 @lru_cache(maxsize=1)
@@ -159,7 +171,16 @@ _WHAT = {
 }
 
 
+# Kinds of look-alike that are ordinary use only because the flaw is that the call needs no session.
+_SESSIONS = {
+    "signed_in": ": the call as somebody who is signed in makes it",
+    "visitor": ": the call as the pages of the product make it for visitors",
+}
+
+
 def _note(one: Case) -> str:
+    if one.kind in _SESSIONS:
+        return _SESSIONS[one.kind]
     return f" ({one.note})" if one.note else ""
 
 
@@ -274,5 +295,10 @@ def _class_words(rule: Rule) -> str:
     told = []
     for name, version in rule.classes[:CLASSES_MOST]:
         data = load_class(name, version).data
-        told.append(f"is_class {name}: {data.title}. {data.description}")
+        accepted = "; ".join(dict.fromkeys(pattern.why or pattern.id.replace("_", " ") for pattern in data.patterns))
+        if len(accepted) > ACCEPTED_MOST:
+            accepted = accepted[:ACCEPTED_MOST].rpartition("; ")[0] + "; and more"
+        forms = ", ".join(form.replace("_", " ") for form in data.forms if form != "identity")
+        through = f" It looks through: {forms}." if forms else ""
+        told.append(f"is_class {name}: {data.title}. {data.description} It accepts: {accepted}.{through}")
     return "Kinds of payload that the rule asks about:\n" + "\n".join(told) if told else ""

@@ -32,10 +32,15 @@ class Term(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """One question's sum. `without`: kinds of features it does not use, because they were withheld or not there."""
+    """One question's sum.
+
+    `without`: kinds of features it does not use, because they were withheld or not there. `quiet`: it is for rules that
+    answered everything that was tried rightly, on which only suspicions are left (`features.is_quiet`).
+    """
 
     question: str  # one of QUESTIONS
     without: tuple[str, ...] = ()
+    quiet: bool = False
     n: int  # pairs it was fitted on
     bad: int  # of these, with the defect
     intercept: float
@@ -64,9 +69,16 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, dict[str, float]]
     stated: dict[str, dict[str, float]] = {}
 
-    def fit(self, question: str, without: Collection[str] = ()) -> Fit:
-        """Choose the fit that uses no feature of the kinds in `without`, and as many others as there is one for."""
+    def fit(self, question: str, without: Collection[str] = (), *, quiet: bool = False) -> Fit:
+        """Choose the fit that uses no feature of the kinds in `without`, and as many others as there is one for.
+
+        Args:
+            question: one of QUESTIONS.
+            without: kinds of features that are withheld or not there.
+            quiet: for a rule that answered everything rightly, where there is a fit of its own for such.
+        """
         fits = [fit for fit in self.fits if fit.question == question]
+        fits = [fit for fit in fits if fit.quiet == quiet] or fits
         allowed = [fit for fit in fits if set(fit.without) >= set(without)]
         return min(allowed or fits, key=lambda fit: len(fit.without) if allowed else -len(fit.without))
 

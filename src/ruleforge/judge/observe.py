@@ -1,20 +1,24 @@
 """Ask a rule about everything the judge is shown, condition by condition; features and reasons read the answers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from ruleforge.cases.anatomy import Part
 from ruleforge.cases.evidence import Case, Evidence
-from ruleforge.engine.corpus import Row
 from ruleforge.engine.reference import Ask, compile_tree
 from ruleforge.events.places import HttpView
 from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.judge.shape import Conjunct, Question, conjuncts_of
 from ruleforge.rules.patterns import compile_pattern
-from ruleforge.rules.tree import Rule
+from ruleforge.rules.tree import AllOf, Rule
 
+if TYPE_CHECKING:
+    from ruleforge.engine.corpus import Row
+
+PLACE_HITS_MOST = 100  # requests of others at one place that are asked about
+PLACE_ARMS_MOST = 8
 TRAFFIC_HITS_MOST = 50  # rows of one corpus that are counted; more says no more
 Answers = tuple[bool, ...]  # of one request: one answer for each conjunct, in order
 
@@ -40,8 +44,11 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     seen_near: tuple[Asked, ...]
     neutral: tuple[Asked, ...]
     steps: tuple[Asked, ...]
+    choices: tuple[Asked, ...]  # something is chosen otherwise
     benign: tuple[Case, ...] | None  # rows of normal traffic it fires on; None: there is none
     strangers: tuple[Case, ...] | None  # exploits of other products it fires on; None: there are no other sources
+    nearly: tuple[tuple[str, int], ...] = ()  # others at the same place: who, and how many conditions keep it silent
+    kin: tuple[Case, ...] = ()  # exploits of other vulnerabilities of the same product it fires on
 
     @property
     def conjuncts(self) -> tuple[Conjunct, ...]:
@@ -91,11 +98,13 @@ def observe(rule: Rule, evidence: Evidence) -> Observed:
     def ask(cases: Sequence[Case]) -> tuple[Asked, ...]:
         return tuple(_asked(case, whole, asks) for case in cases)
 
+    foreign = _strangers(rule, shown)
     return Observed(
         rule=rule, evidence=shown, arms=arms, exploits=ask(shown.exploits), variants=ask(shown.variants),
         seen_variants=ask(shown.seen_variants), near=ask(shown.near_misses), seen_near=ask(shown.seen_near),
-        neutral=ask(shown.siblings), steps=ask(shown.steps), benign=_benign(rule, shown),
-        strangers=_strangers(rule, shown),
+        neutral=ask(shown.siblings), steps=ask(shown.steps), choices=ask(shown.choices), benign=_benign(rule, shown),
+        strangers=foreign[0] if foreign else None, kin=foreign[1] if foreign else (),
+        nearly=_nearly(shown, arms, asks),
     )  # fmt: skip
 
 
@@ -117,18 +126,54 @@ def _benign(rule: Rule, evidence: JudgeEvidence) -> tuple[Case, ...] | None:
     return tuple(found)
 
 
-def _strangers(rule: Rule, evidence: JudgeEvidence) -> tuple[Case, ...] | None:
+def _strangers(rule: Rule, evidence: JudgeEvidence) -> tuple[tuple[Case, ...], tuple[Case, ...]] | None:
+    """Exploits of other products, and of other vulnerabilities of the same one."""
     if evidence.corpus is None:
         return None
     corpus = evidence.corpus
 
-    def own(row: Row) -> bool:
-        if row.owner == evidence.advisory or row.owner in evidence.cves:
-            return True
-        return bool(row.product) and row.product == evidence.product
+    def own(row: "Row") -> bool:
+        return row.owner == evidence.advisory or row.owner in evidence.cves or row.owner in rule.cves
 
-    rows = corpus.hits(rule.when, evidence.classes, limit=TRAFFIC_HITS_MOST, skip=own)  # type: ignore[arg-type]
-    return tuple(Case(HttpView(corpus.row(n).request), corpus.row(n).kind, note=corpus.row(n).owner) for n in rows)
+    numbers = corpus.hits(rule.when, evidence.classes, limit=TRAFFIC_HITS_MOST, skip=own)  # type: ignore[arg-type]
+    rows = [corpus.row(number) for number in numbers]
+    cases = [(Case(HttpView(row.request), row.kind, note=row.owner), row.product) for row in rows]
+    same = bool(evidence.product)
+    return (
+        tuple(one for one, product in cases if not (same and product == evidence.product)),
+        tuple(one for one, product in cases if same and product == evidence.product),
+    )
+
+
+def _nearly(
+    evidence: JudgeEvidence, arms: tuple[tuple[Conjunct, ...], ...], asks: Sequence[Ask]
+) -> tuple[tuple[str, int], ...]:
+    """Who else is attacked where an alternative looks: of each owner, how many further conditions do not hold.
+
+    Only alternatives that say something of the place are asked about, and at most PLACE_HITS_MOST requests of each.
+    """
+    corpus = evidence.corpus
+    if corpus is None:
+        return ()
+
+    def own(row: "Row") -> bool:
+        same = bool(row.product) and row.product == evidence.product
+        return same or row.owner == evidence.advisory or row.owner in evidence.cves
+
+    found: dict[str, int] = {}
+    start = 0
+    for arm in arms[:PLACE_ARMS_MOST]:
+        places = [conjunct.tree for conjunct in arm if conjunct.kind == "endpoint"]
+        rest = [asks[start + at] for at, conjunct in enumerate(arm) if conjunct.kind not in ("endpoint", "method")]
+        start += len(arm)
+        if not places:
+            continue
+        for number in corpus.hits(AllOf(tuple(places)), evidence.classes, limit=PLACE_HITS_MOST, skip=own):
+            row = corpus.row(number)
+            view = HttpView(row.request)
+            lacking = sum(ask(view) is not True for ask in rest)
+            found[row.owner] = min(lacking, found.get(row.owner, lacking))
+    return tuple(found.items())
 
 
 def reads(question: Question, part: Part) -> bool:

@@ -185,8 +185,9 @@ def _add_tools(server: MCPServer, desk: Desk, agent_of: AgentOf, lease_seconds: 
         lease_id: LeaseId,
         reasons: Annotated[list[dict[str, Any]], Field(description="claim, condition and request of each")],
         probability: Annotated[float | None, Field(description="0 to 1; null: cannot tell")],
+        speaks_for: Annotated[list[str], Field(description="what speaks for the rule, where it is asked for")] = [],  # noqa: B006
     ) -> CallToolResult:
-        answer = {"reasons": reasons, "probability": probability}
+        answer = {"reasons": reasons, "probability": probability} | ({"speaks_for": speaks_for} if speaks_for else {})
         return _received(work.submit_verdict(desk, agent_of(ctx), lease_id, answer))
 
     def submit_review_help(

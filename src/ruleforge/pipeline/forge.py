@@ -1,27 +1,21 @@
 """Forge one advisory: gather evidence, run the loop, and say how it ended."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from ruleforge.background.table import Background
 from ruleforge.cases.anatomy import Anatomy, dissect
-from ruleforge.cases.evidence import Case, Evidence, case
-from ruleforge.cases.near import endpoint_free, near_miss_exemption, near_misses
-from ruleforge.cases.variants import variants
-from ruleforge.engine.corpus import Corpus
-from ruleforge.engine.sensor_logs import Sensors
+from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.cases.near import endpoint_free
 from ruleforge.generate.propose import gather
-from ruleforge.judge.evidence import JudgeEvidence
-from ruleforge.pipeline.judging import judge_evidence, varied_exploits
+from ruleforge.pipeline.judging import Surroundings, gather_evidence, judge_evidence
 from ruleforge.pipeline.loop import Attempt, LoopOptions, LoopResult, Writer, run_loop
 from ruleforge.pipeline.needed import conditions_needed
 from ruleforge.pipeline.refusals import refuse_after, refuse_before
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import ModelUse, Needed, Outcome
-from ruleforge.records.products import product_of
 from ruleforge.rules.classes import CLASSES, latest_version
 from ruleforge.validate.checks import family
 
@@ -32,13 +26,9 @@ SPRAYED_LEAST = 6  # a source that tries this many paths does not know the endpo
 Tester: TypeAlias = Callable[[Advisory, Sequence[Anatomy]], tuple[tuple[Case, ...], ModelUse]]
 
 
-class Ground(msgspec.Struct, frozen=True):
-    """What every advisory of a run is checked against."""
+class Ground(Surroundings, frozen=True):
+    """What every advisory of a run is checked against, and how hard to try."""
 
-    background: Background
-    corpus: Corpus | None = None
-    benign: Sequence[Corpus] = ()
-    sensors: Sensors | None = None
     loop: LoopOptions = LoopOptions()
     writer: Writer | None = None  # a further author of candidates; None: the embedded generator alone
     tester: Tester | None = None  # a further author of tests; None: those that are made from the exploits alone
@@ -135,42 +125,3 @@ def model_told(use: ModelUse | None, who: str = "model") -> str:
         why = f" ({use.problems[0]})" if use.problems else ""
         told.append(f"{who}: {use.failed} of {use.asked or use.failed} questions failed, without it so far{why}")
     return "; ".join(told)
-
-
-def gather_evidence(
-    advisory: Advisory, exploits: Sequence[Anatomy], ground: Ground, classes: Mapping[str, int]
-) -> Evidence:
-    """Collect what generator and gates see: replay, FEEDBACK variants and near-misses, own steps, corpora."""
-    varied: list[Case] = []
-    twins: list[Case] = []
-    exemptions: list[str] = []
-    for index in varied_exploits(exploits):
-        anatomy = exploits[index]
-        varied += [case(v.request, v.mutator, index, v.note) for v in variants(anatomy, advisory, "feedback")]
-        made = near_misses(anatomy, advisory, "feedback", ground.background)
-        twins += [case(n.request, n.kind, index, n.why) for n in made]
-        if not made:
-            exemptions.append(near_miss_exemption(anatomy))
-    return Evidence(
-        advisory=advisory.id,
-        product=product_of(advisory),
-        exploits=tuple(case(a.poc.request, "exploit", index) for index, a in enumerate(exploits)),
-        variants=tuple(varied),
-        near_misses=tuple(twins),
-        siblings=tuple(case(poc.request, poc.role) for poc in advisory.requests if poc.role != "exploit"),
-        exemptions=tuple(exemptions),
-        cves=frozenset(advisory.cves),
-        corpus=ground.corpus,
-        benign=ground.benign,
-        sensors=ground.sensors,
-        classes=classes,
-        documents=tuple(a.poc.source for a in exploits),
-    )
-
-
-def judging_of(advisory: Advisory, ground: Ground) -> JudgeEvidence:
-    """Gather what the judge sees of one advisory whose requests have roles, for judging any rule for it."""
-    exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
-    classes = {name: latest_version(name) for name in CLASSES}
-    gates = gather_evidence(advisory, exploits, ground, classes)
-    return judge_evidence(advisory, exploits, gates, ground.background)

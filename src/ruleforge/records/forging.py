@@ -54,6 +54,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""  # the request that shows it, shortened and escaped; never shown to a generator
     feature: str = ""  # what was measured, a key of the judge's features
     weight: float = 0.0  # what it adds to the log-odds of the defect; below 0: it speaks for the rule
+    also: tuple[str, ...] = ()  # codes of further reasons that say the same of the same place
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +146,8 @@ REFUSALS: dict[str, str] = {
 REASONS: dict[str, str] = {
     "misses_exploit": "It misses an exploit of its own source.",
     "misses_variant": "A condition is false on another way of writing the attack.",
+    "loses_free_choice": "A condition is false where the attacker chooses otherwise what is free to choose.",
+    "misses_named": "It misses the attack in another place that the disclosure names.",
     "copied_from_attack": "A condition wants text of the published attack; the next attacker sends something else.",
     "made_up_bytes": "A condition wants bytes that the source makes up anew each time.",
     "exact_value": "A condition wants one exact value that the attacker chooses.",
@@ -162,6 +165,7 @@ REASONS: dict[str, str] = {
     "no_endpoint": "An alternative says nothing of where the request goes.",
     "not_surprising": "What it asks for is common in normal traffic.",
     "one_guard": "One condition alone keeps harmless requests out.",
+    "not_varied": "A condition wants a text of which no variant changed anything.",
     "not_measured": "Something could not be measured.",
     "speaks_for_it": "What was measured speaks for the rule.",
 }

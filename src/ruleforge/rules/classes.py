@@ -74,8 +74,6 @@ class PayloadClass:
         self.form_names = frozenset(data.forms)
         self._forms = tuple(FORMS[form] for form in FORMS if form in data.forms and form != "identity")
         self._decodes = "base64" in data.forms or "base64_part" in data.forms
-        self._triggered = _any_trigger(tuple(trigger.encode() for trigger in data.triggers))
-        self._every = compile_alternatives(tuple(pattern.regex.encode() for pattern in data.patterns))
 
     @property
     def decodes(self) -> bool:
@@ -144,6 +142,15 @@ class PayloadClass:
                         yield new
                     if len(seen) >= MAX_FORMS or size >= MAX_FORM_BYTES:
                         return
+
+    @cached_property
+    def _triggered(self) -> Callable[[bytes], bool]:
+        return _any_trigger(tuple(trigger.encode() for trigger in self.data.triggers))
+
+    @cached_property
+    def _every(self) -> Pattern:
+        """Compiled when a trigger is met first: who asks about a few values needs a few of the classes."""
+        return compile_alternatives(tuple(pattern.regex.encode() for pattern in self.data.patterns))
 
     def _is_payload(self, form: bytes) -> bool:
         return self.holds(form.lower())

@@ -71,6 +71,7 @@ _SUBMISSIONS = sa.Table(
     sa.Column("accepted", sa.Boolean, nullable=False),
     sa.Column("feedback", sa.Text, nullable=False),
     sa.Column("made", sa.String, nullable=False),
+    sa.Column("given_back", sa.Boolean, nullable=False),
 )
 _BLOBS = sa.Table(  # what tasks rest on: advisories and grounds
     "blobs",
@@ -146,6 +147,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
     feedback: tuple[str, ...]
     made: str = ""  # the file that was written, below the folder of rules
+    given_back: bool = False  # no answer: the payload says why the task was given back
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,7 +303,7 @@ class TaskStore:
         with self._engine.begin() as at:
             _held(at, lease.id, agent, now)
             at.execute(_LEASES.update().where(_LEASES.c.id == lease.id).values(over=True, returned=True))
-            _keep(at, lease.task, agent, json.dumps({"given_back": reason}), now, feedback=("given back",))
+            _keep(at, lease.task, agent, json.dumps({"reason": reason}), now, given_back=True)
 
     def reopen(self, task_id: str) -> None:
         """Open a task again whose answer turned out to be none."""
@@ -378,9 +380,17 @@ def _keep(
     accepted: bool = False,
     feedback: tuple[str, ...] = (),
     made: str = "",
+    given_back: bool = False,
 ) -> None:
-    row = {"task": task.id, "agent": agent.name, "model": agent.model, "at": now, "digest": digest_of(payload)}
+    row: dict[str, object] = {
+        "task": task.id,
+        "agent": agent.name,
+        "model": agent.model,
+        "at": now,
+        "digest": digest_of(payload),
+    }
     row |= {"payload": payload, "accepted": accepted, "feedback": json.dumps(list(feedback)), "made": made}
+    row["given_back"] = given_back
     at.execute(_SUBMISSIONS.insert().values(**row))
 
 

@@ -120,6 +120,7 @@ def test_no_safe_rule_is_an_answer(desk: Desk, take: Take, queue: Path) -> None:
         desk, ALICE, task.lease_id, {"mechanism": "An ordinary call.", "when": None, "why_none": "Users send the same."}
     )
     assert (found.accepted, found.state, found.made) == (True, "done", "")
+    assert [entry.made for entry in list_tasks(queue, state="done", desk=desk)] == ["no safe rule"]
     assert not list(queue.rglob("proposals"))
 
 
@@ -142,6 +143,19 @@ def test_who_takes_over_sees_what_was_wrong_before(desk: Desk, take: Take, clock
     with pytest.raises(PolicyError) as told:
         work.submit_candidate(desk, ALICE, task.lease_id, GOOD)
     assert told.value.code == "RF462"
+
+
+def test_who_takes_over_is_told_of_an_answer_that_was_no_rule(desk: Desk, take: Take) -> None:
+    task = take(ALICE)
+    work.submit_candidate(
+        desk, ALICE, task.lease_id, GOOD | {"when": {"field": "pathh", "op": "contains", "value": "x"}}
+    )
+    work.return_task(desk, ALICE, task.lease_id, "I do not know the fields")
+    again = take(Agent("carol", "generate"))
+    assert again.task_id == task.task_id
+    assert "An earlier answer to this task was refused." in again.prompt
+    assert "pathh" in again.prompt
+    assert "I do not know the fields" not in again.prompt
 
 
 def test_the_author_is_refused_as_judge_and_the_judge_as_author(desk: Desk, take: Take) -> None:
@@ -200,7 +214,7 @@ def test_a_judge_is_not_told_who_wrote_a_rule_or_why(desk: Desk, take: Take) -> 
 
 
 def test_a_generator_sees_nothing_of_the_judges_requests(desk: Desk, take: Take) -> None:
-    known = desk.known(desk.store.tasks(role="generate")[0])
+    known = desk.known("CVE-2099-10001", desk.store.tasks(role="generate")[0].ground)
     own = {
         case.view.request.target
         for case in (*known.evidence.exploits, *known.evidence.variants, *known.evidence.near_misses)

@@ -125,7 +125,7 @@ def test_through_the_mailbox_an_opinion_is_pending_until_all_is_answered(ask: An
     (tmp_path / f"{pending.ids[3]}.answer.json").write_text(says(0.25, request="r77"))
     still = ask(door(), 2)
     assert (still.ids, still.answered) == (pending.ids[3:], 3)
-    assert 'reasons[0].request is one of: r1, r2, r3; found "r77"' in still.problems
+    assert 'reasons[0].request is one of: r1, r2, r3, none; found "r77"' in still.problems
     assert put_answer(tmp_path, still.ids[0], says(0.75).encode()) == ()
     opinion = ask(door(), 2)
     assert (opinion.off_target.probability, opinion.off_target.spread) == (0.5, 0.5)

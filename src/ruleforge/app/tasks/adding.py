@@ -157,25 +157,24 @@ def _tasks_of(
         advisory = restrict(advisory, [n for n in range(len(advisory.sources)) if n not in doubted])
     desk.keep_advisory(ground, folder, advisory)
     subject = advisory.cves[0] if advisory.cves else folder
-    try:
-        known = desk.known(Task(id="", role="generate", advisory=folder, subject=subject, ground=ground))
-    except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the others
-        return [], [f"its evidence cannot be gathered: {problem}"[:300]]
     follow = tuple(role for role in roles if role != "generate")
     tasks: list[Task] = []
     why: list[str] = []
     if "generate" in roles:
         wanted = range(min(max(copies, 1), COPIES_MOST))
-        tasks += [candidate_task(desk, folder, subject, ground, known, follow, samples, copy) for copy in wanted]
+        tasks += [candidate_task(desk, folder, subject, ground, advisory, follow, samples, copy) for copy in wanted]
     if not follow:
         return tasks, why
     abouts, lacking = _rules_of(desk, folder, subject, ground)
-    for about in abouts:
-        made, problems = tasks_about(desk, about, known, follow, samples)
-        tasks += made
-        why += [f"{about.origin}: {problem}" for problem in problems]
     if not abouts and "generate" not in roles:
         why.append(lacking)
+    for about in abouts:
+        try:
+            made, problems = tasks_about(desk, about, desk.known(folder, ground), follow, samples)
+        except Exception as problem:  # noqa: BLE001 - one advisory that breaks a part must not lose the others
+            made, problems = [], (f"its evidence cannot be gathered: {problem}"[:300],)
+        tasks += made
+        why += [f"{about.origin}: {told}" for told in problems]
     return tasks, why
 
 

@@ -18,6 +18,7 @@ from ruleforge.llm.prompt import Part, particular, untrusted
 from ruleforge.pipeline.history import put, read_revision
 from ruleforge.pipeline.llm_loop import feedback_of, try_rule
 from ruleforge.pipeline.loop import Attempt
+from ruleforge.records.advisory import Advisory
 from ruleforge.rules.canonical import content_hash
 from ruleforge.rules.dump import render_json
 from ruleforge.rules.render import render_sentence
@@ -26,6 +27,7 @@ from ruleforge.store.tasks import Agent, Role, Task, digest_of
 
 PROPOSALS = "proposals"  # below the folder of the advisory
 WRONG_MOST = 8  # requests that an author is shown
+EARLIER_MOST = 4_000  # characters of a refused answer that the next author is shown
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ def candidate_task(
     folder: str,
     subject: str,
     ground: str,
-    known: Known,
+    advisory: Advisory,
     follow: tuple[Role, ...],
     samples: int,
     copy: int,
@@ -57,7 +59,7 @@ def candidate_task(
         ground=ground,
         question=f"generate {folder} {ground}",
         schema=schema_of(RuleAnswer),
-        evidence=tuple(name for name, _ in shown_requests(known.advisory)),
+        evidence=tuple(name for name, _ in shown_requests(advisory)),
         follow=follow,
         samples=samples,
         hint=hints(copy + 1)[copy].name,
@@ -67,13 +69,15 @@ def candidate_task(
 
 def candidate_prompt(desk: Desk, task: Task, known: Known) -> Written:
     """The prompt of a generate task; where something was handed in before, with what was wrong with it."""
-    feedback = None
-    for given in reversed(desk.store.submissions(task.id)):
-        feedback = check_candidate(desk, given.payload, known).feedback
-        if feedback is not None:
-            break
-    question = question_of(known.advisory, task.hint, feedback=feedback, background=known.ground.background)
-    return write_prompt(question.prompt, desk.frame_key)
+    last = next((given for given in reversed(desk.store.submissions(task.id)) if not given.given_back), None)
+    found = Checked() if last is None else check_candidate(desk, last.payload, known)
+    question = question_of(known.advisory, task.hint, feedback=found.feedback, background=known.ground.background)
+    prompt = question.prompt
+    if last is not None and found.problems and found.feedback is None:  # it was no rule that could be tried
+        said = particular("An earlier answer to this task was refused. Answer without these problems.")
+        earlier = untrusted("earlier answer", last.payload[:EARLIER_MOST])
+        prompt = prompt.with_parts(said, earlier, untrusted("problems", "\n".join(found.problems)))
+    return write_prompt(prompt, desk.frame_key)
 
 
 def check_candidate(desk: Desk, payload: str, known: Known) -> Checked:

@@ -15,11 +15,11 @@ from ruleforge.engine.corpus import Corpus
 from ruleforge.errors import OutsideError, UsageError
 from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.llm.framing import installation_key
-from ruleforge.pipeline.forge import Ground, gather_evidence
-from ruleforge.pipeline.judging import judge_evidence
+from ruleforge.pipeline.forge import Ground
+from ruleforge.pipeline.judging import gather_evidence, judge_evidence
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import CLASSES, classes_digest, latest_version
-from ruleforge.store.tasks import Task, TaskStore
+from ruleforge.store.tasks import TaskStore
 
 PLACE = ".agents"  # below the folder of rules
 EVIDENCE_KEPT = 8  # advisories whose evidence is kept in memory
@@ -99,24 +99,24 @@ class Desk:
         """The folders of all advisories that tasks are about."""
         return self.store.keys("ground of")
 
-    def known(self, task: Task) -> Known:
-        """Everything that rules of a task are checked against. Cost: 20 to 200 ms of CPU the first time.
+    def known(self, folder: str, ground: str) -> Known:
+        """Everything that rules for an advisory are checked against. Cost: 20 to 200 ms of CPU the first time.
 
         Raises:
             UsageError: its advisory is not in the queue (RF157).
             OutsideError: the indexes are missing, or were made by another version (RF566).
         """
-        key = (task.ground, task.advisory)
+        key = (ground, folder)
         with self.lock:
             if key not in self._known:
-                self._known[key] = self._gather(task)
+                self._known[key] = self._gather(folder, ground)
                 while len(self._known) > EVIDENCE_KEPT:
                     self._known.popitem(last=False)
             self._known.move_to_end(key)
             return self._known[key]
 
-    def _gather(self, task: Task) -> Known:
-        advisory, ground = self.advisory(task.advisory, task.ground), self.ground(task.ground)
+    def _gather(self, folder: str, key: str) -> Known:
+        advisory, ground = self.advisory(folder, key), self.ground(key)
         exploits = [dissect(poc) for poc in advisory.requests if poc.role == "exploit"]
         evidence = gather_evidence(advisory, exploits, ground, {name: latest_version(name) for name in CLASSES})
         return Known(advisory, ground, evidence, judge_evidence(advisory, exploits, evidence, ground.background))

@@ -28,7 +28,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     state: str  # "open" | "leased" | "done" | "closed"
     agent: str = ""  # who holds it, or whose answer was accepted
     rounds: int = 0
-    made: str = ""
+    made: str = ""  # the proposal, or "no safe rule"
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ def show_task(rules: Path, start: str, *, desk: Desk | None = None) -> Shown:
             origin=task.origin, author=task.author, model=_model_of(own, task),
         )  # fmt: skip
         try:
-            both, problem = judged(own, about, own.known(task), _samples(own, task)), ""
+            both, problem = judged(own, about, own.known(task.advisory, task.ground), _samples(own, task)), ""
         except RuleForgeError as told:
             both, problem = None, str(told)
         return Shown(
@@ -100,7 +100,7 @@ def _entry(desk: Desk, task: Task, held: dict[str, str]) -> Entry:
     if task.state == "done":
         for given in desk.store.submissions(task.id):
             if given.accepted:
-                agent, made = given.agent, given.made
+                agent, made = given.agent, given.made or ("no safe rule" if task.role == "generate" else "")
     return Entry(
         id=task.id, role=task.role, advisory=task.advisory, about=task.subject, origin=task.origin, state=state,
         agent=agent, rounds=task.rounds, made=made,

@@ -86,7 +86,7 @@ def _handed(desk: Desk, lease: Lease) -> Handed:
     task = lease.task
     system, prompt = task.system, task.prompt
     if task.role == "generate":
-        written = candidate_prompt(desk, task, desk.known(task))
+        written = candidate_prompt(desk, task, desk.known(task.advisory, task.ground))
         system, prompt = written.system, written.user
     tool = SUBMIT[task.role]
     last = f"Hand the fields of that document in as the arguments of {tool}, with lease_id {lease.id}."
@@ -136,7 +136,7 @@ def submit_candidate(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, 
         InputError: the answer is too large (RF278).
     """
     lease, payload = _lease(desk, agent, lease_id, "generate"), payload_of(answer, ANSWER_MOST)
-    known = desk.known(lease.task)
+    known = desk.known(lease.task.advisory, lease.task.ground)
     checked = check_candidate(desk, payload, known)
     if checked.no_rule:
         task = _record(desk, lease, agent, payload, accepted=True, state="done")

@@ -33,9 +33,7 @@ def usable_endpoints(facts: Sequence[Fact]) -> list[Fact]:
 
 def _is_script(value: str) -> bool:
     return (
-        re.search(
-            r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|html?|pl|py|lua)$", value.partition("?")[0], re.IGNORECASE
-        )
+        re.search(r"\.(?:php\d?|aspx?|jspx?|cgi|cfm|do|action|html?|pl)$", value.partition("?")[0], re.IGNORECASE)
         is not None
     )
 

@@ -1,0 +1,126 @@
+"""`ruleforge extract`: facts with quotes and places, the early answer, and nothing of a stranger that acts on a terminal."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+TEXT = "# CVE-2099-4301\n\nSQL injection in Pear Shop before 2.4 via the crate_no parameter to /press/save.php.\n"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    file = tmp_path / "pears.md"
+    file.write_text(TEXT)
+    return file
+
+
+def test_text_gives_each_fact_with_its_place_and_quote_and_the_early_answer(run: Run, page: Path) -> None:
+    result = run("extract", page)
+    assert result.exit_code == 0
+    assert "crate_no of /press/save.php" in result.stdout
+    assert "3:17-" in result.stdout
+    assert "says where the attack is sent and what it looks like" in result.stdout
+
+
+def test_json_gives_offsets_that_count_in_the_text_that_can_be_shown(run: Run, page: Path) -> None:
+    (found,) = json.loads(run("extract", page, "--format", "json").stdout)
+    text = run("extract", page, "--show-text").stdout
+    assert found["verdict"] == "enough"
+    assert found["refusal"] == ""
+    assert {fact["kind"] for fact in found["facts"]} >= {"endpoint", "parameter", "weakness", "versions"}
+    assert all(text[fact["start"] : fact["end"]] == fact["quote"] for fact in found["facts"])
+
+
+def test_an_early_answer_names_the_refusal_and_what_is_missing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# CVE-2099-4302\n\nThe FTP service crashes.\n")
+    (tmp_path / "b.txt").write_text("CVE-2099-4303 Pear plugin: SQL injection.\n")
+    (first, second) = json.loads(run("extract", tmp_path, "--format", "json").stdout)
+    assert (first["verdict"], first["refusal"]) == ("not_http", "no_http")
+    assert (second["verdict"], second["refusal"]) == ("no_place", "too_little")
+    assert "missing: where it is sent" in run("extract", tmp_path / "b.txt").stdout
+
+
+def test_markdown_is_a_table_that_nothing_in_a_document_can_leave(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("XSS in the `a|b` parameter of /x.php </td><script> | \u202e\x1b[31m\n")
+    told = run("extract", tmp_path / "a.md", "--format", "md").stdout
+    assert "<script>" not in told
+    assert "\u202e" not in told
+    assert "\x1b" not in told
+    assert "\x1b[31m" not in run("extract", tmp_path / "a.md").stdout
+
+
+def test_what_cannot_be_read_is_said_and_the_others_are_read(run: Run, page: Path) -> None:
+    (page.parent / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
+    result = run("extract", page.parent)
+    assert result.exit_code == 1
+    assert "RF253" in result.stdout
+    assert "crate_no" in result.stdout
+
+
+def test_a_path_that_is_not_there_is_a_wrong_call(run: Run, tmp_path: Path) -> None:
+    assert run("extract", tmp_path / "gone.md").exit_code == 2
+
+
+def answer(folder: Path, facts: list[dict[str, Any]]) -> None:
+    (question,) = folder.glob("*.request.json")
+    (folder / question.name.replace(".request.json", ".answer.json")).write_text(json.dumps({"facts": facts}))
+
+
+def test_a_model_is_asked_by_letter_and_its_claims_are_checked(run: Run, page: Path, tmp_path: Path) -> None:
+    letters = tmp_path / "letters"
+    first = run("extract", page, "--llm", f"mailbox:{letters}")
+    assert first.exit_code == 1
+    assert "has not answered yet" in first.stdout
+    answer(
+        letters,
+        [
+            {"kind": "endpoint", "value": "/press/save.php", "quote": "to /press/save.php", "means": "", "about": ""},
+            {"kind": "endpoint", "value": "/gone.php", "quote": "to /gone.php", "means": "", "about": ""},
+        ],
+    )
+    second = run("extract", page, "--llm", f"mailbox:{letters}")
+    assert second.exit_code == 0
+    assert "certain, both" in second.stdout
+    assert "Dropped" in second.stdout
+    assert "/gone.php" in second.stdout
+
+
+def test_forge_uses_what_a_model_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "CVE-2099-4304.md").write_text(
+        "# CVE-2099-4304\n\nWhoever puts a quote mark into crateNumber of the pear press talks to its database: SQL injection.\n"
+    )
+    letters, out = tmp_path / "letters", tmp_path / "rules"
+    call = (
+        "forge",
+        tmp_path / "docs",
+        "--out",
+        out,
+        "--jobs",
+        "1",
+        "--format",
+        "ndjson",
+        "--extract-llm",
+        f"mailbox:{letters}",
+    )
+    (line,) = run(*call).stdout.splitlines()
+    assert json.loads(line)["reason"] == "too_little"
+    answer(
+        letters,
+        [{"kind": "parameter", "value": "crateNumber", "quote": "into crateNumber of", "means": "", "about": ""}],
+    )
+    (line,) = run(*call).stdout.splitlines()
+    assert json.loads(line)["outcome"] == "rule"
+
+
+def test_forge_says_early_that_an_attack_is_not_for_http(run: Run, page: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text("# CVE-2099-4305\n\nA local user can replace the daemon's files.\n")
+    (line,) = run("forge", tmp_path / "x.md", "--out", tmp_path / "rules", "--format", "ndjson").stdout.splitlines()
+    told = json.loads(line)
+    assert (told["outcome"], told["reason"]) == ("refused", "no_http")
+    assert "local user" in told["detail"]
