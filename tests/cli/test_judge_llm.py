@@ -127,3 +127,16 @@ def test_what_it_cost_is_shown_and_a_limit_in_dollars_holds(run: Run, case: tupl
         found = json.loads(run(*words, name + "quince-3", "--format", "json").stdout)
         assert "RF430" in found["model"]["miss"]["problems"][0]
         assert len(server.asked) == asked
+
+
+def test_a_judge_of_the_authors_family_is_warned_of(run: Run, case: tuple[Path, Path], tmp_path: Path) -> None:
+    rule, template = case
+    evidence = json.loads((rule / "evidence.json").read_text())
+    letters = tmp_path / "letters"
+    asked = ("judge", rule, "--advisory", template, "--llm", f"mailbox:{letters}?model=claude-plum-3", "--samples", 1)
+    run(*asked)
+    answer(run, letters, 0.1)
+    assert "same family" not in run(*asked).stdout
+    evidence["model"] = {"wrote_this": True, "models": ["claude-pear-4"]}
+    (rule / "evidence.json").write_text(json.dumps(evidence))
+    assert "same family as claude-pear-4" in run(*asked).stdout

@@ -75,7 +75,10 @@ def llm(
     import msgspec
 
     from ruleforge.app.llm_bench import LlmBenchOptions, bench_llm
+    from ruleforge.app.models import warnings_of
 
+    for warning in warnings_of(provider, judge):
+        term.note(term.visible(f"ruleforge: {warning}"))
     options = LlmBenchOptions(
         sample=tuple(sample),
         provider=provider,

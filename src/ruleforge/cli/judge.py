@@ -71,7 +71,7 @@ def judge(
     """
     from ruleforge.app.judge import judge_one
 
-    second = _second(llm, samples, llm_weights, llm_record, wait) if llm else None
+    second = _second(rule, llm, samples, llm_weights, llm_record, wait) if llm else None
     if second is not None and advisory is None:
         raise UsageError("a model judges by what was disclosed", hint="name it with --advisory", code="RF188")
     found = judge_one(rule, advisory, benign=benign or [], mode=mode.value, second=second)
@@ -82,11 +82,14 @@ def judge(
     raise typer.Exit(0 if found.passed else 1)
 
 
-def _second(llm: str, samples: int, weights: Path | None, record: Path | None, wait: float) -> "SecondJudge":
+def _second(
+    rule: Path, llm: str, samples: int, weights: Path | None, record: Path | None, wait: float
+) -> "SecondJudge":
     from ruleforge.app.models import open_door
-    from ruleforge.app.second_opinion import SecondJudge
+    from ruleforge.app.second_opinion import SecondJudge, author_of
 
-    return SecondJudge(open_door(llm, record=record, wait_seconds=wait), samples=samples, weights=weights)
+    door = open_door(llm, record=record, wait_seconds=wait)
+    return SecondJudge(door, samples=samples, weights=weights, generator=author_of(rule))
 
 
 def _data(found: "Verdict") -> dict[str, object]:
