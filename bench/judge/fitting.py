@@ -33,7 +33,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "payload_read": -1, "class_breadth": 0, "surprise": 1, "no_payload_known": 1, "alternatives": 0,
         "choices_lost": 1, "choice_worst": 1, "payload_lost": 1, "value_lost": 1, "named_lost": 1,
         "literal_lost": 1, "published": 1, "shown_ways": 0, "unvaried_wanted": 1, "method_wanted": 1,
-        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1, "generic_place": 0, "guard": 0, "no_endpoint": -1,
+        "presence_wanted": 1, "selectors_wanted": 1, "place_words": 1, "nameless": -1, "endpoint_bits": 1,
+        "generic_place": 0, "guard": 0, "no_endpoint": -1,
     },
     "off": {
         "neutral_hit": 1, "near_hit": 1, "near_kinds": 1, "steps_hit": 1, "benign_hit": 1, "strangers_hit": 1,
@@ -49,7 +50,8 @@ SIGNS: Mapping[str, Mapping[str, int]] = {
         "endpoint_bits": -1, "class_breadth": -1, "payload_read": -1, "generic_place": 1, "absences": 1, "listed": 1,
         "literal_bytes": 1, "alternatives": 1, "no_payload_known": 0, "choices_lost": 1, "choice_worst": 1,
         "payload_lost": 1, "value_lost": 1, "named_lost": 1, "literal_lost": 1, "published": 1,
-        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1, "kin_hit": 1, "nameless": 0, "place_words": 0,
+        "unvaried_wanted": 1, "method_wanted": 1, "presence_wanted": 1, "place_shared": 1, "place_nearly": 1,
+        "kin_hit": 1, "nameless": 0, "place_words": 0,
         "selectors_wanted": 0, "conditions": 0, "guard": 0, "names_wanted": 0,
     },
 }  # fmt: skip
@@ -73,7 +75,7 @@ class Data:
         names: list[str],
         rows: list[tuple[int, Mapping[str, Any], Mapping[str, Any]]],
         weight: float,
-        quiet: bool = False,
+        quiet: bool | None = None,
     ) -> None:
         self.question, self.names, self.quiet = question, names, quiet
         self.at = np.array([number for number, _, _ in rows])
@@ -98,7 +100,7 @@ class Data:
     @classmethod
     def of(
         cls, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], question: str, without: Sequence[str],
-        weight: float, quiet: bool = False,
+        weight: float, quiet: bool | None = None,
     ) -> "Data | None":  # fmt: skip
         """Take the rows that have a label for `question`, and of their features those that are not withheld.
 
@@ -107,7 +109,8 @@ class Data:
             question: one of QUESTIONS.
             without: kinds of features that are withheld.
             weight: of a constructed row.
-            quiet: take the rules that answered everything rightly, as far as it is not withheld; else the others.
+            quiet: take the rules that answered everything rightly, as far as it is not withheld; False: the others;
+                None: all.
 
         Returns:
             None where there are too few to fit anything on, since what tells them apart is withheld.
@@ -116,7 +119,7 @@ class Data:
         labelled = [
             (number, row, found)
             for number, (row, found) in enumerate(kept)
-            if label_of(row, question) is not None and is_quiet({name: found[name] for name in names}) is quiet
+            if label_of(row, question) is not None and quiet in (None, is_quiet({name: found[name] for name in names}))
         ]
         return cls(question, names, labelled, weight, quiet) if len(labelled) >= FEW else None
 

@@ -31,18 +31,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All example cases, once."""
     out = tmp_path_factory.mktemp("rules")
     outcomes, summary = agent([FOLDER], out)
-    assert summary.cases == len(outcomes) >= 18
-    assert summary.by_outcome == {"rule": 14, "escalated": 2, "gave_up": 2}
-    assert summary.rules == 14
+    assert summary.cases == len(outcomes) >= 20
+    assert summary.by_outcome == {"rule": 16, "escalated": 2, "gave_up": 2}
+    assert summary.rules == 16
     return out
 
 
 def test_rules_load_as_validated(made: Path) -> None:
     loaded = load_rules(made)
-    assert len(loaded.rules) == 14
+    assert len(loaded.rules) == 16
     assert loaded.broken == ()
     assert loaded.unvalidated == ()
-    assert {rule.event for rule in loaded.rules} == {"process", "dns", "cloud_api", "auth_log", "http.request"}
+    assert {rule.event for rule in loaded.rules} == {
+        "process",
+        "dns",
+        "cloud_api",
+        "auth_log",
+        "network_flow",
+        "http.request",
+    }
 
 
 def test_every_test_beside_them_passes(made: Path) -> None:
@@ -133,6 +140,21 @@ def test_files_that_are_no_cases_are_told_and_the_others_go_on(tmp_path: Path) -
     assert summary.skipped == 1
     with pytest.raises(UsageError, match="RF117"):
         agent([tmp_path / "none"], tmp_path / "out")
+
+
+def test_two_cases_of_one_id_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    text = (FOLDER / "cloud-trail-stopped.yaml").read_bytes()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_bytes(text)
+    outcomes, _ = agent([tmp_path], tmp_path / "out")
+    assert [(one.outcome, one.reason) for one in outcomes] == [("rule", ""), ("failed", "RF257")]
+
+
+def test_answers_that_no_case_asked_for_are_told(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("EV-TYPO: {indicator_only: yes}\n")
+    _, summary = agent([FOLDER / "cloud-trail-stopped.yaml"], tmp_path / "out", answers=answers)
+    assert summary.unused_answers == ("EV-TYPO",)
 
 
 def test_a_log_of_ordinary_use_is_kept_silent(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ruleforge.sources.event_streams import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = {case.id: case for case in map(read_case, sorted((ROOT / "examples" / "events").glob("*.yaml")))}
-KINDS = {"process", "dns", "cloud_api", "auth_log"}
+KINDS = {"process", "dns", "cloud_api", "auth_log", "network_flow"}
 
 
 def load(name: str) -> ModuleType:
@@ -30,7 +30,7 @@ HELD_OUT = load("event_held_out").HELD_OUT
 
 
 def test_held_out_events_are_there_for_cases_of_every_kind() -> None:
-    assert len(HELD_OUT) >= 15
+    assert len(HELD_OUT) >= 17
     assert {CASES[name].event for name in HELD_OUT} == KINDS
 
 

@@ -48,6 +48,26 @@ def test_a_loud_model_is_brought_to_scale(script: ModuleType) -> None:
     assert high.p is None or high.p > 0.15
 
 
+def two_minded(count: int) -> list[dict[str, Any]]:
+    """A model that is nearly sure of most bad rules and of some good ones, and evidence that knows half of them."""
+    made = []
+    for number in range(count):
+        bad = number % 3 == 0
+        evidence = (0.4 if number % 2 else 0.05) if bad else (0.3 if number % 10 == 1 else 0.016)
+        sure = (bad and number % 5) or number % 7 == 0
+        made.append({"evidence": evidence, "llm": 0.98 if sure else 0.05 + 0.01 * (number % 20), "label": bad})
+    return made
+
+
+def test_a_model_that_is_sure_too_often_does_not_run_the_fit_into_its_bounds(script: ModuleType) -> None:
+    fitted = script.fit(two_minded(60), 0.04, "2099-12-31")
+    assert 0 < fitted.llm_scale < 3
+    assert abs(fitted.llm_shift) < 12
+    assert abs(fitted.bias) < 12
+    told = pool(0.016, Sampled(probability=0.05), fitted)
+    assert told.p is None or told.p < 0.04
+
+
 def test_too_few_rules_fit_nothing(script: ModuleType) -> None:
     assert script.fit(rows(19), None, "2099-12-31") == Weights()
     assert script.fit([row | {"label": False} for row in rows(99)], None, "2099-12-31") == Weights()

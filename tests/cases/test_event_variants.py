@@ -99,7 +99,10 @@ def test_streams_get_slower_lose_events_and_are_taken_apart() -> None:
     assert times[-1] - times[0] == int(58_000_000 * 1.4)
     assert len(near["few"].items) == 9
     assert len({values(item, "source.address") for item in near["many_sources"].items}) > 20
-    assert set(near) == {"few", "much_slower", "many_sources", REVERSED}
+    assert set(near) == {"few", "much_slower", "many_sources", REVERSED, "other_call", "succeeded"}
+    assert {values(item, "action") for item in near["other_call"].items} <= {b"session", b"disconnect"}
+    assert {values(item, "outcome") for item in near["succeeded"].items} == {b"success"}
+    assert not any(item.values.get("reason") for item in near["succeeded"].items if isinstance(item, Event))
 
 
 def test_a_mention_of_a_command_is_no_command() -> None:
@@ -125,3 +128,10 @@ def test_values_are_put_and_taken_away() -> None:
     changed = with_values(event, {"question.name": b"b.example", "question.type": b""})
     assert values(changed, "question.name") == b"b.example"
     assert "question.type" not in changed.values
+
+
+def test_the_same_name_again_and_again_carries_no_data() -> None:
+    case = read_case(next(file for file in CASES if file.stem == "dns-tunnel"))
+    near = {one.how: one.example for one in event_near_misses(case.malicious[:1], EVENTS["dns"])}
+    assert len({values(item, "question.name") for item in near["same_name"].items}) == 1
+    assert len(near["same_name"].items) == len(case.malicious[0].items)

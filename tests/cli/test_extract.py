@@ -1,4 +1,4 @@
-"""`ruleforge extract`: facts with quotes and places, the early answer, and nothing of a stranger that acts on a terminal."""
+"""`ruleforge extract`: facts with quotes and places, the early answer, and nothing that acts on a terminal."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_said_and_the_others_are_read(run: Run, page: Pat
     (page.parent / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
     result = run("extract", page.parent)
     assert result.exit_code == 1
-    assert "RF253" in result.stdout
+    assert "RF233" in result.stdout
     assert "crate_no" in result.stdout
 
 
@@ -93,7 +93,8 @@ def test_a_model_is_asked_by_letter_and_its_claims_are_checked(run: Run, page: P
 def test_forge_uses_what_a_model_read(run: Run, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "CVE-2099-4304.md").write_text(
-        "# CVE-2099-4304\n\nWhoever puts a quote mark into crateNumber of the pear press talks to its database: SQL injection.\n"
+        "# CVE-2099-4304\n\nWhoever puts a quote mark into crateNumber of the pear "
+        "press talks to its database: SQL injection.\n"
     )
     letters, out = tmp_path / "letters", tmp_path / "rules"
     call = (

@@ -1,6 +1,8 @@
 """`ruleforge judge`: the exit code is the gate's, the text names the defect, JSON gives all of it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,34 @@ def test_a_sound_rule_passes_and_what_was_tried_is_said(run: Run, advisory: Path
     assert "silent on all" in result.stdout
 
 
+def test_judging_one_rule_brings_neither_numpy_nor_readers_of_other_formats(advisory: Path, tmp_path: Path) -> None:
+    heavy = ("numpy", "ruleforge.sources.poc_code", "ruleforge.sources.prose.reading", "ruleforge.events.formats",
+             "ruleforge.generate.propose")  # fmt: skip
+    code = (
+        "import sys; from pathlib import Path; from ruleforge.app.judge import judge_one;"
+        "found = judge_one(*map(Path, sys.argv[1:]));"
+        f"print(found.passed, sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(put(tmp_path, PLACE, CLASS)), str(advisory)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "True []\n"
+
+
+def test_a_rule_that_nothing_fails_and_that_reads_no_payload_is_not_said_to_pass(
+    run: Run, advisory: Path, tmp_path: Path
+) -> None:
+    text = advisory.read_text().replace("CWE-22", "CWE-306").replace("../../../../etc/passwd", "pears.txt")
+    (tmp_path / "call.yaml").write_text(text)
+    session = {"field": "headers", "name": "cookie", "op": "absent"}
+    rule = put(tmp_path, PLACE, session)
+    result = run("judge", rule, "--advisory", tmp_path / "call.yaml")
+    assert "It passes" not in result.stdout
+    assert "the judge cannot say that it passes" in result.stdout or "It fails the gate" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        ((PLACE,), "No condition reads what makes the request an attack"),
+        ((PLACE,), "no condition reads what makes the request an attack"),
         ((PLACE, EXACT), "“argument \"crate\" is \"never/what/is/sent\"” does not hold for 1 of 1 exploit requests"),
     ],
 )  # fmt: skip
@@ -62,7 +88,7 @@ def test_json_gives_the_verdict_the_opinion_and_its_chain(run: Run, advisory: Pa
     )
     assert 0.5 < found["opinion"]["p_off_target"] <= 1
     first = found["opinion"]["chain"][0]
-    assert set(first) == {"code", "question", "text", "condition", "request", "feature", "weight"}
+    assert set(first) == {"code", "question", "text", "condition", "request", "feature", "weight", "also"}
     assert found["opinion"]["features"]["neutral_hit"] == 1
 
 

@@ -59,7 +59,7 @@ def test_an_answer_is_shown_beside_the_evidence(run: Run, case: tuple[Path, Path
     found = json.loads(run(*words, "--format", "json").stdout)
     assert found["model"]["miss"]["probability"] == 0.05
     assert found["combined"]["miss"]["how"] == "pooled"
-    assert "llm judge 1 (mailbox)" in found["opinion"]["judge"]
+    assert "llm judge 2 (mailbox)" in found["opinion"]["judge"]
 
 
 def test_a_model_that_disagrees_leaves_the_rule_to_a_person(run: Run, case: tuple[Path, Path], tmp_path: Path) -> None:
@@ -102,3 +102,28 @@ def test_a_model_needs_what_was_disclosed_and_a_name(run: Run, case: tuple[Path,
         result = run("judge", rule, *words, "--llm", "fake:" if code == "RF188" else "postbox:x")
         assert result.exit_code == 2
         assert code in result.stderr
+
+
+def test_what_it_cost_is_shown_and_a_limit_in_dollars_holds(run: Run, case: tuple[Path, Path], tmp_path: Path) -> None:
+    rule, template = case
+    own = tmp_path / "data" / "ruleforge" / "llm"
+    own.mkdir(parents=True, exist_ok=True)
+    with running(FakeServer()) as server:
+        words = ("judge", rule, "--advisory", template, "--samples", 1, "--llm")
+        name = f"openai+http://127.0.0.1:{server.server_port}/v1?model="
+        assert (
+            "cost: plum-2 has no price: calls and tokens are limited, money is not counted"
+            in run(*words, name + "plum-2").stdout
+        )
+        (own / "prices.json").write_text('{"pear-1": {"input": 3, "output": 15}}')
+        shown = run(*words, name + "pear-1").stdout
+        billed = sum(-(-(sent * 3_000_000 + made * 15_000_000) // 1_000_000) for sent, made in server.billed[2:])
+        assert f"cost: $0.{billed:06}".rstrip("0") in shown
+        (own / "budget.json").write_text('{"day": {"dollars": 0.01}}')
+        asked = len(server.asked)
+        found = json.loads(run(*words, name + "quince-3", "--format", "json").stdout)
+        assert "RF431" in found["model"]["miss"]["problems"][0]
+        (own / "prices.json").write_text('{"quince-3": {"input": 3, "output": 15}}')
+        found = json.loads(run(*words, name + "quince-3", "--format", "json").stdout)
+        assert "RF430" in found["model"]["miss"]["problems"][0]
+        assert len(server.asked) == asked

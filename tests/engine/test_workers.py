@@ -62,3 +62,20 @@ def test_a_deadline_that_is_kept_leaves_nothing_behind() -> None:
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def _outlive_an_inner_deadline() -> None:
+    with deadline(0.3):
+        with deadline(30):
+            pass
+        time.sleep(5)
+
+
+def test_a_deadline_inside_another_leaves_that_one_counting() -> None:
+    with pytest.raises(OutOfTimeError):
+        _outlive_an_inner_deadline()
+
+
+def test_a_deadline_inside_another_ends_no_later_than_that_one() -> None:
+    with pytest.raises(OutOfTimeError), deadline(0.1), deadline(30):
+        time.sleep(5)

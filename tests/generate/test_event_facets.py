@@ -83,6 +83,19 @@ def test_parameters_of_calls_are_asked_by_their_pointer() -> None:
     assert 'request "/c" has open to everybody' in told
 
 
+def test_which_place_of_a_list_a_parameter_has_says_nothing() -> None:
+    def call(place: int, port: str) -> Event:
+        given = {"action": "X", "request": {f"/rules/{place}/net.v4": "0.0.0.0/0", "/port": port}}
+        return make_event("cloud_api", given, time_us=0, id="x", source="x")
+
+    facets = facets_of([call(0, "22"), call(7, "80")], EVENTS["cloud_api"])
+    (facet,) = [one for one in facets if one.tree.field == "request"]
+    assert facet.said == 'request "/rules/*/net.v4" has open to everybody'
+    assert facet.ask(EventView(call(12, "1"))) is True
+    other = make_event("cloud_api", {"request": {"/rules/x/net.v4": "0.0.0.0/0"}}, time_us=0, id="x", source="x")
+    assert facet.ask(EventView(other)) is False
+
+
 def test_numbers_become_bounds_with_room() -> None:
     events = [make_event("network_flow", {"bytes": n}, time_us=0, id="x", source="x") for n in (1_000, 2_000)]
     assert said(*events) == {"bytes is more than 750", "bytes is less than 2501"}

@@ -67,7 +67,10 @@ def test_every_verdict_has_a_sentence_and_every_early_answer_is_a_known_refusal(
 
 
 def test_a_protocol_named_in_passing_does_not_rule_out_a_page_with_its_parameter() -> None:
-    text = "The DNS form of the router lets attackers run commands: command injection in the host_name parameter of /dns.cgi."
+    text = (
+        "The DNS form of the router lets attackers run commands: command injection "
+        "in the host_name parameter of /dns.cgi."
+    )
     assert facts(text).verdict == "enough"
 
 
@@ -142,9 +145,26 @@ def test_attacks_in_headers_and_cookies_stand_there(place: tuple[str, str]) -> N
     assert (name.encode() in headers) if kind == "header" else headers[b"Cookie"].startswith(b"basket=")
 
 
-@pytest.mark.parametrize("name", ["xss", "sql_injection", "traversal", "command_injection", "code_injection", "template_injection",
-                                  "jndi", "shellshock", "crlf_injection", "ldap_injection", "nosql_injection", "xpath_injection",
-                                  "url_value", "internal_address", "serialized_object"])  # fmt: skip
+CLASSES = (
+    "xss",
+    "sql_injection",
+    "traversal",
+    "command_injection",
+    "code_injection",
+    "template_injection",
+    "jndi",
+    "shellshock",
+    "crlf_injection",
+    "ldap_injection",
+    "nosql_injection",
+    "xpath_injection",
+    "url_value",
+    "internal_address",
+    "serialized_object",
+)
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_payloads_are_of_their_class_and_more_than_one(name: str) -> None:
     found = payloads_of(name)
     assert len(found) > 1
@@ -168,13 +188,17 @@ def test_a_document_that_does_not_say_enough_says_why_not() -> None:
 
 def test_a_request_that_is_shown_is_not_replaced() -> None:
     found = advisory(
-        "SQL injection in the id parameter of /other.php:\n\n```\nGET /shop.php?id=1'+union+select+1,2--+- HTTP/1.1\nHost: a\n```\n"
+        "SQL injection in the id parameter of /other.php:\n\n```\nGET "
+        "/shop.php?id=1'+union+select+1,2--+- HTTP/1.1\nHost: a\n```\n"
     )
     assert [poc.request.target for poc in found.requests] == [b"/shop.php?id=1'+union+select+1,2--+-"]
 
 
 def test_a_page_in_html_is_read_as_its_words() -> None:
-    page = b"<!doctype html><html><head><title>CVE-2099-4102</title></head><body><p>XSS in the <code>q</code> parameter of /find.php</p></body></html>"
+    page = (
+        b"<!doctype html><html><head><title>CVE-2099-4102</title></head><body><p>XSS "
+        b"in the <code>q</code> parameter of /find.php</p></body></html>"
+    )
     found = read_page(page, "a.html")
     assert found.cves == ("CVE-2099-4102",)
     assert targets(found.requests) == {b"GET /find.php", b"POST /find.php"}
@@ -200,7 +224,35 @@ def test_a_document_that_is_too_large_is_refused() -> None:
         normal_of(b"a" * (MAX_BYTES + 1), "a.txt")
 
 
-WORDS = "SQL injection XSS in via the id sort_by parameter of to /a/b.php /c/{d} x.jsp POST GET header `q` cookie a=b, and . com_x AJAX action upload XXE".split()
+WORDS = [
+    "SQL",
+    "injection",
+    "XSS",
+    "in",
+    "via",
+    "the",
+    "id",
+    "sort_by",
+    "parameter",
+    "of",
+    "to",
+    "/a/b.php",
+    "/c/{d}",
+    "x.jsp",
+    "POST",
+    "GET",
+    "header",
+    "`q`",
+    "cookie",
+    "a=b,",
+    "and",
+    ".",
+    "com_x",
+    "AJAX",
+    "action",
+    "upload",
+    "XXE",
+]
 
 
 @settings(max_examples=150, deadline=None)

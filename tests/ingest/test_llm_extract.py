@@ -1,4 +1,4 @@
-"""A model reads prose: what the document does not hold is dropped, whatever it claims and whoever talked it into that."""
+"""A model reads prose: what the document does not hold is dropped, whatever it claims and whoever talked it into it."""
 
 import json
 from collections.abc import Callable
@@ -135,7 +135,8 @@ def test_an_answer_that_is_to_come_is_told_and_a_failure_is_raised() -> None:
 def test_what_both_readers_found_is_surer_and_what_one_found_stays() -> None:
     embedded = facts_of(Normal(TEXT, "plain"), "a.md")
     model = read(TEXT, {}, {"kind": "product", "value": "Pear Shop", "quote": "Pear Shop before 2.4"},
-                 {"kind": "parameter", "value": "crate_no", "quote": "the crate_no", "means": "form", "about": "/press/save.php"})  # fmt: skip
+                 {"kind": "parameter", "value": "crate_no", "quote": "the crate_no", "means": "form",
+                  "about": "/press/save.php"})  # fmt: skip
     merged = merge_facts(embedded, model)
     (endpoint,) = merged.of("endpoint")
     (parameter,) = merged.of("parameter")
@@ -147,7 +148,10 @@ def test_what_both_readers_found_is_surer_and_what_one_found_stays() -> None:
 
 
 def test_a_model_adds_what_patterns_do_not_see() -> None:
-    text = "The press page takes a number; whoever puts a quote mark into crateNumber talks to the database: SQL injection."
+    text = (
+        "The press page takes a number; whoever puts a quote mark into crateNumber "
+        "talks to the database: SQL injection."
+    )
     assert facts_of(Normal(text, "plain"), "a").verdict != "enough"
     model = read(text, {"kind": "parameter", "value": "crateNumber", "quote": "into crateNumber talks"})
     merged = merge_facts(facts_of(Normal(text, "plain"), "a"), model)

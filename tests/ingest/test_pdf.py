@@ -58,18 +58,14 @@ def test_a_pdf_without_words_says_so() -> None:
     assert "no text" in pdf.text_of_pdf(make_pdf(()), "a.pdf").problems[0]
 
 
-@pytest.mark.parametrize("data", [b"%PDF-1.4\n", b"%PDF-1.7\n" + b"1 0 obj\n<<" * 5_000, make_pdf(LINES)[:300]])
+@pytest.mark.parametrize("data", [b"%PDF-1.4\n", b"%PDF-1.7\n" + b"1 0 obj\n<<" * 5_000])
 def test_a_broken_pdf_is_an_error_with_its_place(data: bytes) -> None:
-    try:
-        found = pdf.text_of_pdf(data, "a.pdf")
-    except InputError as error:
-        assert (error.code, error.where) == ("RF253", "a.pdf")
-    else:
-        assert not found.text.strip()
-        assert found.problems
+    with pytest.raises(InputError) as caught:
+        pdf.text_of_pdf(data, "a.pdf")
+    assert (caught.value.code, caught.value.where) == ("RF233", "a.pdf")
 
 
 def test_a_pdf_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "SECONDS_MOST", 0.01)
-    with pytest.raises(InputError, match="RF253"):
+    with pytest.raises(InputError, match="RF233"):
         pdf.text_of_pdf(make_pdf(LINES * 30, pages=60), "a.pdf")

@@ -44,7 +44,8 @@ def load(file: Path) -> ModuleType:
     return module
 
 
-sys.modules["injections_press"] = load(HERE / "press.py")  # tests are no package; roles import it by this name
+for shared in ("press", "forging"):  # tests are no package; roles import these by name
+    sys.modules[f"injections_{shared}"] = load(HERE / f"{shared}.py")
 ROLES = {file.stem: load(file) for file in sorted((HERE / "roles").glob("*.py"))}
 ROWS: list[dict[str, str]] = json.loads((HERE / "injections.json").read_text("utf-8"))
 
@@ -122,4 +123,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def corpus_of_orders() -> dict[str, Any]:
     """The injections, the roles, and how an order is obeyed."""
-    return {"rows": ROWS, "roles": ROLES, "obedient": obedient, "wants": (*RAW, *SHAPED, *OWN, "print_prompt")}
+    wants = (*RAW, *SHAPED, *OWN, "print_prompt")
+    return {"rows": ROWS, "roles": ROLES, "obedient": obedient, "wants": wants, "hostile": HOSTILE}

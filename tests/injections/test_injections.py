@@ -1,6 +1,7 @@
 """No order of a stranger changes a verdict or an action, in any role, even where the model obeys every one of them."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from ruleforge.app.reports.html import text as html_text
+from ruleforge.app.visible import visible
+from ruleforge.cli.extract import _cell as markdown_cell
 from ruleforge.judge.combine import BothWeights, Weights
-from ruleforge.llm.framing import RULES
+from ruleforge.llm.framing import RULES, neutral
 from ruleforge.llm.mailbox import Mailbox
 from ruleforge.llm.provider import Call, Ground
 from ruleforge.llm.wires import WIRES
@@ -95,12 +99,46 @@ def test_a_model_without_anybody_beside_it_gets_nothing_through(
 ) -> None:
     module = corpus_of_orders["roles"][role]
     if not hasattr(module, "alone"):
-        assert role != "generator"
+        assert role != "generate"
         return  # this role never acts without somebody beside it
     for wants in corpus_of_orders["wants"]:
         folder = tmp_path / wants
         folder.mkdir()
         module.alone(corpus_of_orders["obedient"](module, wants), folder)
+
+
+SINKS: dict[str, Callable[[str], str]] = {
+    "terminal": visible,
+    "json": lambda text: json.dumps(text, ensure_ascii=True),
+    "html": lambda text: html_text(text, 10_000),
+    "markdown": markdown_cell,
+    "frame": neutral,
+}
+
+
+@pytest.mark.parametrize("sink", SINKS)
+def test_every_sink_escapes_every_order_and_what_it_asks_to_be_shown(
+    sink: str, corpus_of_orders: dict[str, Any]
+) -> None:
+    texts = [row["text"] for row in corpus_of_orders["rows"]] + list(corpus_of_orders["hostile"].values())
+    assert len(texts) >= 114
+    for text in texts:
+        shown = SINKS[sink](text)
+        assert all(letter.isprintable() or letter == "\n" for letter in shown), text
+        if sink in ("html", "markdown"):
+            assert "<" not in shown
+        if sink == "markdown":
+            assert "\n" not in shown
+            assert not re.search(r"(?<!\\)[\[\]`*_|]", shown)
+        if sink == "json":
+            assert json.loads(shown) == text
+        if sink == "frame":
+            assert not re.search(r"</?untrusted|<\||\|>|\[/?INST\]|<</?SYS>>", shown, re.IGNORECASE)
+
+
+def test_every_kind_of_sink_is_looked_at_in_some_role(quiet: Quiet, corpus_of_orders: dict[str, Any]) -> None:
+    seen = {sink for name in corpus_of_orders["roles"] for sink in quiet(name, "finding_title")["sinks"]}
+    assert seen >= {"terminal", "json", "markdown"}
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -125,7 +163,7 @@ def weak_extractor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("ruleforge.ingest.llm_extract._Finder.inside", staticmethod(lambda _quote, value: value))
 
 
-def weak_generator(patch: pytest.MonkeyPatch) -> None:
+def weak_generate(patch: pytest.MonkeyPatch) -> None:
     """A rule of a model passes every gate."""
     real = llm_loop.try_rule
 
@@ -143,7 +181,7 @@ def weak_event_agent(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(event_bench._TOOLS, "give_up", lambda *_: (True, {"text": "", "detail": ""}))
 
 
-@pytest.mark.parametrize("weak", [weak_judge, weak_extractor, weak_generator, weak_event_agent])
+@pytest.mark.parametrize("weak", [weak_judge, weak_extractor, weak_generate, weak_event_agent])
 def test_the_harness_notices_a_check_that_is_missing(
     weak: Callable[[pytest.MonkeyPatch], None],
     quiet: Quiet,

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ruleforge.judge.showing import Focus, shown
 from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.judge.showing import Focus, shown
 from ruleforge.records.forging import REASONS, Reason
 from ruleforge.rules.render import render_clause
 from ruleforge.rules.tree import AnyOf, Condition

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruleforge.background.table import default_background
 from ruleforge.cases.evidence import Case
-from ruleforge.judge.evidence_judge import judge_rule, mode_of
+from ruleforge.judge.evidence_judge import bounded, judge_rule, mode_of
 from ruleforge.judge.model import shipped_model
+from ruleforge.pipeline.judging import Surroundings, judging_of
 from ruleforge.records.forging import Opinion
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Rule, Tree
 
@@ -219,3 +221,30 @@ def test_both_answers_are_probabilities_or_unknown_with_a_reason(
         assert answer is not None or reasons(found, question), question
     assert found.reasons
     assert judge_rule(press.rule_of(tree), shown) == found
+
+
+probability = st.floats(0, 1)
+
+
+@given(probability, st.none() | probability, st.none() | probability)
+def test_either_defect_is_as_probable_as_its_parts_allow(
+    p_any: float, p_miss: float | None, p_off: float | None
+) -> None:
+    found = bounded(p_any, p_miss, p_off)
+    known = [p for p in (p_miss, p_off) if p is not None]
+    assert found is not None
+    assert found >= max(known, default=0.0) - 1e-4
+    if len(known) == 2:
+        assert found <= min(1.0, sum(known)) + 1e-4
+    assert bounded(None, p_miss, p_off) is None
+
+
+def test_an_exploit_that_also_carries_a_session_is_no_harmless_request_where_nothing_says_that_it_needs_none(
+    press: SimpleNamespace,
+) -> None:
+    advisory = press.disclosed("/press/show.php?fruit=pear").disclosure
+    lacking = msgspec.structs.replace(advisory, cwes=("CWE-306",))
+    for one, counted in ((msgspec.structs.replace(advisory, cwes=("CWE-1",)), False), (lacking, True)):
+        shown = judging_of(one, Surroundings(default_background()))
+        kinds = {case.kind for case in (*shown.near_misses, *shown.seen_near)}
+        assert ("signed_in" in kinds) is counted

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleforge.judge.features import FEATURES, KINDS, features
+from ruleforge.judge.features import FEATURES, KINDS, features, is_quiet
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name
 
 FILE = {"field": "args", "name": "file"}
@@ -85,7 +85,8 @@ def test_alternatives_of_one_exploit_each_are_a_list(press: SimpleNamespace) -> 
 ABSENT = [
     "neutral_hit", "near_hit", "near_kinds", "steps_hit", "guard", "idle_conditions", "benign_hit", "strangers_hit",
     "listed", "documents_listed", "variants_missed", "seen_missed", "ways_missed", "wanted_standins", "tell_read",
-    "wanted_from_attack", "no_payload_known",
+    "wanted_from_attack", "no_payload_known", "choices_lost", "choice_worst", "payload_lost", "value_lost",
+    "named_lost", "literal_lost", "place_shared", "place_nearly", "kin_hit", "published",
 ]  # fmt: skip
 
 
@@ -93,6 +94,46 @@ ABSENT = [
 def test_what_cannot_be_measured_is_none_and_the_table_says_why(press: SimpleNamespace, name: str) -> None:
     assert features(press.rule_of(press.page), press.evidence())[name] is None
     assert FEATURES[name].absent
+
+
+def test_a_literal_that_a_choice_takes_away_is_measured_and_a_class_is_not(press: SimpleNamespace) -> None:
+    shown = press.disclosed(press.hit)
+    literal = features(press.rule_from({"all": [SHOW, FILE | {"op": "contains", "value": "shadow"}]}), shown)
+    sound = features(press.rule_from({"all": [SHOW, CLASS]}), shown)
+    for name in ("choice_worst", "payload_lost", "literal_lost"):
+        assert (literal[name], sound[name]) == (1.0, 0.0), name
+    assert literal["choices_lost"] > sound["choices_lost"] == 0.0
+
+
+def test_what_no_variant_changes_is_counted(press: SimpleNamespace) -> None:
+    shown = press.disclosed("/press/show.php?file=../../etc/shadow&zq=blorple77")
+    extra = {"field": "args", "name": "zq", "op": "equals", "value": "blorple77"}
+    lean, fat = (features(press.rule_from({"all": [SHOW, CLASS, *more]}), shown) for more in ([], [extra]))
+    assert (lean["unvaried_wanted"], fat["unvaried_wanted"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("/show.php", 1.0), ("/press/show.php", 2.0), ("/a/b/c/d/e/press/show.php", 4.0)]
+)
+def test_the_segments_of_a_place_are_counted_up_to_four(press: SimpleNamespace, value: str, words: float) -> None:
+    when = {"all": [{"field": "path", "op": "path_suffix", "value": value}, CLASS]}
+    assert features(press.rule_from(when), press.disclosed(press.hit))["place_words"] == words
+
+
+def test_an_attack_under_any_name_is_told_from_one_under_its_own(press: SimpleNamespace) -> None:
+    anywhere = {"field": "args", "op": "is_class", "value": "traversal"}
+    shown = press.disclosed(press.hit)
+    found = [features(press.rule_from({"all": [SHOW, one]}), shown)["nameless"] for one in (anywhere, CLASS)]
+    assert found == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "quiet"),
+    [({}, True), ({"near_hit": 0.1}, False), ({"replay_missed": 1.0}, False), ({"neutral_hit": None}, True),
+     ({"seen_missed": 0.1}, True), ({"seen_missed": 0.2}, False), ({"strangers_hit": 0.7}, False)],
+)  # fmt: skip
+def test_a_rule_is_quiet_where_it_answered_everything_rightly(wrong: dict[str, float | None], quiet: bool) -> None:
+    assert is_quiet(wrong) is quiet
 
 
 def test_without_a_table_of_traffic_rarity_is_unknown(press: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,14 @@ def test_a_value_adds_its_weight_and_a_missing_one_the_weight_of_missing() -> No
     assert FIT.contributions({"near_hit": 0.5}) == {"near_hit": 0.0}
     assert FIT.contributions({"near_hit": None}) == FIT.contributions({}) == {"near_hit": -1.0}
     assert FIT.probability({"near_hit": 1.0}) == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def test_a_quiet_rule_gets_the_sum_for_such_where_there_is_one() -> None:
+    loud, own = fit("off"), msgspec.structs.replace(fit("off"), quiet=True)
+    model = msgspec.structs.replace(shipped_model(), fits=(loud, own, fit("miss")))
+    assert model.fit("off", quiet=True) is own
+    assert model.fit("off") is loud
+    assert model.fit("miss", quiet=True).question == "miss"
 
 
 TABLE = ((-2.0, 0.1), (0.0, 0.2), (2.0, 0.9))

@@ -36,6 +36,7 @@ class AgentSummary(msgspec.Struct, kw_only=True):
     log_events: int = 0  # of ordinary use that rules were silent on
     log_problems: int = 0  # lines that could not be read
     skipped: int = 0  # files of folders that are no cases
+    unused_answers: tuple[str, ...] = ()  # cases that answers were given for and that were not among those read
     model_calls: int = 0
     seconds: float = 0.0
 
@@ -83,10 +84,12 @@ def run_cases(
     known = known_rules(rules)
     logs = tuple(_log(file, summary) for file in benign)
     files = list(_cases(paths, summary))
+    seen: dict[str, Path] = {}
     for number, file in enumerate(files):
         progress("cases", number, len(files))
         policy = None if door is None else LlmPolicy(door)
-        outcome = _one(file, out, said, known, logs, policy, limits or Limits(), clock)
+        outcome = _one(file, out, said, known, logs, policy, limits or Limits(), clock, seen)
+        summary.unused_answers = tuple(name for name in said if name not in seen)
         summary.cases += 1
         summary.rules += outcome.outcome == "rule"
         summary.steps += outcome.steps
@@ -111,9 +114,10 @@ def _one(
     policy: Policy | None,
     limits: Limits,
     clock: Callable[[], float],
+    seen: dict[str, Path],
 ) -> CaseOutcome:
     try:
-        case = read_case(file)
+        case = _read(file, seen)
     except InputError as problem:
         return CaseOutcome(
             case=file.stem, event="", source=str(file), outcome="failed", reason=problem.code, detail=str(problem)
@@ -125,6 +129,15 @@ def _one(
     except RuleForgeError as problem:
         return _failed(case, problem.code, str(problem))
     return _written(run, bench, out / case.id)
+
+
+def _read(file: Path, seen: dict[str, Path]) -> EventCase:
+    case = read_case(file)
+    if case.id in seen:  # the rule of one would take the place of the other's
+        what = f"a case of this id was read already: {seen[case.id].name}"
+        raise InputError(what, where=str(file), hint="give it another id", code="RF257")
+    seen[case.id] = file
+    return case
 
 
 def _failed(case: EventCase, code: str, detail: str) -> CaseOutcome:

@@ -150,12 +150,12 @@ def _writer(anatomy: Anatomy, part: Part, classes: tuple[str, ...]) -> _Write:
 
 
 def _swapped(
-    anatomy: Anatomy, value: bytes, classes: frozenset[str], write: _Write, part: Part | None
+    anatomy: Anatomy, value: bytes, classes: frozenset[str], write: _Write, part: Part | None, *, decode: bool = True
 ) -> Iterator[list[Choice]]:
     for swap in _swaps():
         if not swap.classes & classes:
             continue
-        text = value if swap.find.search(value) else percent_decode(value)
+        text = percent_decode(value) if decode and not swap.find.search(value) else value
         if not swap.find.search(text):
             continue
         made = []
@@ -183,7 +183,7 @@ def _paths(anatomy: Anatomy, advisory: Advisory) -> Iterator[list[Choice]]:
         return with_path(request, b"/".join(_path_piece(piece) for piece in text.split(b"/")))
 
     if re.fullmatch(rb"[\x21-\x7e]+", path):
-        yield from _swapped(anatomy, path, raw & {"traversal"}, lambda text: with_path(request, text), None)
+        yield from _swapped(anatomy, path, raw & {"traversal"}, partial(with_path, request), None, decode=False)
         yield from _swapped(anatomy, percent_decode(path), raw - {"traversal"}, written, None)
 
 

@@ -6,11 +6,13 @@ events of an example alike: the same address becomes the same other one, so that
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 
+from ruleforge.background.ordinary_events import ordinary_events
 from ruleforge.events.event import Event
 from ruleforge.events.kinds import EventField, EventKind
 from ruleforge.events.reading import Element
@@ -62,7 +64,7 @@ def event_near_misses(examples: Sequence[Example], kind: EventKind) -> tuple[Var
     """
     made: list[Varied] = []
     for number, example in enumerate(examples[:VARIED_MOST]):
-        for how, harmless in _harmless(example, kind):
+        for how, harmless in _harmless(example, examples, kind):
             _add(made, how, harmless, number, examples)
         if len(example.items) >= STREAM_LEAST and _is_timed(example):
             few = max(1, int(len(example.items) * BELOW))
@@ -70,6 +72,9 @@ def event_near_misses(examples: Sequence[Example], kind: EventKind) -> tuple[Var
             _add(made, "much_slower", _paced(example, MUCH_SLOWER), number, examples)
             _add(made, "many_sources", _spread(example, kind), number, examples)
             _add(made, REVERSED, _reversed(example), number, examples)
+            _add(made, "other_call", _other_calls(example, examples, kind), number, examples)
+            _add(made, "succeeded", _succeeded(example, kind), number, examples)
+            _add(made, "same_name", _same_name(example, kind), number, examples)
     known = {_said(item, kind) for example in examples for item in example.items}
     return tuple(one for one in made if len(one.example.items) > 1 or _said(one.example.items[0], kind) not in known)
 
@@ -143,6 +148,48 @@ def _reversed(example: Example) -> Example:
         if isinstance(item, Event)
     )
     return Example(example.name, items[::-1])
+
+
+def _other_calls(example: Example, examples: Sequence[Example], kind: EventKind) -> Example | None:
+    """As many events, of which each is something else that happens every day; None where nothing else is known."""
+    fields = [field.name for field in kind.fields.values() if field.form == "call"]
+    given = {name: other for name in fields if (other := _ordinary_call(name, examples, kind))}
+    items = [with_values(item, given) for item in example.items if isinstance(item, Event)]
+    return Example(example.name, tuple(items)) if given else None
+
+
+def _ordinary_call(name: str, examples: Sequence[Example], kind: EventKind) -> bytes:
+    """Return what ordinary events call oftenest and no example does; empty where there is nothing."""
+    items = [item for one in examples for item in one.items if isinstance(item, Event)]
+    known = {element.value.lower() for item in items for element in item.values.get(name, ())}
+    values = (element.value for event in ordinary_events(kind.name) for element in event.values.get(name, ()))
+    counts = Counter(value for value in values if value.lower() not in known)
+    return counts.most_common(1)[0][0] if counts else b""
+
+
+def _succeeded(example: Example, kind: EventKind) -> Example | None:
+    """As many events that all went well, where the attack is that they fail; None where it is not."""
+    items = [item for item in example.items if isinstance(item, Event)]
+    outcomes = [field.name for field in kind.fields.values() if field.form == "outcome"]
+    failed = [name for name in outcomes if all(_value(item, name) == b"failure" for item in items)]
+    errors = {field.name: b"" for field in kind.fields.values() if field.form == "error"}
+    given = dict.fromkeys(failed, b"success") | errors
+    return Example(example.name, tuple(with_values(item, given) for item in items)) if failed else None
+
+
+def _value(event: Event, name: str) -> bytes:
+    return event.values[name][0].value.lower() if event.values.get(name) else b""
+
+
+def _same_name(example: Example, kind: EventKind) -> Example | None:
+    """The same name of DNS again and again: no data travels in it."""
+    first = example.items[0]
+    names = [field.name for field in kind.fields.values() if field.form == "domain" or field.role == "indicator"]
+    if not names or not isinstance(first, Event):
+        return None
+    given = {name: first.values[name][0].value for name in names if first.values.get(name)}
+    items = [with_values(item, given) for item in example.items if isinstance(item, Event)]
+    return Example(example.name, tuple(items)) if given else None
 
 
 def _spread(example: Example, kind: EventKind) -> Example:
@@ -301,13 +348,16 @@ OF_THE_NAME = frozenset({"other_domain", "same_domain"})  # what a rule on a nam
 # --- harmless events -----------------------------------------------------------------------------------------------
 
 
-def _harmless(example: Example, kind: EventKind) -> Iterator[tuple[str, Example]]:
+def _harmless(example: Example, examples: Sequence[Example], kind: EventKind) -> Iterator[tuple[str, Example]]:
     """Each event of a short example by itself, with what makes it an attack taken away."""
     fields = {form: [f.name for f in kind.fields.values() if f.form == form] for form in _FORMS}
     for event in example.items[:10]:
         assert isinstance(event, Event)
         for how, given in _neutral(event, fields):
             yield how, Example(how, (with_values(event, given),))
+        call = next((name for name in fields["call"] if event.values.get(name)), "")
+        if call and (other := _ordinary_call(call, examples, kind)):
+            yield "other_call", Example("other_call", (with_values(event, {call: other}),))
 
 
 _FORMS = ("command", "program", "starter", "path", "domain", "call")
@@ -322,7 +372,7 @@ def _neutral(event: Event, fields: Mapping[str, Sequence[str]]) -> Iterator[tupl
     command, line = first("command")
     program, _ = first("program")
     starter, _ = first("starter")
-    path, file = first("path")
+    path, _ = first("path")
     if command and program:
         word = line.split(b" ", 1)[0]
         parents = {starter: _PARENT} if starter else {}
@@ -333,14 +383,9 @@ def _neutral(event: Event, fields: Mapping[str, Sequence[str]]) -> Iterator[tupl
             "mention",
             {command: b"grep -rn -- '" + searched + b"' /usr/share/doc", program: b"grep", **paths, **parents},
         )
-        del file
     name, asked = first("domain")
     labels = asked.rstrip(b".").split(b".")
     if name and len(labels) > 2:
         domain = b".".join(labels[-2:])
         for head in (b"", b"www.", b"mail."):
             yield "same_domain", {name: head + domain}
-    call, action = first("call")
-    if call:
-        other = b"ListTagsForResource" if action != b"ListTagsForResource" else b"DescribeRegions"
-        yield "other_call", {call: other}

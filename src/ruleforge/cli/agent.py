@@ -127,6 +127,8 @@ def _lines(outcomes: "list[CaseOutcome]", summary: "AgentSummary") -> list[str]:
             lines.append(f"  Alike: {term.visible(', '.join(outcome.similar))}")
         told = f"{outcome.steps} steps, {term.plural(outcome.candidates, 'candidate')}, {outcome.policy}"
         lines += [f"  {term.visible(told)}"] if outcome.steps else []
+    if summary.unused_answers:
+        lines += ["", f"Answers to cases that were not read: {term.visible(', '.join(summary.unused_answers)[:300])}"]
     if summary.skipped:
         lines += ["", f"Not looked at: {term.plural(summary.skipped, 'file')} that say of themselves to be no case."]
     return [*lines, "", f"Rules and traces are in {term.visible(summary.out)}, one folder each."]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ruleforge.records.facts import Fact, Facts
 
 _MARKDOWN = {ord(mark): f"\\{mark}" for mark in "\\|`*_[]"} | {ord(mark): f"&#{ord(mark)};" for mark in "<>&"}
+QUOTE_SHOWN = 70  # characters of a quote in a line of text; JSON gives all
 _STYLES = {"request": "green", "enough": "green"}
 
 
@@ -108,7 +109,7 @@ def _row(fact: "Fact") -> tuple[str, ...]:
     means = f"{fact.value} = {fact.means}" if fact.means else fact.value
     about = f" of {fact.about}" if fact.about else ""
     who = "" if fact.source == "embedded" else f", {fact.source}"
-    quote = term.shorten(" ".join(fact.quote.split()), 70)
+    quote = _around(" ".join(fact.quote.split()), " ".join(fact.value.split()))
     return (
         fact.kind,
         term.visible(term.shorten(means + about, 60)),
@@ -116,6 +117,12 @@ def _row(fact: "Fact") -> tuple[str, ...]:
         f"{fact.line}:{fact.start}-{fact.end}",
         term.visible(f"“{quote}”"),
     )
+
+
+def _around(quote: str, value: str) -> str:
+    """The part of a quote that holds the value, in the width of a column."""
+    start = max(0, quote.find(value) - max(8, (QUOTE_SHOWN - len(value)) // 2))
+    return ("…" if start else "") + term.shorten(quote[start:], QUOTE_SHOWN)
 
 
 def _verdict(facts: "Facts") -> list[str]:

@@ -101,6 +101,7 @@ def _data(found: "Verdict") -> dict[str, object]:
         "sentence": render_sentence(found.rule),
         "mode": found.mode,
         "passed": found.passed,
+        "judged": "failed" if not found.passed else "could not tell" if found.opinion.thin else "passed",
         "failed": list(found.failed),
         "from_evidence": found.kept,
         "opinion": msgspec.to_builtins(found.opinion),
@@ -138,6 +139,11 @@ def _number(p: float | None) -> str:
 def _gate(found: "Verdict") -> str:
     if found.passed:
         best = found.opinion.mode
+        if found.opinion.thin:
+            said = (
+                f"Nothing tried fails it for mode {found.mode}, but the judge cannot say that it passes: look yourself."
+            )
+            return term.paint(said, "yellow")
         more = f"; it would pass the gate of mode {best}, too" if best == "block" and found.mode != "block" else ""
         return term.paint(f"It passes the gate of mode {found.mode}{more}.", "green")
     return term.paint(f"It fails the gate of mode {found.mode}: {'; '.join(found.failed)}.", "red")

@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +22,8 @@ class OutOfTimeError(BaseException):
 def deadline(seconds: float) -> Iterator[None]:
     """Raise OutOfTimeError in the block after `seconds` of wall time: a last bound on hostile input.
 
-    Only where signals can be had, in the main thread of a process; elsewhere the block has no bound.
+    One inside another ends no later than that one, which goes on to count. Only where signals can be had, in the main
+    thread of a process; elsewhere the block has no bound.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -31,12 +33,15 @@ def deadline(seconds: float) -> Iterator[None]:
         raise OutOfTimeError
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    outer, started = signal.getitimer(signal.ITIMER_REAL)[0], time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, outer) if outer else seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if outer:
+            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - started), 1e-3))
 
 
 def spread(

@@ -23,8 +23,8 @@ HTTP = "http.request"
 # who: whose it is, to count by and never to compare with; indicator: a name that an attacker picks and drops.
 Role = Literal["", "act", "content", "who", "indicator"]
 # How a value is built: words of a shell, a file, a name of DNS, free text; the name of a program, of what started it,
-# of a call.
-Form = Literal["", "command", "path", "domain", "text", "program", "starter", "call"]
+# of a call or of what happened; whether it succeeded, and why it did not.
+Form = Literal["", "command", "path", "domain", "text", "program", "starter", "call", "outcome", "error"]
 
 
 class EventField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

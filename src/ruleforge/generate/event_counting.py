@@ -97,7 +97,7 @@ def _counted(material: EventMaterial, banned: frozenset[str], *, distinct: bool)
 
 def sequence(material: EventMaterial, banned: frozenset[str]) -> EventDraft | None:
     """One sort of event, several times, and then another one, of one key in a time."""
-    malicious, others, _ = _streams(material, of_order=True)
+    malicious, others, benign = _streams(material, of_order=True)
     if not _is_countable(malicious):
         return None
     found: list[_Found] = []
@@ -108,8 +108,8 @@ def sequence(material: EventMaterial, banned: frozenset[str]) -> EventDraft | No
         reached = min(_before(s, first.malicious[n], last.malicious[n], by, window) for n, s in enumerate(malicious))
         if not reached:
             continue
-        before = (_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others))
-        ordinary = max(before, default=0)
+        before = [_before(s, first.others[n], last.others[n], by, window) for n, s in enumerate(others)]
+        ordinary, users = max(before, default=0), max(before[:benign], default=0)
         least = max(ordinary + 1, min(FAILURES_WISHED, int(reached * SHARE_HIT)))
         if reached <= ordinary or least > STEPS_MOST:
             continue
@@ -117,6 +117,8 @@ def sequence(material: EventMaterial, banned: frozenset[str]) -> EventDraft | No
             strategy="sequence",
             root=InSequence((*[first.tree] * least, last.tree), by, window),
             facets=tuple(dict.fromkeys((*first.facets, *last.facets))),
+            # Where ordinary use never has this order, the order tells and no number.
+            margin=round(reached / users, 2) if users else None,
             banned=banned,
         )
         both = len(first.facets) + len(last.facets)

@@ -169,13 +169,14 @@ def _surprising(chosen: list[EventFacet], pool: Sequence[EventFacet], material: 
 
 
 def compose_event_rule(draft: EventDraft, case: EventCase) -> Rule:
-    """Spell a draft as the rule of its case."""
+    """Spell a draft as the rule of its case; what it asks for is told in words, for patterns are hard to read."""
+    asks = "Asks whether " + ", ".join(facet.said for facet in draft.facets) + "."
     return Rule(
         id=f"RF-{case.id}"[:128],
         when=draft.root,
         event=case.event,
         title=(case.title or case.id)[:TITLE_MOST],
-        description=case.description[:DESCRIPTION_MOST],
+        description=f"{case.description[:DESCRIPTION_MOST]}\n{asks}".strip()[: 2 * DESCRIPTION_MOST],
         severity=case.severity,
         attack=case.attack,
         cves=case.cves,

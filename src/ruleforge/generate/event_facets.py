@@ -18,7 +18,7 @@ from ruleforge.events.kinds import EventField, EventKind
 from ruleforge.events.reading import View
 from ruleforge.rules.canonical import canonical_json
 from ruleforge.rules.dump import dump_tree
-from ruleforge.rules.patterns import compile_pattern
+from ruleforge.rules.patterns import compile_pattern, quote
 from ruleforge.rules.render import quote_bytes
 from ruleforge.rules.tree import AllOf, Condition, Name, Tree
 
@@ -125,57 +125,63 @@ def _of_field(field: EventField, views: Sequence[View]) -> Iterator[EventFacet]:
 
 
 def _of_names(field: EventField, views: Sequence[View]) -> Iterator[EventFacet]:
-    first = views[0].read(field.name).elements[:NAMED_MOST]
-    for name in dict.fromkeys(element.name for element in first):
-        rows = [[element.value[:LOOKED_AT] for element in view.read(field.name, name).elements] for view in views]
-        if len(name) > LITERAL_MOST or not all(rows):
-            continue
-        yield from _exact(field, rows, "literal", name)
-        yield from _of_content(field, rows, name)
+    read = [view.read(field.name).elements[: 2 * NAMED_MOST] for view in views]
+    elements = [[(_anywhere(e.name), e.value) for e in row if len(e.name) <= LITERAL_MOST] for row in read]
+    for name in dict.fromkeys(known for known, _ in elements[0][:NAMED_MOST]):
+        rows = [[value[:LOOKED_AT] for known, value in row if known == name][:TOKENS_MOST] for row in elements]
+        if all(rows):
+            yield from _exact(field, rows, "literal", name)
+            yield from _of_content(field, rows, name)
+
+
+def _anywhere(name: bytes) -> Name:
+    """Ask for an element by its pointer, at any place of the lists in it: which one it is says nothing."""
+    parts = name.split(b"/")
+    if not any(part.isdigit() for part in parts[1:]):
+        return Name(name)
+    return Name(b"^" + b"/".join(rb"[0-9]+" if part.isdigit() else quote(part) for part in parts) + rb"\z", "regex")
 
 
 def _exact(
-    field: EventField, values: Sequence[Sequence[bytes]], kind: str, name: bytes | None = None
+    field: EventField, values: Sequence[Sequence[bytes]], kind: str, named: Name | None = None
 ) -> Iterator[EventFacet]:
     """Ask for the value, or for one of few values, each of which several examples have."""
     rows = [{value.lower() for value in row} for row in values]
     shared = sorted(set.intersection(*rows))
-    named = None if name is None else Name(name)
     for value in shared[:VALUES_MOST]:
         if 0 < len(value) <= LITERAL_MOST and not (kind == "literal" and _CHOSEN.search(value)):
-            what = f"{_place(field, name)} is {_quoted(value)}"
+            what = f"{_place(field, named)} is {_quoted(value)}"
             yield EventFacet(Condition(field.name, "equals", value, named, _LOWER), kind, what)
     several = sorted({min(row) for row in rows})
     is_list = not shared and 1 < len(several) <= VALUES_MOST and len(rows) >= FEW * len(several)
     if is_list and kind != "indicator" and all(0 < len(value) <= LITERAL_MOST for value in several):
-        what = f"{_place(field, name)} is one of {', '.join(map(_quoted, several))}"
+        what = f"{_place(field, named)} is one of {', '.join(map(_quoted, several))}"
         yield EventFacet(Condition(field.name, "in", tuple(several), named, _LOWER), kind, what)
 
 
-def _of_content(field: EventField, values: Sequence[Sequence[bytes]], name: bytes | None) -> Iterator[EventFacet]:
-    named = None if name is None else Name(name)
+def _of_content(field: EventField, values: Sequence[Sequence[bytes]], named: Name | None) -> Iterator[EventFacet]:
     if field.type == "int":
         yield from _numbers(field, values)
         return
     form = field.form or "text"
-    yield from _shapes(field, form, values, name)
+    yield from _shapes(field, form, values, named)
     rows = [set().union(*(_TOKENS[form](value.lower()) for value in row)) for row in values]
     for token in sorted(set.intersection(*rows)):
-        yield _token(field, token, form, named, name)
+        yield _token(field, token, form, named)
     if form == "domain":
         least = min(min(map(len, row)) for row in values)
         condition = Condition(field.name, "length_gt", least - 1, named)
-        yield EventFacet(condition, "number", f"{_place(field, name)} has {least} bytes or more")
+        yield EventFacet(condition, "number", f"{_place(field, named)} has {least} bytes or more")
 
 
 def _shapes(
-    field: EventField, form: str, values: Sequence[Sequence[bytes]], name: bytes | None
+    field: EventField, form: str, values: Sequence[Sequence[bytes]], named: Name | None
 ) -> Iterator[EventFacet]:
     for shape in shapes():
         pattern = compile_pattern(shape.regex.encode())
         if shape.form == form and all(any(pattern.test(value.lower()) for value in row) for row in values):
-            condition = Condition(field.name, "regex", shape.regex.encode(), Name(name) if name else None, _LOWER)
-            yield EventFacet(condition, "shape", f"{_place(field, name)} has {shape.meaning}")
+            condition = Condition(field.name, "regex", shape.regex.encode(), named, _LOWER)
+            yield EventFacet(condition, "shape", f"{_place(field, named)} has {shape.meaning}")
 
 
 def _numbers(field: EventField, values: Sequence[Sequence[bytes]]) -> Iterator[EventFacet]:
@@ -189,8 +195,8 @@ def _numbers(field: EventField, values: Sequence[Sequence[bytes]]) -> Iterator[E
     yield EventFacet(Condition(field.name, "int_lt", high), "number", f"{field.name} is less than {high}")
 
 
-def _token(field: EventField, token: bytes, form: str, named: Name | None, name: bytes | None) -> EventFacet:
-    what = f"{_place(field, name)} has {_quoted(token)}"
+def _token(field: EventField, token: bytes, form: str, named: Name | None) -> EventFacet:
+    what = f"{_place(field, named)} has {_quoted(token)}"
     if form == "domain":
         condition = Condition(field.name, "regex", label_pattern(token), named, _LOWER)
         return EventFacet(condition, "token", f"{what} as a label")
@@ -232,8 +238,11 @@ _TOKENS: dict[str, Callable[[bytes], set[bytes]]] = {
 }
 
 
-def _place(field: EventField, name: bytes | None) -> str:
-    return field.name if name is None else f"{field.name} {_quoted(name)}"
+def _place(field: EventField, named: Name | None) -> str:
+    if named is None:
+        return field.name
+    text = named.text if named.how == "exact" else named.text[1:-2].replace(b"[0-9]+", b"*").replace(b"\\", b"")
+    return f"{field.name} {_quoted(text)}"
 
 
 def _quoted(value: bytes) -> str:

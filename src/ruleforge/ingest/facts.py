@@ -27,7 +27,7 @@ def normal_of(data: bytes, where: str) -> Normal:
     """Read a document as the text that a person sees; its kind comes from its beginning, else from its name.
 
     Raises:
-        InputError: larger than MAX_BYTES (RF263), or a PDF that cannot be read (RF243, RF253).
+        InputError: larger than MAX_BYTES (RF263), or a PDF that cannot be read (RF243, RF233).
     """
     if len(data) > MAX_BYTES:
         raise InputError(f"the document has {len(data):,} bytes", where=where, hint="split the document", code="RF263")

@@ -20,7 +20,7 @@ _ALONE = re.compile(r"(?<=[a-z,;-])\n(?=[a-z(/])")  # a line that goes on in the
 def _pages(reader: "pypdf.PdfReader", where: str) -> tuple[list[str], list[str]]:
     """The words of each page, and what was left out."""
     if reader.is_encrypted:
-        raise InputError("the PDF is encrypted", where=where, hint="save it without a password", code="RF253")
+        raise InputError("the PDF is encrypted", where=where, hint="save it without a password", code="RF233")
     count, size = len(reader.pages), 0
     parts: list[str] = []
     problems = [f"only the first {PAGES_MOST} of {count} pages were read"] if count > PAGES_MOST else []
@@ -36,7 +36,7 @@ def text_of_pdf(data: bytes, where: str) -> Normal:
     """Read the words of a PDF; pages beyond PAGES_MOST are left out, and said.
 
     Raises:
-        InputError: the extra `pdf` is not installed (RF243); broken, encrypted, or not read in time (RF253).
+        InputError: the extra `pdf` is not installed (RF243); broken, encrypted, or not read in time (RF233).
     """
     try:
         import pypdf
@@ -51,13 +51,13 @@ def text_of_pdf(data: bytes, where: str) -> Normal:
         raise
     except OutOfTimeError as error:
         told = f"the PDF was not read within {SECONDS_MOST:g} s"
-        raise InputError(told, where=where, hint="save it as text", code="RF253") from error
+        raise InputError(told, where=where, hint="save it as text", code="RF233") from error
     except RecursionError as error:
-        raise InputError("the PDF is nested too deeply", where=where, hint="save it as text", code="RF253") from error
+        raise InputError("the PDF is nested too deeply", where=where, hint="save it as text", code="RF233") from error
     except Exception as error:
         # The library raises many kinds for broken files.
         told = f"the PDF cannot be read: {type(error).__name__}"
-        raise InputError(told, where=where, hint="save it as text", code="RF253") from error
+        raise InputError(told, where=where, hint="save it as text", code="RF233") from error
     text = "\n\n".join(parts).encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(c if c in "\n\t" or c.isprintable() else " " for c in text[: 2 * MAX_CHARACTERS])
     if not text.strip():

@@ -42,7 +42,7 @@ def read_page(data: bytes, where: str) -> Advisory:
     """Read a page in HTML or a PDF as the text that a person sees; see `read_text`.
 
     Raises:
-        InputError: as `read_text`; and a PDF that cannot be read (RF243, RF253).
+        InputError: as `read_text`; and a PDF that cannot be read (RF243, RF233).
     """
     return _advisory(data, where, markdown=True)
 
@@ -108,7 +108,7 @@ def read_facts(data: bytes, where: str) -> tuple[Normal, Facts]:
     """Read a document as its text and the facts that the embedded extractor finds, whatever else it is good for.
 
     Raises:
-        InputError: too large (RF263), or a PDF that cannot be read (RF243, RF253).
+        InputError: too large (RF263), or a PDF that cannot be read (RF243, RF233).
     """
     normal = normal_of(data, where)
     page = normal.format in ("html", "pdf")

@@ -21,7 +21,7 @@ _DROP = frozenset(
 )
 _DROP_IDLE = "idle_condition"
 _PAYLOAD = frozenset(("fires_without_payload", "fires_on_near_miss", "no_payload_condition", "fires_on_step"))
-_ENDPOINT = frozenset(("no_endpoint", "not_surprising", "fires_on_stranger", "fires_on_traffic"))
+_ENDPOINT = frozenset(("no_endpoint", "place_of_others", "not_surprising", "fires_on_stranger", "fires_on_traffic"))
 
 
 def advice_of(opinion: Opinion, rule: Rule) -> tuple[Advice, ...]:

@@ -12,13 +12,16 @@ from ruleforge.judge.features import (
     FEATURES,
     NAMED,
     chosen,
+    collections,
     idle,
+    is_nameless,
     placed,
     reads_tell,
     surprise,
     unvaried,
     wants_value,
     wants_whole,
+    words_of_place,
 )
 from ruleforge.judge.observe import Asked, Observed, reads
 from ruleforge.judge.shape import Conjunct, Question
@@ -81,7 +84,7 @@ _ONE_THING = (
     frozenset((
         "fires_without_payload", "fires_on_near_miss", "fires_on_step", "no_payload_condition", "one_guard",
     )),
-    frozenset(("fires_on_traffic", "fires_on_stranger", "no_endpoint", "not_surprising")),
+    frozenset(("fires_on_traffic", "fires_on_stranger", "no_endpoint", "place_of_others", "not_surprising")),
 )  # fmt: skip
 _COUNTED = "It fires on "
 
@@ -228,6 +231,16 @@ def _idle(observed: Observed) -> Found:
         yield "idle_condition", text, conjunct.path, None, SUSPICION / 2
 
 
+def _published(observed: Observed) -> Found:
+    where = collections(observed)
+    if where and observed.exploits:
+        text = (
+            f"Exploits of others are collected ({', '.join(where[:EACH_MOST])}), and the disclosure shows "
+            f"{_all(observed.exploits, 'request')}: what their authors send may differ in place or parameter."
+        )
+        yield "shown_by_one", text, "when", None, 0.0
+
+
 def _raw(observed: Observed) -> Found:
     variants = (*observed.variants, *observed.seen_variants)
     if variants and all(one.fires for one in variants):
@@ -357,6 +370,26 @@ def _nowhere(observed: Observed) -> Found:
             return
 
 
+def _shared_place(observed: Observed) -> Found:
+    """Places that other products have, too, asked about an attack that any of them may have a flaw for."""
+    others = sum(lacking <= 1 for _, lacking in observed.nearly)
+    for number, arm in enumerate(observed.arms):
+        places = [conjunct for conjunct in arm if conjunct.kind == "endpoint"]
+        anywhere = next((conjunct for conjunct in arm if is_nameless(conjunct)), None)
+        if not places or anywhere is None or any(conjunct.kind == "selector" for conjunct in arm):
+            continue
+        if words_of_place(arm) > 1 and not others:
+            continue
+        said = f" ({others} other vulnerabilities are attacked there)" if others else ""
+        text = (
+            f"“{clause(places[0].tree)}” is a place that other products have as well{said}, and "
+            f"“{clause(anywhere.tree)}” says nothing of which parameter has the flaw: an attack on them fires it, too."
+        )
+        path = f"when.any[{number}]" if len(observed.arms) > 1 else "when"
+        yield "place_of_others", text, path, None, SUSPICION
+        return
+
+
 def _common(observed: Observed) -> Found:
     bits = surprise(observed)
     if bits is not None and bits < 22:
@@ -391,6 +424,7 @@ _TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
     ("miss", "idle_conditions", _idle),
     ("miss", "raw_reads", _raw),
     ("miss", "path_whole", _fixed_path),
+    ("miss", "published", _published),
     ("miss", "listed", _listed),
     ("miss", "conditions", _many),
     ("off_target", "neutral_hit", _neutral),
@@ -399,6 +433,7 @@ _TELLERS: tuple[tuple[str, str, Callable[[Observed], Found]], ...] = (
     ("off_target", "benign_hit", _traffic),
     ("off_target", "strangers_hit", _strangers),
     ("off_target", "tell_read", _no_payload),
+    ("off_target", "nameless", _shared_place),
     ("off_target", "no_endpoint", _nowhere),
     ("off_target", "surprise", _common),
     ("off_target", "guard", _one_guard),

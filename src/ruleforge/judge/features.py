@@ -30,12 +30,12 @@ LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no
 
 # Where exploits of others are collected, by the words that tags and links of a disclosure have for them.
 _COLLECTIONS = (
-    ("edb", "exploit-db.com"),
-    ("packetstorm", "packetstormsecurity"),
-    ("msf", "metasploit"),
-    ("vulhub", "vulhub"),
-    ("kev", "known-exploited-vulnerabilities"),
-    ("huntr", "//github.com/"),
+    ("Exploit-DB", "edb", "exploit-db.com"),
+    ("Packet Storm", "packetstorm", "packetstormsecurity"),
+    ("Metasploit", "msf", "metasploit"),
+    ("Vulhub", "vulhub", "vulhub"),
+    ("known to be exploited", "kev", "known-exploited-vulnerabilities"),
+    ("a repository or report", "huntr", "//github.com/"),
 )
 _WORD = re.compile(rb"(?<![%0-9A-Za-z])[A-Za-z_][\w-]{2,}")  # no hexadecimal digits of an escape
 
@@ -154,12 +154,17 @@ def _by_text(observed: Observed, asked: Asked) -> bool:
 
 def published(observed: Observed) -> float | None:
     """How many collections of exploits have one, by what the disclosure says: each author writes another."""
+    return None if observed.evidence.disclosure is None else float(len(collections(observed)))
+
+
+def collections(observed: Observed) -> tuple[str, ...]:
+    """Name the collections that have an exploit, by tags and links of the disclosure."""
     disclosure = observed.evidence.disclosure
     if disclosure is None:
-        return None
+        return ()
     tags = {tag.lower() for tag in disclosure.tags}
     links = " ".join(disclosure.references[:100]).lower()
-    return float(sum(tag in tags or site in links for tag, site in _COLLECTIONS))
+    return tuple(said for said, tag, site in _COLLECTIONS if tag in tags or site in links)
 
 
 def shown_ways(observed: Observed) -> float | None:
@@ -289,26 +294,30 @@ def literal_bytes(observed: Observed) -> float | None:
     return math.log1p(_each_arm(observed, count))
 
 
-def place_words(observed: Observed) -> float | None:
-    """How many segments of a path the alternative with the fewest of them wants, 4 at most."""
+def words_of_place(arm: Sequence[Conjunct]) -> int:
+    """How many segments of a path an alternative wants at least."""
 
     def segments(conjunct: Conjunct) -> int:
         texts = [t for q in conjunct.questions if not q.negated and q.place.startswith("path") for t in _path_words(q)]
         return min((sum(1 for piece in text.split(b"/") if piece) for text in texts), default=0)
 
-    if not observed.arms:
-        return None
-    return float(min(4, *(max((segments(c) for c in arm if c.kind == "endpoint"), default=0) for arm in observed.arms)))
+    return max((segments(conjunct) for conjunct in arm if conjunct.kind == "endpoint"), default=0)
+
+
+def place_words(observed: Observed) -> float | None:
+    """How many segments of a path the alternative with the fewest of them wants, 4 at most."""
+    return float(min(4, *map(words_of_place, observed.arms))) if observed.arms else None
+
+
+def is_nameless(conjunct: Conjunct) -> bool:
+    """Whether a condition looks for an attack in a place without saying under which name."""
+    return conjunct.kind == "payload" and not any(question.names for question in conjunct.questions)
 
 
 def nameless(observed: Observed) -> float | None:
     """Share of the alternatives that look for an attack in a place without saying under which name."""
     arms = observed.arms
-
-    def anywhere(conjunct: Conjunct) -> bool:
-        return conjunct.kind == "payload" and not any(q.names for q in conjunct.questions)
-
-    return sum(any(map(anywhere, arm)) for arm in arms) / max(len(arms), 1)
+    return sum(any(map(is_nameless, arm)) for arm in arms) / max(len(arms), 1)
 
 
 def method_wanted(observed: Observed) -> float | None:

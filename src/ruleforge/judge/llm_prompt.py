@@ -10,6 +10,7 @@ import msgspec
 from ruleforge.cases.evidence import Case, Evidence
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.request import Request
+from ruleforge.judge.evidence import JudgeEvidence
 from ruleforge.llm.prompt import Part, Prompt, fixed, particular, untrusted
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import load_class
@@ -19,7 +20,7 @@ from ruleforge.rules.tree import Sequence as InSequence
 
 Side = Literal["miss", "off_target"]
 REQUESTS_MOST = 12  # of one question
-EACH_MOST = {"exploit": 4, "variant": 6, "neutral": 3, "near": 6}
+EACH_MOST = {"exploit": 4, "variant": 6, "choice": 5, "neutral": 3, "near": 6}
 VALUE_MOST = 300  # characters of a value of the rule
 BODY_MOST, LINE_MOST, HEADERS_MOST = 1_500, 1_500, 20
 CONDITIONS_MOST = 120
@@ -42,9 +43,9 @@ of payload; the kinds are described below. Comparison is by bytes and minds case
 transforms; names of headers never mind case. A condition on a place that a request does not have is false, but for
 `absent`, which asks for just that.
 
-How text is written here: what strangers wrote stands in frames, and a control character in it is written as \\u and four
-digits: \\u000d is the carriage return that ends each line of a request, one byte and no six characters. In values of
-the rule, bytes that cannot be printed are written as \\x and two digits."""
+How text is written here: what strangers wrote stands in frames, and a control character in it is written as \\u and
+four digits: \\u000d is the carriage return that ends each line of a request, one byte and no six characters. In values
+of the rule, bytes that cannot be printed are written as \\x and two digits."""
 
 ASKED: dict[Side, str] = {
     "miss": """Question: what is the probability that this rule fails to fire on some requests that exploit this same
@@ -77,7 +78,8 @@ with the id of the condition it is about and the id of a request that shows it (
 fires); cite only ids that are given, and "none" where no condition or no request fits: something is lacking in the
 rule, or the request is one that you describe. In `claim` say in one or two sentences what goes wrong and for which
 request. In `speaks_for` say what you found against the defect, at most three sentences; it may be left empty. Where you
-looked for the defect and found none, one reason says what you tried. Then give the probability, a number from 0 to 1, or null where what you are given does not let you tell."""
+looked for the defect and found none, one reason says what you tried. Then give the probability, a number from 0 to 1,
+or null where what you are given does not let you tell."""
 
 
 class Checklist(msgspec.Struct, frozen=True):
@@ -152,6 +154,8 @@ def exhibits_of(side: Side, rule: Rule, evidence: Evidence) -> list[Exhibit]:
     groups: list[tuple[str, Sequence[Case], bool]] = [("exploit", evidence.exploits, False)]
     if side == "miss":
         groups.append(("variant", evidence.variants, against))
+        if isinstance(evidence, JudgeEvidence):
+            groups.append(("choice", evidence.choices, against))
     else:
         groups += [("neutral", evidence.siblings, against), ("near", evidence.near_misses, against)]
     chosen: list[Exhibit] = []
@@ -166,6 +170,7 @@ def exhibits_of(side: Side, rule: Rule, evidence: Evidence) -> list[Exhibit]:
 _WHAT = {
     "exploit": "an exploit from the disclosure",
     "variant": "the same attack written another way",
+    "choice": "an attack by the same flaw in which one thing is chosen otherwise",
     "neutral": "an exploit with ordinary values instead of its payload",
     "near": "a harmless request that looks like the exploit",
 }

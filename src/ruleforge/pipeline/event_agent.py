@@ -65,7 +65,7 @@ def run_case(
     Args:
         bench: the case with its tools.
         policy: who goes first; None: the embedded policy alone.
-        limits: steps (all policies together) and seconds; checked before each step.
+        limits: steps (all policies together), and seconds, which each policy has for itself; checked before each step.
         clock: seconds.
     """
     limits = limits or Limits()
@@ -75,22 +75,26 @@ def run_case(
     steps: list[Step] = []
     told = "" if policy is None else policy.name
     current: Policy = own if policy is None or not first_most else policy
-    while len(steps) < most and clock() < end:
-        if current is not own and len(steps) >= first_most:
-            current = own
+    while len(steps) < most:
+        is_late = clock() >= end
+        if current is own and is_late:
+            break
+        if current is not own and (is_late or len(steps) >= first_most):
+            current, end = own, clock() + limits.seconds  # an answer that took long must not cost the rule
         try:
             choice = current.choose(bench, steps, (first_most if current is not own else most) - len(steps))
         except RuleForgeError as problem:
             if current is own:
                 raise
             told, current = f"{told} ({problem.code}, then {EMBEDDED})", own
+            end = clock() + limits.seconds
             continue
         if isinstance(choice, Waiting):
             return _ended(bench, steps, "waiting", choice.id, f"an answer is looked for in {choice.where}", told)
         if choice is None:
             if current is own:
                 break
-            current = own
+            current, end = own, clock() + limits.seconds
             continue
         accepted, result = bench.call(choice)
         steps.append(

@@ -22,7 +22,7 @@ from ruleforge.generate.event_propose import EVENT_STRATEGIES, strategies_for
 from ruleforge.generate.event_single import catalogue, of_facets
 from ruleforge.pipeline.event_requests import REQUEST, forge_requests
 from ruleforge.records.event_case import QUESTIONS, REASONS_TO_STOP, Choice, EventCase, Item
-from ruleforge.records.forging import Trial
+from ruleforge.records.forging import CheckResult, Trial
 from ruleforge.rules.canonical import canonical_json, content_hash
 from ruleforge.rules.dump import dump_tree
 from ruleforge.rules.render import render_sentence
@@ -53,6 +53,7 @@ class Contender(msgspec.Struct, kw_only=True):
     rule: Rule
     strategy: str
     draft: EventDraft | None = None  # None: made by the forge of requests
+    forged: tuple[CheckResult, ...] = ()  # what the forge of requests checked; its checks stand for ours of that name
     trial: Trial | None = None
     similar: tuple[Similar, ...] | None = None
 
@@ -191,7 +192,9 @@ class Bench:
             self.proposed[choice.strategy] = "" if made.rule is None else f"c{len(self.contenders) + 1}"
             if made.rule is None:
                 return True, {"candidate": "", "why": made.why}
-            return True, self._add(made.rule, REQUEST, None)
+            result = self._add(made.rule, REQUEST, None)
+            self.contenders[str(result["candidate"])].forged = made.results
+            return True, result
         draft = EVENT_STRATEGIES[choice.strategy](self.material, frozenset())
         if draft is None:
             self.proposed[choice.strategy] = ""
@@ -244,7 +247,10 @@ class Bench:
         contender = self.contenders.get(choice.candidate)
         if contender is None:
             return _refused("no such candidate")
-        contender.trial = check_event_rule(contender.rule, self.evidence, contender.about)
+        trial = check_event_rule(contender.rule, self.evidence, contender.about)
+        forged = {result.check for result in contender.forged}
+        own = tuple(result for result in trial.results if result.check not in forged)
+        contender.trial = Trial(rule_id=trial.rule_id, results=(*contender.forged, *own))
         checks = {
             result.check: {"passed": result.passed, "tried": result.tried, "failed": result.failed}
             for result in contender.trial.results

@@ -4,11 +4,10 @@ import msgspec
 
 from ruleforge.background.table import default_background
 from ruleforge.events.request import Request
-from ruleforge.ingest.roles import assign_roles
 from ruleforge.pipeline.forge import Ground, forge_advisory
 from ruleforge.records.advisory import Advisory, PocRequest
 from ruleforge.records.event_case import EventCase
-from ruleforge.records.forging import REFUSALS
+from ruleforge.records.forging import REFUSALS, CheckResult
 from ruleforge.rules.tree import Rule
 
 REQUEST = "request"  # the strategy
@@ -19,6 +18,7 @@ class Made(msgspec.Struct, frozen=True):
 
     rule: Rule | None
     why: str = ""
+    results: tuple[CheckResult, ...] = ()  # of the checks that forging has
 
 
 def forge_requests(case: EventCase) -> Made:
@@ -28,9 +28,11 @@ def forge_requests(case: EventCase) -> Made:
     """
     if any(len(example.items) != 1 for example in case.malicious):
         return Made(None, "only single requests are forged; rules that count requests are written by hand")
+    roles = (("exploit", case.malicious), ("setup", case.benign))
     requests = [
-        PocRequest(request=item, role="exploit", reason="the case says so", origin=example.name)
-        for example in case.malicious
+        PocRequest(request=item, role=role, reason="the case says so", origin=example.name)
+        for role, examples in roles
+        for example in examples
         for item in example.items
         if isinstance(item, Request)
     ]
@@ -46,9 +48,10 @@ def forge_requests(case: EventCase) -> Made:
         requests=tuple(requests),
         digest=case.digest,
     )
-    forged = forge_advisory(assign_roles(advisory), Ground(default_background()))
+    forged = forge_advisory(advisory, Ground(default_background()))
     if forged.best is None:
         reason = forged.outcome.reason
         return Made(None, f"{reason}: {REFUSALS.get(reason, '')} {forged.outcome.detail}".strip())
     rule = forged.best.candidate.rule
-    return Made(msgspec.structs.replace(rule, id=f"RF-{case.id}"[:128], attack=case.attack or rule.attack))
+    named = msgspec.structs.replace(rule, id=f"RF-{case.id}"[:128], attack=case.attack or rule.attack)
+    return Made(named, results=forged.best.trial.results)

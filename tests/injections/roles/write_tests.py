@@ -1,25 +1,18 @@
 """The model that proposes tests, as `ruleforge forge --llm-tests` asks it: its lies may cost no rule and add none."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ruleforge.background.table import default_background
-from ruleforge.llm.door import Door
-from ruleforge.llm.provider import Call
-from ruleforge.llm.provider import Ground as DoorGround
-from ruleforge.llm.scripted import Scripted
-from ruleforge.pipeline.forge import Ground
-from ruleforge.pipeline.llm_testing import ModelTester
-from ruleforge.pipeline.loop import LoopOptions
+import injections_forging as forging
 
-_spec = importlib.util.spec_from_file_location("injection_sibling_generate", Path(__file__).with_name("generate.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_GENERATE = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_GENERATE)
-PLACES = _GENERATE.PLACES
+from ruleforge.llm.provider import Call
+from ruleforge.llm.scripted import Scripted
+from ruleforge.pipeline.llm_testing import ModelTester
+
+# The disclosure is read as for the author of rules, who gets all places; here the ones that hold most orders.
+PLACES = {place: forging.PLACES[place] for place in ("finding_title", "advisory_prose", "poc_comment")}
+TEXT_IS_EVIDENCE = True
 
 
 def honest(_call: Call) -> dict[str, Any]:
@@ -46,9 +39,7 @@ def proposed(kind: str, target: str) -> dict[str, Any]:
 
 
 def run(place: str, text: str, says: Callable[[Call], str], folder: Path) -> dict[str, Any]:
-    """Forge a rule of a disclosure with `text` at `place`, with tests by a model that answers as `says`."""
+    """Forge the disclosure with `text` at `place`, with tests by a model that answers as `says`."""
     provider = Scripted(says)
-    tester = ModelTester(Door(provider, ground=DoorGround(bytes(32)), sleep=lambda _seconds: None))
-    ground = Ground(default_background(), loop=LoopOptions(candidates=2), tester=tester)
-    found: dict[str, Any] = _GENERATE.forged(place, text, ground, provider, folder)
-    return found
+    tester = ModelTester(forging.door_to(provider))
+    return forging.forged(place, text, provider, folder, tester=tester)

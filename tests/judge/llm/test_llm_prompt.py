@@ -11,7 +11,7 @@ from ruleforge.events.request import Request
 from ruleforge.judge.llm_prompt import REQUESTS_MOST, brief, checklists, exhibits_of, request_text, rule_text
 from ruleforge.llm.framing import write_prompt
 from ruleforge.records.advisory import Advisory
-from ruleforge.rules.classes import CLASSES
+from ruleforge.rules.classes import CLASSES, latest_version, load_class
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Rule, Some
 
 KEY = bytes(32)
@@ -74,6 +74,38 @@ def test_requests_that_speak_against_the_rule_come_first(rule: Rule, evidence: E
     off = exhibits_of("off_target", rule, evidence)
     assert [each.what.split()[0] for each in off] == ["an", "an", "a"]
     assert "ordinary values instead" in off[1].what
+
+
+def test_an_answer_may_cite_nothing_where_nothing_fits(rule: Rule, advisory: Advisory, evidence: Evidence) -> None:
+    for side in ("miss", "off_target"):
+        ids = brief(side, rule, advisory, evidence).ids
+        assert ids["request"][-1] == ids["condition"][-1] == "none"
+        assert "none" not in brief(side, rule, advisory, evidence).exhibits
+
+
+@pytest.mark.parametrize("side", ["miss", "off_target"])
+def test_the_number_is_explained_as_the_probability_of_a_defect(
+    side: Any, rule: Rule, advisory: Advisory, evidence: Evidence
+) -> None:
+    told = " ".join(write_prompt(brief(side, rule, advisory, evidence).prompt, KEY).system.split())
+    assert "The rule has this defect when" in told
+    assert "0.5 means that you cannot say whether it has it" in told
+    assert "`speaks_for`" in told
+    assert "\\u000d is the carriage return" in told
+
+
+def test_what_a_payload_class_accepts_is_told(rule: Rule, advisory: Advisory, evidence: Evidence) -> None:
+    told = write_prompt(brief("miss", rule, advisory, evidence).prompt, KEY).user
+    data = load_class("traversal", latest_version("traversal")).data
+    assert "It accepts: " in told
+    assert "It looks through: " in told
+    assert data.patterns[0].why in told
+
+
+def test_a_call_with_a_session_is_not_called_a_harmless_exploit(rule: Rule, evidence: Evidence) -> None:
+    twin = case(evidence.exploits[0].view.request, "signed_in", 0, "users who are signed in make this call")
+    shown = exhibits_of("off_target", rule, msgspec.structs.replace(evidence, near_misses=(twin,)))
+    assert "as somebody who is signed in makes it" in shown[-1].what
 
 
 def test_no_more_requests_are_shown_than_can_be_read(rule: Rule, evidence: Evidence) -> None:

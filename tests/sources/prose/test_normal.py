@@ -72,8 +72,8 @@ def test_a_page_is_known_by_its_beginning() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "<a", "<a ", "<a '", '<a "', "<!--", "<!", "<?", "</", "<p>", "<div><", "&#", "&lt", "<script>", "<pre>",
-              "<a '\"", "<a b='c'>", "<script", "</script"]
+    "piece", ["<", "<a", "<a ", "<a '", '<a "', "<!--", "<!", "<?", "</", "<p>", "<div><", "&#", "&lt", "<script>",
+              "<pre>", "<a '\"", "<a b='c'>", "<script", "</script"]
 )  # fmt: skip
 def test_much_of_one_piece_is_read_in_bounded_time(piece: str) -> None:
     data = (piece * (300_000 // len(piece))).encode()

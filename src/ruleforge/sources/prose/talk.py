@@ -31,6 +31,16 @@ _PATH = re.compile(
     r")(?P<query>\?[\w.\[\]%~$:-]{1,60}(?:=[\w%.+:/~*{}<>\[\]-]{0,120})?(?:&[\w.\[\]%~$:-]{1,60}(?:=[\w%.+:/~*"
     r"{}<>\[\]-]{0,120})?){0,12})?"
 )
+# A link to the target is a place of the attack where the sentence speaks of one, and not of how to set things up.
+_ATTACKED = re.compile(
+    r"attack|exploit|inject|vulnerab|payload|malicious|crafted|trigger|bypass|\bxss\b|\brce\b", re.IGNORECASE
+)
+_SET_UP = re.compile(
+    r"\b(?:after|once|start(?:s|ed|ing)?|install\w*|listen\w*|by default|credentials|log in)\b", re.IGNORECASE
+)
+_OF_AUTHOR = re.compile(
+    r"(?:^|/)(?:poc|exp(?:loit)?|evil|payload|attack|shell|cve[-_]\d{4})\w{0,20}\.\w{2,4}$", re.IGNORECASE
+)
 _OWN_LINK = re.compile(r"https?://(?P<host>[^/?#\s<>\"'`)\]]{1,200})(?P<target>/[^\s<>\"'`#]{1,400})", re.IGNORECASE)
 _SCRIPT = re.compile(rf"\.(?:{_SCRIPT_ENDINGS})$", re.IGNORECASE)
 # Folders that begin paths of the web, though they are written without a slash.
@@ -48,6 +58,7 @@ _MACHINE = re.compile(
     r"System32|srv|private)(?:/|$)"
     r"|/(?:passwd|shadow)$|/\.{2}(?:/|$)",
 )
+_FILE_ON_DISK = re.compile(r"\.(?:py|sh|rb|exe|dll|jar|zip|xml|json|txt|ini|conf|cfg|log|yml|sql|db|dat)$")
 _DIFF_LINE = re.compile(r"(?:^|\s)(?:diff --git (?:a/\S{1,200} )?|--- |\+\+\+ )$")
 _NO_PLACE = re.compile(
     r"/?(?:and/or|or/and|either/or|[nN]/[aA]|read/write|client/server|input/output|i/o|"
@@ -204,7 +215,8 @@ def places(sentence: str, base: int) -> list[Mention]:
         confidence = _place_confidence(match, value, sentence)
         if confidence:
             found.append(Mention("endpoint", value, base + start, base + start + len(value), confidence))
-    for match in _OWN_LINK.finditer(sentence):
+    attacked = _ATTACKED.search(sentence) is not None and _SET_UP.search(sentence) is None
+    for match in _OWN_LINK.finditer(sentence) if attacked else ():
         value = match["target"].rstrip(".,:;!*)'\"`")
         if len(value) > 2 and len(found) < MAX_IN_SENTENCE and is_target_like(match["host"]):
             start = base + match.start("target")
@@ -213,33 +225,41 @@ def places(sentence: str, base: int) -> list[Mention]:
 
 
 def _place_confidence(match: re.Match[str], value: str, sentence: str) -> str:
+    """How sure it is that this is a place of the product; "": it is none."""
     path = value.partition("?")[0]
     before, after = sentence[max(0, match.start() - 60) : match.start()], sentence[match.start() + len(value) :][:60]
     if path == "/" and "=" in value:
         return "certain"
-    if _MACHINE.match(path) or _NO_PLACE.match(path) or len(re.findall(r"[A-Za-z]", path)) < 2 or path.endswith("/*"):
-        return ""
-    if re.search(r"https?:$|://\S{0,200}$|\\$", before) or after.startswith(("://", "@")):
-        return ""
-    if _DIFF_LINE.search(before):  # with a/ and b/ before it; see `code_talk`
+    if _is_no_place(path, before, after):
         return ""
     script = bool(_SCRIPT.search(path))
     named = bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(after))
+    of_code = bool(_SOURCE_CONTEXT.search(before))
     if _SOURCE_FILE.search(path) and not (match["rooted"] is not None and named and script):
         return "possible" if named or script else ""
     if match["rooted"] is not None:
         if script or named or path.count("/") > 1 or value != path:
-            return "possible" if _SOURCE_CONTEXT.search(before) and not named else "certain"
+            return "possible" if of_code and not named else "certain"
         return "likely" if re.match(r"/[A-Za-z][\w.-]{2,}$", path) and not re.search(r"\w$", before) else ""
     if match["folders"] is not None:
-        if script:
-            return "possible" if _SOURCE_CONTEXT.search(before) else "certain"
-        if _SURE_FOLDER.match(path):
-            return "certain"
-        return "likely" if _WEB_FOLDER.match(path) and named and len(path) > 5 else ""
-    if re.search(r"\.(?:py|sh|rb|exe|dll|jar|zip|xml|json|txt|ini|conf|cfg|log|yml|sql|db|dat)$", path) and not named:
-        return ""
-    return "possible" if _SOURCE_CONTEXT.search(before) else "likely"
+        return _folder_confidence(path, script=script, named=named, of_code=of_code)
+    return "" if _FILE_ON_DISK.search(path) and not named else "possible" if of_code else "likely"
+
+
+def _is_no_place(path: str, before: str, after: str) -> bool:
+    if _MACHINE.match(path) or _NO_PLACE.match(path) or len(re.findall(r"[A-Za-z]", path)) < 2 or path.endswith("/*"):
+        return True
+    if _OF_AUTHOR.search(path) or _DIFF_LINE.search(before):  # a patch's a/ and b/: see `code_talk`
+        return True
+    return bool(re.search(r"https?:$|://\S{0,200}$|\\$", before)) or after.startswith(("://", "@"))
+
+
+def _folder_confidence(path: str, *, script: bool, named: bool, of_code: bool) -> str:
+    if script:
+        return "possible" if of_code else "certain"
+    if _SURE_FOLDER.match(path):
+        return "certain"
+    return "likely" if _WEB_FOLDER.match(path) and named and len(path) > 5 else ""
 
 
 def parameters(sentence: str, base: int) -> list[Mention]:
