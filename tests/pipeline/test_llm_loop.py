@@ -225,6 +225,24 @@ def test_a_provider_that_never_answers_is_not_asked_for_ever() -> None:
     assert "not asked" in found.outcome.detail
 
 
+def test_an_author_of_tests_that_never_answers_is_not_asked_for_ever_either() -> None:
+    provider = Scripted([OutsideError("nobody there", code="RF550")] * 1_000)
+    tester = ModelTester(door_to(provider))
+    for _ in range(GIVEN_UP_AFTER + 2):
+        found = forge_advisory(advisory(), Ground(default_background(), tester=tester))
+        assert found.outcome.outcome == "rule"
+    assert len(provider.asked) == GIVEN_UP_AFTER
+    assert "model of tests: 1 of 1 questions failed" in found.outcome.detail
+
+
+def test_what_a_model_wrote_stands_in_records_short_and_printable() -> None:
+    reason = "no way \x1b[2J to tell \u202e these " * 15
+    found = forged(writer_of(lambda _call: said(None, reason[:600]), candidates=1), ALONE)
+    (told,) = use_of(found).declined
+    assert told.isprintable()
+    assert len(told) <= 400
+
+
 def test_an_answer_that_is_to_come_is_waited_for_by_nobody_and_taken_in_the_next_run(tmp_path: Path) -> None:
     def run() -> Forged:
         box = Mailbox(tmp_path, DoorGround(bytes(32)))

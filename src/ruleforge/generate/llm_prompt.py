@@ -88,6 +88,9 @@ Whoever signs up can make himself a steward, in a form or in JSON:
          {"any": [{"field": "args", "name": "rank", "transforms": ["lower"], "op": "equals", "value": "steward"},
                   {"field": "json", "name": "/rank", "transforms": ["lower"], "op": "equals", "value": "steward"}]}]}"""
 
+FRAMES = r"""How text is written here: what strangers wrote stands in frames. A control character in it is written as
+\u and four digits: \u000d is the carriage return that ends each line of a request, one byte and no six characters."""
+
 ANSWER = """Answer with one JSON document that satisfies the schema. First say in `mechanism` what makes a request the
 attack and which parts of the exploit are only its author's choice. Then give the tree in `when`; where there is no safe
 rule, null, and the reason in `why_none`. Title, identifiers and state of the rule are not yours to set."""
@@ -132,7 +135,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 def prompt_of(advisory: Advisory, hint: Hint, feedback: Feedback | None = None) -> Prompt:
     """Write the prompt of one candidate; see `llm_generate.question_of`."""
-    parts: list[Part] = [fixed(text) for text in (TASK, TRIED, language(), EXAMPLES, ANSWER)]
+    parts: list[Part] = [fixed(text) for text in (TASK, TRIED, language(), EXAMPLES, FRAMES, ANSWER)]
     parts += [untrusted("disclosure", disclosure_text(advisory))]
     parts += _requests(advisory)
     parts += _feedback(feedback) if feedback else []

@@ -21,7 +21,7 @@ from ruleforge.cases.told import disclosure_text, request_text
 from ruleforge.errors import InputError
 from ruleforge.events.formats.jsonl import read_jsonl
 from ruleforge.events.request import Request
-from ruleforge.generate.llm_prompt import shown_requests
+from ruleforge.generate.llm_prompt import FRAMES, shown_requests
 from ruleforge.llm.door import Question
 from ruleforge.llm.prompt import Part, Prompt, fixed, particular, untrusted
 from ruleforge.llm.provider import Tuning
@@ -91,7 +91,7 @@ def question_of_tests(advisory: Advisory) -> Question[TestsAnswer]:
     Args:
         advisory: what was disclosed; its requests have roles. Untrusted.
     """
-    parts: list[Part] = [fixed(TASK), fixed(ANSWER), untrusted("disclosure", disclosure_text(advisory))]
+    parts: list[Part] = [fixed(TASK), fixed(FRAMES), fixed(ANSWER), untrusted("disclosure", disclosure_text(advisory))]
     parts.append(particular("Requests of the disclosure: those named r… exploit it, those named s… do not."))
     parts += [untrusted(f"request {name}", request_text(poc.request)) for name, poc in shown_requests(advisory)]
     return Question(

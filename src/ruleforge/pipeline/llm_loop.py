@@ -25,8 +25,10 @@ from ruleforge.validate.checks import Finding
 
 VERSION = "llm generator 1"
 GIVEN_UP_AFTER = 3  # disclosures in a row for which every question failed: then the provider is not asked any more
+GIVEN_UP = f"not asked: every question failed for {GIVEN_UP_AFTER} disclosures in a row"
 TOLD_MOST = 3  # requests shown of one gate
 REASONS_MOST, PROBLEMS_MOST = 5, 5
+TEXT_MOST = 400  # characters of what a model wrote, in a record
 assert STRATEGY == BY_MODEL
 
 # Requests that a generator may see. What the judge keeps for itself never gets here; what other sources and recorded
@@ -63,8 +65,7 @@ class ModelWriter:
     def __call__(self, material: Material, evidence: Evidence) -> Written:
         """Ask for all candidates, and for better ones until one is perfect or the rounds are used up."""
         if self._failed_in_a_row >= GIVEN_UP_AFTER:
-            told = f"not asked: every question failed for {GIVEN_UP_AFTER} disclosures in a row"
-            return Written(use=ModelUse(provider=self._scheme, failed=self.candidates, problems=(told,)))
+            return Written(use=ModelUse(provider=self._scheme, failed=self.candidates, problems=(GIVEN_UP,)))
         session = _Session(self, material.advisory, evidence)
         for number in range(self.rounds):
             if not session.open or session.perfect:
@@ -176,7 +177,7 @@ class _Session:
             answered=len(self._answers),
             pending=self._pending,
             failed=self._failed,
-            declined=tuple(dict.fromkeys(self._declined))[:REASONS_MOST],
+            declined=tuple(dict.fromkeys(map(plain, self._declined)))[:REASONS_MOST],
             candidates=len(self._slots),
             passed=sum(slot.best is not None for slot in self._slots),
             calls=self._calls() - self._calls_before,
@@ -199,7 +200,12 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 def told_problem(problem: RuleForgeError) -> str:
     """Say why there is no answer, shortly."""
     more = f": {'; '.join(problem.problems[:3])}" if isinstance(problem, InvalidAnswerError) else ""
-    return f"[{problem.code}] {problem.what}{more}"[:400]
+    return plain(f"[{problem.code}] {problem.what}{more}")
+
+
+def plain(text: str) -> str:
+    """What a model wrote, short and printable, for records that people open."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:TEXT_MOST])
 
 
 def try_rule(

@@ -8,7 +8,7 @@ from ruleforge.cases.anatomy import Anatomy
 from ruleforge.cases.evidence import Case
 from ruleforge.generate.llm_tests import accept, question_of_tests
 from ruleforge.llm.door import Answer, Door, Pending
-from ruleforge.pipeline.llm_loop import REASONS_MOST, told_problem
+from ruleforge.pipeline.llm_loop import GIVEN_UP, GIVEN_UP_AFTER, REASONS_MOST, plain, told_problem
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.forging import ModelUse
 
@@ -20,6 +20,7 @@ class ModelTester:
 
     def __init__(self, door: Door) -> None:
         self.door = door
+        self._failed_in_a_row = 0
 
     @property
     def name(self) -> str:
@@ -28,11 +29,13 @@ class ModelTester:
 
     def __call__(self, advisory: Advisory, exploits: Sequence[Anatomy]) -> tuple[tuple[Case, ...], ModelUse]:
         """Ask, and return the requests that count; none as long as nobody has answered."""
+        scheme = self.door.provider.url.partition(":")[0]
+        if self._failed_in_a_row >= GIVEN_UP_AFTER:
+            return (), ModelUse(provider=scheme, failed=1, problems=(GIVEN_UP,))
         before = self.door.meter.run.calls
         (result,) = self.door.ask_all([question_of_tests(advisory)])
-        use = ModelUse(
-            provider=self.door.provider.url.partition(":")[0], asked=1, calls=self.door.meter.run.calls - before
-        )
+        use = ModelUse(provider=scheme, asked=1, calls=self.door.meter.run.calls - before)
+        self._failed_in_a_row = 0 if isinstance(result, Pending | Answer) else self._failed_in_a_row + 1
         if isinstance(result, Pending):
             return (), msgspec.structs.replace(use, pending=1)
         if not isinstance(result, Answer):
@@ -44,7 +47,7 @@ class ModelTester:
             models=(result.model,),
             candidates=len(found.cases) + len(found.refused),
             passed=len(found.cases),
-            declined=found.refused[:REASONS_MOST],
+            declined=tuple(map(plain, found.refused[:REASONS_MOST])),
             tokens_in=result.usage.tokens_in,
             tokens_out=result.usage.tokens_out,
             cost=result.usage.cost,
