@@ -125,3 +125,15 @@ def test_forge_says_early_that_an_attack_is_not_for_http(run: Run, page: Path, t
     told = json.loads(line)
     assert (told["outcome"], told["reason"]) == ("refused", "no_http")
     assert "local user" in told["detail"]
+
+
+def test_a_rule_from_words_asks_for_the_kind_of_attack_and_not_for_our_payloads(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text("# CVE-2099-4306\n\nCommand injection in /cgi-bin/pear_press.cgi of Pear Press 2.\n")
+    (line,) = run("forge", tmp_path / "x.md", "--out", tmp_path / "rules", "--format", "ndjson").stdout.splitlines()
+    assert json.loads(line)["outcome"] == "rule"
+    folder = tmp_path / "rules" / "CVE-2099-4306"
+    evidence = json.loads((folder / "evidence.json").read_text())
+    assert "some argument" in evidence["sentence"]
+    assert "rfq" not in evidence["sentence"]
+    assert "passwd" not in (folder / "rule.json").read_text()
+    assert any("synthetic" in told for told in evidence["approximations"])

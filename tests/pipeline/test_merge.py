@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruleforge.events.request import Request
+from ruleforge.ingest.fact_requests import SYNTHETIC
 from ruleforge.pipeline.merge import (
     DOCUMENTS_MOST,
     EXHAUSTIVE_MOST,
@@ -221,3 +222,22 @@ def test_selections_grow_smaller_and_never_repeat(documents) -> None:  # type: i
     assert [len(each) for each in found] == sorted((len(each) for each in found), reverse=True)
     assert len(set(found)) == len(found) <= 2**EXHAUSTIVE_MOST
     assert all(set(each) <= set(members) and len(each) >= 2 for each in found)
+
+
+def made_up(target: bytes) -> PocRequest:
+    return sent(target, role="exploit", notes=(SYNTHETIC,))
+
+
+def test_requests_made_from_words_are_left_out_where_another_document_shows_the_attack() -> None:
+    words = document("words.md", made_up(b"/fernwood/list.php?page=1'%20OR%201=1--"), title="Words")
+    shown = document("shown.txt", sent(SQLI, role="exploit"))
+    merged = merge((words, shown))
+    assert [poc.request.target for poc in merged.requests] == [SQLI]
+    assert any("synthetic requests were left out" in problem for problem in merged.problems)
+    assert merged.title == "Words"
+
+
+def test_requests_made_from_words_stay_where_no_document_shows_more() -> None:
+    words = document("words.md", made_up(SQLI))
+    look = document("look.txt", sent(PAGE, role="probe"))
+    assert SQLI in {poc.request.target for poc in merge((words, look)).requests}

@@ -15,6 +15,7 @@ from ruleforge.cases.anatomy import Anatomy, dissect
 from ruleforge.cases.significance import WEAK_CLASSES
 from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
+from ruleforge.ingest.fact_requests import SYNTHETIC
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.records.advisory import Advisory, PocRequest
 
@@ -73,6 +74,7 @@ def merge(documents: Sequence[Advisory]) -> Advisory:
     documents = sorted(documents, key=precedence)
     if len(documents) == 1:
         return documents[0]
+    documents = _with_what_is_shown(documents)
     first = documents[0]
     cve = primary_cve(first)
     cwes, tags = _joined(d.cwes for d in documents), _joined(d.tags for d in documents)
@@ -95,6 +97,26 @@ def merge(documents: Sequence[Advisory]) -> Advisory:
         problems=(*(f"{name_of(d)}: {problem}" for d in documents for problem in d.problems), *problems),
         digest=hashlib.sha256("\n".join(sorted(d.digest for d in documents)).encode()).hexdigest(),
     )
+
+
+def _with_what_is_shown(documents: Sequence[Advisory]) -> list[Advisory]:
+    """Leave out requests made from words, where some document shows an attack: words would only widen its rule."""
+    made = [tuple(poc for poc in document.requests if SYNTHETIC in poc.notes) for document in documents]
+    if not any(
+        poc.role == "exploit" and SYNTHETIC not in poc.notes for document in documents for poc in document.requests
+    ):
+        return list(documents)
+    note = "its synthetic requests were left out: another document shows the attack"
+    return [
+        msgspec.structs.replace(
+            document,
+            requests=tuple(poc for poc in document.requests if SYNTHETIC not in poc.notes),
+            problems=(*document.problems, note),
+        )
+        if synthetic
+        else document
+        for document, synthetic in zip(documents, made, strict=True)
+    ]
 
 
 def name_of(document: Advisory) -> str:
