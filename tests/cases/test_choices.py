@@ -1,6 +1,7 @@
 """What an attacker is free to choose is chosen otherwise, one thing at a time, and the rest stays as it was sent."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ruleforge.events.places import HttpView
 from ruleforge.events.request import Request
 from ruleforge.records.advisory import Advisory
 
+WEAKNESSES = ("CWE-22", "CWE-89", "CWE-79", "CWE-78", "CWE-94", "CWE-611", "CWE-918")
 ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "choices.json").read_text())
 
 
@@ -74,14 +76,27 @@ def test_an_ordinary_call_without_values_leaves_nothing_to_choose(make_anatomy: 
     assert choices(make_anatomy(data), make_advisory(data)) == ()
 
 
-@given(
-    st.binary(max_size=300), st.sampled_from(["CWE-22", "CWE-89", "CWE-79", "CWE-78", "CWE-94", "CWE-611", "CWE-918"])
-)
+@given(st.binary(max_size=300), st.sampled_from(WEAKNESSES))
 def test_whatever_an_exploit_holds_choosing_is_bounded(
     make_anatomy: Any, make_advisory: Any, text: bytes, cwe: str
 ) -> None:
     data = {"target": "/press/show.php?file=" + "".join(f"%{byte:02x}" for byte in text), "cwes": [cwe]}
     assert len(choices(make_anatomy(data), make_advisory(data))) <= CHOICES_MOST
+
+
+@pytest.mark.parametrize("cwe", WEAKNESSES)
+@pytest.mark.parametrize(
+    "piece", ["<img onaa=", "exec((", "<!ENTITY a ", "etc/a/", "cat+a+", "0x1", "from a", "--", "jndi:", "http://a.b"]
+)
+def test_choosing_in_a_hostile_value_takes_bounded_time(
+    piece: str, cwe: str, make_anatomy: Any, make_advisory: Any
+) -> None:
+    data = {"method": "POST", "target": "/press/show.php", "body": json.dumps({"file": piece * (8_000 // len(piece))}),
+            "headers": [["Content-Type", "application/json"]], "cwes": [cwe]}  # fmt: skip
+    anatomy, advisory = make_anatomy(data), make_advisory(data)
+    start = time.process_time()
+    choices(anatomy, advisory)
+    assert time.process_time() - start < 3
 
 
 # --- what the disclosure names ----------------------------------------------------------------------------------------

@@ -142,6 +142,30 @@ def test_a_rule_that_asks_which_function_is_called_is_not_said_to_be_asked_of_ev
     assert "no_endpoint" not in codes
 
 
+def test_a_route_that_is_asked_of_the_path_or_an_argument_is_a_place(press: SimpleNamespace) -> None:
+    route = {"op": "path_suffix", "value": "/v1/press"}
+    either = {"any": [{"field": "path"} | route, {"field": "args", "name": "rest_route"} | route]}
+    evidence = press.disclosed("/?rest_route=/v1/press&file=../../etc/shadow")
+    assert "no_endpoint" not in {
+        code for reason in said(press, {"all": [either, CLASS]}, evidence) for code in (reason.code, *reason.also)
+    }
+
+
+@pytest.mark.parametrize(("page", "shared"), [("/index.php", True), ("/quillmark_press_9q.php", False)])
+def test_a_place_that_other_products_have_is_told_from_one_of_its_own(
+    press: SimpleNamespace, page: str, shared: bool
+) -> None:
+    evidence = press.disclosed(f"{page}?file=../../etc/shadow")
+    place = {"field": "path", "op": "path_suffix", "value": page}
+    anywhere = {"field": "args", "op": "is_class", "value": "traversal"}
+    codes = {
+        code for reason in said(press, {"all": [place, anywhere]}, evidence) for code in (reason.code, *reason.also)
+    }
+    assert ("place_of_others" in codes) is shared
+    named = {code for reason in said(press, {"all": [place, CLASS]}, evidence) for code in (reason.code, *reason.also)}
+    assert "place_of_others" not in named
+
+
 @pytest.mark.parametrize("place", ["target", "body"])
 def test_a_long_request_is_cut_around_what_matters(press: SimpleNamespace, place: str) -> None:
     filling = "a=" + "b" * 900 + "&file="

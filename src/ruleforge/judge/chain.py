@@ -24,7 +24,7 @@ from ruleforge.judge.features import (
     words_of_place,
 )
 from ruleforge.judge.observe import Asked, Observed, reads
-from ruleforge.judge.shape import Conjunct, Question
+from ruleforge.judge.shape import Conjunct, Question, tree_bits
 from ruleforge.judge.showing import focus_of, shown
 from ruleforge.records.forging import Reason
 from ruleforge.rules.render import quote_bytes, render_clause
@@ -35,6 +35,7 @@ EACH_MOST = 3  # sentences of one code
 FACT = 3.0  # least weight of a request that is answered wrongly
 LEAST_SHARE = 0.25  # of a weight that counts in the order whatever the probability of its defect
 SUSPICION = 0.4  # least weight of a shape that is told
+PLACE_BITS_MOST = 20.0  # of surprise up to which other products are said to have a place as well
 NOTES_MOST = 6  # choices that are named
 
 # code, text, condition path, the request that shows it, least weight
@@ -378,16 +379,21 @@ def _shared_place(observed: Observed) -> Found:
         anywhere = next((conjunct for conjunct in arm if is_nameless(conjunct)), None)
         if not places or anywhere is None or any(conjunct.kind == "selector" for conjunct in arm):
             continue
-        if words_of_place(arm) > 1 and not others:
+        if not others and (words_of_place(arm) > 1 or _rare(places, observed)):
             continue
         said = f" ({others} other vulnerabilities are attacked there)" if others else ""
         text = (
             f"“{clause(places[0].tree)}” is a place that other products have as well{said}, and "
-            f"“{clause(anywhere.tree)}” says nothing of which parameter has the flaw: an attack on them fires it, too."
+            f"“{clause(anywhere.tree)}” asks for no name that tells this one: an attack on them fires it, too."
         )
         path = f"when.any[{number}]" if len(observed.arms) > 1 else "when"
         yield "place_of_others", text, path, None, SUSPICION
         return
+
+
+def _rare(places: Sequence[Conjunct], observed: Observed) -> bool:
+    background, bits = observed.evidence.background, observed.evidence.class_bits
+    return background is None or sum(tree_bits(c.tree, background, bits) for c in places) > PLACE_BITS_MOST
 
 
 def _common(observed: Observed) -> Found:

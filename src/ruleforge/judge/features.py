@@ -11,6 +11,7 @@ from ruleforge.cases.evidence import Evidence
 from ruleforge.judge.observe import Asked, Observed, observe, reads
 from ruleforge.judge.shape import (
     LITERAL_OPS,
+    PATH_OPS,
     WHOLE_OPS,
     Conjunct,
     Question,
@@ -359,7 +360,8 @@ def placed(arm: Sequence[Conjunct]) -> bool:
     """Whether an alternative says where the request goes: by its path, or by an argument that chooses the function."""
     if any(c.kind in ("endpoint", "selector") for c in arm):
         return True
-    return any(q.selects and not q.negated and q.op in LITERAL_OPS for c in arm for q in c.questions)
+    asked = LITERAL_OPS | PATH_OPS  # a route is sent in an argument, too
+    return any(q.selects and not q.negated and q.op in asked for c in arm for q in c.questions)
 
 
 def endpoint_bits(observed: Observed) -> float | None:
