@@ -8,23 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from ruleforge.cases.anatomy import Part
+from ruleforge.judge.chosen import NAMED, chosen, unvaried
 from ruleforge.judge.features import (
     FEATURES,
-    NAMED,
-    chosen,
     collections,
     idle,
     is_nameless,
     placed,
     reads_tell,
     surprise,
-    unvaried,
-    wants_value,
-    wants_whole,
     words_of_place,
 )
 from ruleforge.judge.observe import Asked, Observed, reads
-from ruleforge.judge.shape import Conjunct, Question, tree_bits
+from ruleforge.judge.shape import Conjunct, Question, tree_bits, wants_value, wants_whole
 from ruleforge.judge.showing import focus_of, shown
 from ruleforge.records.forging import Reason
 from ruleforge.rules.render import quote_bytes, render_clause

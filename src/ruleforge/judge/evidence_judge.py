@@ -15,11 +15,10 @@ from ruleforge.judge.features import (
     is_quiet,
     measured,
     tell_read,
-    wants_value,
 )
 from ruleforge.judge.model import QUESTIONS, Model, shipped_model
 from ruleforge.judge.observe import Observed, observe
-from ruleforge.judge.shape import Question
+from ruleforge.judge.shape import Question, wants_value
 from ruleforge.records.forging import Mode, Opinion, Reason
 from ruleforge.rules.tree import Rule
 

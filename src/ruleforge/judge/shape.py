@@ -16,6 +16,7 @@ WHOLE_OPS = frozenset(("equals", "in"))
 PATH_OPS = frozenset(("path_suffix", "path_segments"))
 PRESENCE_OPS = frozenset(("present", "absent", "count_gt"))
 NAMED_PLACES = frozenset(("args", "query_args", "form_args", "json", "xml", "multipart", "cookies"))
+LEAST_LITERAL = 4  # bytes of a value below which it is a sign of the attack, no example of it
 MAX_CONJUNCTS = 96  # read of one rule; a gate refuses longer ones
 _WORD = re.compile(rb"[A-Za-z0-9_/.-]{3,}")
 _METHOD_BITS = {b"GET": 0.3, b"POST": 3.0, b"HEAD": 4.0}
@@ -128,6 +129,20 @@ def _kind(questions: tuple[Question, ...]) -> str:
     if all(q.op not in LITERAL_OPS for q in asked):
         return "bound"
     return "selector" if all(q.selects for q in asked if q.op in LITERAL_OPS) else "value"
+
+
+def wants_value(question: Question) -> bool:
+    """Whether it wants a text of several bytes where the attacker chooses what to send."""
+    if question.op not in LITERAL_OPS or question.negated or question.selects:
+        return False
+    if question.place == "method" or question.place.startswith(("path", "version")):
+        return False
+    return min(map(len, question.literals), default=0) >= LEAST_LITERAL
+
+
+def wants_whole(question: Question) -> bool:
+    """Whether it wants one exact text."""
+    return wants_value(question) and question.op in WHOLE_OPS
 
 
 def arm_bits(arm: tuple[Conjunct, ...], background: Background, class_bits: Mapping[str, float]) -> float:
