@@ -10,9 +10,12 @@ from ruleforge.background.table import default_background
 from ruleforge.ingest.readers import read_advisory
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.judge import evidence_judge
+from ruleforge.pipeline import loop
 from ruleforge.pipeline.forge import Forged, Ground, forge_advisory
 from ruleforge.pipeline.loop import LoopOptions
 from ruleforge.records.advisory import Advisory
+from ruleforge.records.forging import Opinion
+from ruleforge.rules.tree import Rule
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "examples" / "templates" / "invented"
 NAMES = sorted(file.name for file in TEMPLATES.glob("*.yaml"))[:12]
@@ -75,3 +78,21 @@ def test_no_request_of_the_judge_stands_in_what_the_generator_made() -> None:
         if best is not None and best.opinion is not None:
             shown = [reason.request for reason in best.opinion.chain if reason.request]
             assert not any(request in change for request in shown for change in best.candidate.changes)
+
+
+@pytest.mark.parametrize(("gap", "overruled"), [(0.0, False), (0.05, False), (0.2, True)])
+def test_the_judge_overrules_the_strategies_only_by_a_clear_margin(
+    gap: float, overruled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "tidewater-fetch-traversal.yaml"
+    first = forged(name, judge=False).best
+    assert first is not None
+
+    def suspects_the_first(rule: Rule, *_: Any, **__: Any) -> Opinion:
+        p_miss = 0.5 if rule.when == first.candidate.rule.when else 0.5 - gap
+        return Opinion(judge="test", p_miss=p_miss, p_off_target=0.1, mode="count")
+
+    monkeypatch.setattr(loop, "judge_rule", suspects_the_first)
+    best = forged(name).best
+    assert best is not None
+    assert (best.candidate.rule.when != first.candidate.rule.when) is overruled

@@ -22,7 +22,7 @@ from ruleforge.judge.advice import advice_of
 from ruleforge.judge.evidence_judge import by_documents, judge_rule
 from ruleforge.judge.observe import observe
 from ruleforge.records.advisory import shown_title
-from ruleforge.records.forging import Candidate, CheckResult, Mode, ModelUse, Opinion, Trial
+from ruleforge.records.forging import Candidate, CheckResult, ModelUse, Opinion, Trial
 from ruleforge.rules.tree import Rule, conditions_of
 from ruleforge.validate import gates
 from ruleforge.validate.checks import CHECKS, Finding, sibling_sources
@@ -32,7 +32,8 @@ ADVICE_TRIED_MOST = 3  # of one opinion: each costs a check and an opinion
 UNBACKED_OFF = 0.25  # what counts for p_off_target of several documents where it is unknown
 LEAST_GAIN = 0.02  # of the two probabilities together, for which a rule is changed
 BY_MODEL = "llm/"  # before the hint, in the strategy of what a model wrote
-STRICTEST: tuple[Mode, ...] = ("block", "count", "review")  # uses, the one with the strictest gate first
+BEFORE_JUDGING = 3  # keys of `_order`
+OBJECTION = 0.1  # by so much less must another candidate be suspected to go before the strategies' first choice
 PAYLOADS = ("payload", "anywhere")  # the kinds of facet that say what the attack is
 
 
@@ -118,7 +119,7 @@ def run_loop(
     if written:
         attempts += written.attempts
         judged += [_opined(attempt, judging) if options.judge else attempt for attempt in written.passed]
-    chosen = min(judged, key=lambda attempt: _order(attempt, evidence), default=None)
+    chosen = _chosen(judged, evidence)
     if chosen is not None and options.judge:
         chosen = msgspec.structs.replace(chosen, opinion=judge_rule(chosen.candidate.rule, judging))
     rounds = max((attempt.candidate.round for attempt in attempts), default=0)
@@ -185,20 +186,31 @@ def _answers(
             yield msgspec.structs.replace(tried, opinion=opinion)
 
 
-def _objection(attempt: Attempt, evidence: Evidence) -> tuple[int, int]:
-    """What the judge has against a rule: the strictest use whose gate it passes, nothing finer.
+def _chosen(judged: Items[Attempt], evidence: Evidence) -> Attempt | None:
+    """Take the strategies' first choice, unless the judge thinks clearly better of another that is as good otherwise.
 
-    Within one use the judge does not tell candidates that passed every check apart well enough to overrule the
-    strategies (decision 32). Where it could not tell whether a rule is off target, agreement of several documents on a
-    value speaks for it.
+    Within a smaller margin the judge does not tell candidates that passed every check apart well enough to overrule
+    the strategies (decision 32).
     """
-    opinion, unbacked = attempt.opinion, 0.0
-    if opinion is None:
-        return 0, 0
-    if opinion.p_off_target is None and len(set(evidence.documents)) > 1:
-        bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
-        unbacked = UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
-    return STRICTEST.index(opinion.mode), int(10 * unbacked)
+    ranked = sorted(((_order(attempt, evidence), attempt) for attempt in judged), key=lambda pair: pair[0])
+    if not ranked:
+        return None
+    before, first = ranked[0]
+    equals = [attempt for order, attempt in ranked if order[:BEFORE_JUDGING] == before[:BEFORE_JUDGING]]
+    best = min(equals, key=lambda attempt: _suspicion(attempt, evidence))
+    return best if _suspicion(best, evidence) <= _suspicion(first, evidence) - OBJECTION else first
+
+
+def _suspicion(attempt: Attempt, evidence: Evidence) -> float:
+    """The two probabilities together; 0 where no judge was asked.
+
+    Where it could not tell whether a rule is off target, agreement of several documents on a value speaks for it.
+    """
+    opinion = attempt.opinion
+    if opinion is None or opinion.p_off_target is not None or len(set(evidence.documents)) < 2:
+        return _doubt(opinion)
+    bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
+    return _doubt(opinion) + UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -280,7 +292,10 @@ def _hit_all(arms: Items[Arm], material: Material) -> bool:
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
-    """Least hits on other sources, then what the judge objects to, then the strategy that generalises best."""
+    """Least hits on other sources, of siblings, without asking for a session; then the strategy that generalises best.
+
+    What the first BEFORE_JUDGING keys decide no judge overrules.
+    """
     rule = attempt.candidate.rule
     by_model = attempt.draft is None
     # What a model was asked for is not what it wrote.
@@ -300,7 +315,6 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
-        *_objection(attempt, evidence),
         strategy,
         -attempt.survival,
         apart,
