@@ -204,6 +204,14 @@ def test_a_page_in_html_is_read_as_its_words() -> None:
     assert targets(found.requests) == {b"GET /find.php", b"POST /find.php"}
 
 
+def test_a_page_inside_an_exploit_in_plain_text_is_left_as_it_is() -> None:
+    text = b"CVE-2099-4105\n\n<html><body><form action='http://localhost/a.php' method='POST'>"
+    text += b"<input name='q' value='<script>alert(1)</script>'></form></body></html>\n"
+    assert normal_of(text, "a.txt").text == text.decode()
+    (poc,) = read_text(text, "a.txt").requests
+    assert (poc.request.method, poc.request.target) == (b"POST", b"/a.php")
+
+
 def test_a_patch_gives_requests() -> None:
     patch = (
         b"From 1 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] CVE-2099-4103: prevent SQL injection\n\n---\n"

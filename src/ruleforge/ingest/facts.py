@@ -19,6 +19,7 @@ ENDINGS: dict[str, Format] = {
     ".htm": "html",
     ".pdf": "pdf",
 }
+PLAIN = frozenset((".txt", ".md", ".markdown", ".patch", ".diff", ".http", ".req", ".sh"))
 MAX_BYTES = 4 * 1024 * 1024  # of a document
 PROBLEMS_MOST = 20
 
@@ -33,8 +34,11 @@ def normal_of(data: bytes, where: str) -> Normal:
         raise InputError(f"the document has {len(data):,} bytes", where=where, hint="split the document", code="RF263")
     if is_pdf(data):
         return text_of_pdf(data, where)
-    form = ENDINGS.get(PurePath(where).suffix.lower(), "plain")
-    return normalise(data, "html" if form == "html" or is_html(data) else "plain" if form == "pdf" else form)
+    ending = PurePath(where).suffix.lower()
+    form = ENDINGS.get(ending, "plain")
+    # An exploit in plain text may hold a page; what is called .txt is read as it is.
+    page = form == "html" or (ending not in PLAIN and is_html(data))
+    return normalise(data, "html" if page else "plain" if form == "pdf" else form)
 
 
 def facts_of(normal: Normal, document: str, requests: int = 0) -> Facts:

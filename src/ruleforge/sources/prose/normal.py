@@ -31,7 +31,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])\*\*([^*\n]{1,300})\*\*(?![\w*])")
 _ESCAPED = re.compile(r"\\([_*#<>\[\]])")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|#39|#x27);")
 _FENCE = re.compile(r"[ \t]{0,3}(?:`{3,}|~{3,})")
-_HTML = re.compile(r"<!doctype[ ]+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
+_HTML = re.compile(r"\s{0,200}(?:<\?xml[^>]{0,200}>\s{0,200})?(?:<!doctype[ ]+html|<html[\s>])", re.IGNORECASE)
 _BLOCKS = frozenset(
     (
         "p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4",
@@ -55,7 +55,7 @@ class Normal(msgspec.Struct, frozen=True):
 
 def is_html(head: bytes) -> bool:
     """Whether the beginning of a file is a page."""
-    return _HTML.search(head[:4_096].decode("latin-1")) is not None
+    return _HTML.match(head[:4_096].decode("latin-1")) is not None
 
 
 def normalise(data: bytes, form: Format) -> Normal:
