@@ -140,6 +140,8 @@ def test_a_rule_that_reads_no_payload_says_so(press: SimpleNamespace) -> None:
     assert "no condition reads what makes the request an attack" in reasons(found, "p_off_target")
     assert "no condition reads" not in reasons(tight, "p_off_target").lower()
     assert found.mode != "block"
+    assert (found.unread, tight.unread) == ("no condition reads what makes the request an attack", "")
+    assert not found.thin  # it is known well what such a rule does
 
 
 def test_without_any_harmless_request_correlation_cannot_be_judged(press: SimpleNamespace) -> None:

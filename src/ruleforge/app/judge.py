@@ -122,8 +122,9 @@ def _verdict(rule: Rule, opinion: Opinion, mode: str, model: Model, *, kept: boo
             failed.append(f"{name} could not be judged")
         elif key in most and p is not None and p > most[key]:
             failed.append(f"{name} is {p:.2f}, at most {most[key]:.2f} are allowed")
-    if opinion.thin and mode == "block":
-        failed.append(f"the evidence is thin: {opinion.thin}")
+    if mode == "block":
+        failed += [f"the evidence is thin: {opinion.thin}"] if opinion.thin else []
+        failed += [opinion.unread] if opinion.unread else []
     if opinion.mode == "review" and not failed:  # two judges disagree: nothing passes by what neither says
         failed.append(f"it waits for a person: {opinion.thin}")
     return Verdict(rule=rule, opinion=opinion, mode=mode, passed=not failed, failed=tuple(failed), kept=kept)

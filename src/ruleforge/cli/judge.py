@@ -104,7 +104,7 @@ def _data(found: "Verdict") -> dict[str, object]:
         "sentence": render_sentence(found.rule),
         "mode": found.mode,
         "passed": found.passed,
-        "judged": "failed" if not found.passed else "could not tell" if found.opinion.thin else "passed",
+        "judged": "failed" if not found.passed else "could not tell" if _doubted(found) else "passed",
         "failed": list(found.failed),
         "from_evidence": found.kept,
         "opinion": msgspec.to_builtins(found.opinion),
@@ -125,6 +125,8 @@ def _lines(found: "Verdict", *, asked: bool = False) -> list[str]:
     lines += ["", _gate(found)]
     if opinion.thin:
         lines.append(term.visible(f"  The evidence is thin: {opinion.thin}."))
+    if opinion.unread:
+        lines.append(term.visible(f"  What it looks at: {opinion.unread}."))
     lines += _section("Against it", [r for r in opinion.chain if r.code not in _OTHER][:SHOWN_AGAINST])
     lines += _section("For it", [r for r in opinion.chain if r.code == "speaks_for_it"])
     lines += _section("Not measured", [r for r in opinion.chain if r.code == "not_measured"])
@@ -135,6 +137,10 @@ def _lines(found: "Verdict", *, asked: bool = False) -> list[str]:
 _OTHER = ("speaks_for_it", "not_measured")
 
 
+def _doubted(found: "Verdict") -> bool:
+    return bool(found.opinion.thin or found.opinion.unread)
+
+
 def _number(p: float | None) -> str:
     return "unknown" if p is None else f"{p:.2f}"
 
@@ -142,7 +148,7 @@ def _number(p: float | None) -> str:
 def _gate(found: "Verdict") -> str:
     if found.passed:
         best = found.opinion.mode
-        if found.opinion.thin:
+        if _doubted(found):
             said = (
                 f"Nothing tried fails it for mode {found.mode}, but the judge cannot say that it passes: look yourself."
             )

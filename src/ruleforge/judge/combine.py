@@ -143,7 +143,7 @@ def combined_opinion(
         p_off_target=p_off,
         p_defect=None if both.abstains else bounded(evidence.p_defect, p_miss, p_off),
         thin=thin,
-        mode="review" if both.abstains else mode_of(p_miss, p_off, thin, model),
+        mode="review" if both.abstains else mode_of(p_miss, p_off, thin or evidence.unread, model),
         reasons=(*reasons, *llm.warnings),
     )
 

@@ -77,17 +77,19 @@ def opinion_of(
     p_off = None if blind_off else _with(fits["off"].probability(kept), 0.0, rarer)
     p_any = None if blind_miss else _with(fits["any"].probability(kept), likelier, rarer)
     p_any = bounded(p_any, p_miss, p_off)
-    thin = blind_miss or blind_off or _unread(observed) or _thin(observed)
-    mode = mode_of(p_miss, p_off, thin, model)
+    thin, unread = blind_miss or blind_off or _thin(observed), _unread(observed)
+    mode = mode_of(p_miss, p_off, thin or unread, model)
     if not reasons:
-        return Opinion(judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, mode=mode)
+        return Opinion(
+            judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, unread=unread, mode=mode
+        )
     contributions = {question: fit.contributions(kept) for question, fit in fits.items()}
     probable = {"miss": p_miss, "off_target": p_off}
     chain = (*chain_of(observed, contributions, probable), *not_varied(observed), *_blind(blind_miss, blind_off))
     if not blind_miss and not blind_off:
         chain += tuple(unmeasured(kept, [term.feature for term in fits["off"].terms], "off_target"))
     return Opinion(
-        judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, chain=chain,
+        judge=model.judge, p_miss=p_miss, p_off_target=p_off, p_defect=p_any, thin=thin, unread=unread, chain=chain,
         reasons=tuple(map(sentence, chain)), features=dict(kept), mode=mode,
     )  # fmt: skip
 
@@ -123,14 +125,15 @@ def _with(p: float, more: float, of: float) -> float:
     return round((1 - (1 - p) * (1 - more)) * of, 4)
 
 
-def mode_of(p_miss: float | None, p_off: float | None, thin: str, model: Model) -> Mode:
+def mode_of(p_miss: float | None, p_off: float | None, doubt: str, model: Model) -> Mode:
     """Return the strictest use whose gate a rule passes.
 
-    Where the evidence is thin or nothing tells whether it is off target, no rule may block; it may count.
+    Where there is a doubt (the evidence is thin, or no condition reads the attack) or nothing tells whether it is off
+    target, no rule may block; it may count.
     """
     if p_miss is None or not passes("count", p_miss, p_off, model):
         return "review"
-    return "block" if p_off is not None and passes("block", p_miss, p_off, model) and not thin else "count"
+    return "block" if p_off is not None and passes("block", p_miss, p_off, model) and not doubt else "count"
 
 
 def passes(mode: str, p_miss: float | None, p_off: float | None, model: Model) -> bool:

@@ -75,6 +75,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     p_defect: float | None = None  # probability of either
     mode: Mode = "review"  # the strictest use whose gate the rule passes
     thin: str = ""  # why the judge abstains; empty: the evidence suffices
+    unread: str = ""  # why it says of no rule like this that it passes, though nothing tried may fail it
     chain: tuple[Reason, ...] = ()  # the reasons with their types, the weightiest first
     features: dict[str, float | None] = msgspec.field(default_factory=dict)  # what was measured; None: not measurable
 
