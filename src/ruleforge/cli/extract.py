@@ -141,7 +141,7 @@ def _markdown(one: "Extracted") -> list[str]:
         return [*lines, _cell(one.error), ""]
     facts = one.facts
     lines += [
-        f"{VERDICTS[facts.verdict]} {_cell(facts.why)}",
+        f"{VERDICTS[facts.verdict].removesuffix('.')}: {_cell(facts.why)}." if facts.why else VERDICTS[facts.verdict],
         "",
         *(f"- missing: {_cell(text)}" for text in facts.missing),
     ]
