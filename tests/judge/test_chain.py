@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from ruleforge.judge.chain import chain_of
 from ruleforge.judge.evidence_judge import judge_rule
+from ruleforge.judge.observe import observe
 from ruleforge.judge.showing import Focus, shown
 from ruleforge.records.forging import REASONS, Reason
 from ruleforge.rules.render import render_clause
@@ -191,3 +193,22 @@ def test_a_list_of_what_each_author_showed_is_said(press: SimpleNamespace) -> No
     tree = AnyOf((press.page, Condition("path", "path_suffix", b"/press/print.php")))
     opinion = judge_rule(press.rule_of(tree), evidence)
     assert "2 exploits are hit by 2 alternatives" in "\n".join(opinion.reasons)
+
+
+def test_what_is_true_of_many_good_rules_is_told_after_all_that_is_wrong(press: SimpleNamespace) -> None:
+    observed = observe(press.rule_from({"all": [SHOW, EXACT]}), press.disclosed(press.hit))
+    chain = chain_of(observed, {"miss": {}, "off": {"guard": 9.0}}, {"miss": 0.5, "off_target": 0.9})
+    against = [reason.code for reason in chain if reason.weight > 0]
+    assert against[0] == "loses_free_choice"
+    assert against[-1] == "one_guard"
+
+
+def test_a_rule_that_falls_silent_without_the_payload_is_not_said_to_read_none(press: SimpleNamespace) -> None:
+    name = {"field": "args", "op": "present", "name": "file"}  # no class, no value: it does not "read" the payload
+    evidence = press.disclosed(press.hit)
+    silent = msgspec.structs.replace(evidence, siblings=(press.sent(press.miss, "neutral"),))
+    fires, falls_silent = (judge_rule(press.rule_from({"all": [SHOW, name]}), each) for each in (evidence, silent))
+    assert "no_payload_condition" in {code for r in fires.chain for code in (r.code, *r.also)}
+    assert fires.unread
+    assert "no_payload_condition" not in {code for r in falls_silent.chain for code in (r.code, *r.also)}
+    assert not falls_silent.unread

@@ -62,7 +62,11 @@ def chain_of(
                 )
             )  # fmt: skip
     against = [reason for reason in against if reason.weight > 0]
-    against.sort(key=lambda reason: -reason.weight * (LEAST_SHARE + (probable.get(reason.question) or 0.0)))
+    against.sort(
+        key=lambda reason: (
+            reason.code in _REMARKS, -reason.weight * (LEAST_SHARE + (probable.get(reason.question) or 0.0))
+        )
+    )  # fmt: skip
     return (*_few(against), *_in_favour(observed, contributions))
 
 
@@ -83,6 +87,7 @@ _ONE_THING = (
     )),
     frozenset(("fires_on_traffic", "fires_on_stranger", "no_endpoint", "place_of_others", "not_surprising")),
 )  # fmt: skip
+_REMARKS = frozenset(("one_guard", "idle_condition", "shown_by_one"))  # true of many good rules: told after all others
 _COUNTED = "It fires on "
 
 
@@ -343,6 +348,8 @@ def _strangers(observed: Observed) -> Found:
 
 
 def _no_payload(observed: Observed) -> Found:
+    if observed.silent_neutralised:
+        return  # something of the attack is read, whatever we take for it
     tells = [(asked, own) for asked, own in zip(observed.exploits, observed.evidence.tells, strict=False) if own]
     for asked, own in tells:
         arm = observed.arm_of(asked)
@@ -411,7 +418,10 @@ def _one_guard(observed: Observed) -> Found:
     if count * 3 > len(harmless):
         conjunct = observed.conjuncts[at]
         cases = [one for one in harmless if observed.fires_without(at, one.answers) and not one.fires]
-        text = f"Only “{clause(conjunct.tree)}” keeps out {count} of {len(harmless)} harmless requests."
+        text = (
+            f"Much rests on “{clause(conjunct.tree)}”: without it, {count} of {len(harmless)} harmless requests "
+            "would fire the rule."
+        )
         yield "one_guard", text, conjunct.path, cases[0], 0.0
 
 

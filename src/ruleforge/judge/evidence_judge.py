@@ -170,6 +170,8 @@ def _blind(blind_miss: str, blind_off: str) -> tuple[Reason, ...]:
 def _unread(observed: Observed) -> str:
     """Why a rule that is hit by exploits cannot be said to know the attack: it reads nothing of it."""
     read = tell_read(observed)
+    if observed.silent_neutralised:
+        return ""
     if read is not None:
         return "" if read > 0 else "no condition reads what makes the request an attack"
     if any(conjunct.kind == "payload" for conjunct in observed.conjuncts) or not observed.exploits:

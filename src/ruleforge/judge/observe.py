@@ -60,6 +60,11 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         """Requests that are no attack."""
         return (*self.neutral, *self.near, *self.seen_near, *self.steps)
 
+    @property
+    def silent_neutralised(self) -> bool:
+        """Whether the rule is silent on the exploits with their payload taken out, where some could be made."""
+        return bool(self.neutral) and not any(one.fires for one in self.neutral)
+
     def arm_of(self, asked: Asked) -> int | None:
         """The first alternative that holds for a request; None where none does."""
         return next((number for number in range(len(self.arms)) if self.holds(number, asked.answers)), None)
