@@ -20,6 +20,9 @@ from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some
 from ruleforge.rules.values import read_literal
 
 
+JNDI_VALUE = Condition("value", "is_class", b"jndi")
+
+
 def texts_of(tree, classes=None):
     return [sorted((zone, text) for zone, text in clause) for clause in requirements(tree, classes)]
 
@@ -195,3 +198,12 @@ def test_a_text_in_which_a_pattern_is_found_holds_its_literals(regex, texts):
         if pattern.test(text):
             for clause in regex_clauses(regex):
                 assert any(literal in text.lower() for literal in clause), (regex, text, clause)
+
+
+def test_of_an_any_that_grows_too_large_both_the_longest_and_the_most_telling_clauses_are_kept():
+    named = Some("headers", AllOf((Condition("name", "in", (b"user-agent", b"referer")), JNDI_VALUE)))
+    tree = AnyOf((Condition("args", "is_class", b"jndi", Name(b"quarter")), named))
+    clauses = requirements(tree, {"jndi": latest_version("jndi")})
+    headers = [[text for zone, text in clause if zone == "headers"] for clause in clauses]
+    assert any(all(len(text) > 3 for text in texts) for texts in headers)  # narrows an index
+    assert any(not any(b"user-agent" in text for text in texts) for texts in headers)  # rare in ordinary traffic

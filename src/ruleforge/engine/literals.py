@@ -56,7 +56,7 @@ class _Piece(NamedTuple):
 def requirements(
     tree: Tree, classes: Mapping[str, int] | None = None, zones: Mapping[str, str] = FIELD_ZONE
 ) -> tuple[Clause, ...]:
-    """Return the clauses of `tree`, best first: those that say most, then fewest alternatives.
+    """Return the clauses of `tree`, best first: longest literals, then fewest alternatives.
 
     Args:
         tree: the condition of a rule.
@@ -94,11 +94,13 @@ def clause_zones(clause: Clause) -> frozenset[str]:
 @lru_cache(maxsize=_KEPT)
 def _rank(clause: Clause | _Draft) -> tuple[object, ...]:
     texts = sorted((item[1], item[0]) for item in clause)
-    return (-min(telling_length(text) for text, _ in texts), len(texts), texts)
+    return (-min(len(text.strip(b"\x00\x01")) for text, _ in texts), len(texts), texts)
 
 
-def _best(drafts: tuple[_Draft, ...]) -> _Draft:
-    return min(drafts, key=_rank)
+@lru_cache(maxsize=_KEPT)
+def _telling_rank(clause: Clause | _Draft) -> tuple[object, ...]:
+    """As `_rank`, where long words that everybody sends count for nothing."""
+    return (-min(telling_length(item[1]) for item in clause), *_rank(clause))
 
 
 def _drafts(tree: Tree, place: str | None, rules: _Rules) -> tuple[_Draft, ...]:
@@ -142,7 +144,11 @@ def _name_and_value(name: _Draft, value: _Draft) -> _Draft:
 
 
 def _either(choices: list[tuple[_Draft, ...]]) -> tuple[_Draft, ...]:
-    """Multiply out an `any`; where that grows too large, unite the best clause of each part."""
+    """Multiply out an `any`; where that grows too large, unite the best clause of each part.
+
+    Which clause is best nobody knows here: the longest literals narrow an index, but may be the name of a header that
+    every browser sends. So both are united, those with the longest literals and those that say most.
+    """
     if not all(choices):
         return ()
     made = choices[0]
@@ -151,8 +157,9 @@ def _either(choices: list[tuple[_Draft, ...]]) -> tuple[_Draft, ...]:
         if len(made) * len(drafts) <= _MAX_PRODUCT and widest <= MAX_ALTERNATIVES:
             made = _pruned(a | b for a, b in product(made, drafts))
         else:
-            made = (_best(made) | _best(drafts),)
-            if len(made[0]) > _MAX_UNION:
+            united = {min(made, key=rank) | min(drafts, key=rank): None for rank in (_rank, _telling_rank)}
+            made = tuple(clause for clause in united if len(clause) <= _MAX_UNION)
+            if not made:
                 return ()
     return made
 
