@@ -19,7 +19,6 @@ from ruleforge.rules.patterns import compile_pattern
 from ruleforge.rules.tree import AllOf, AnyOf, Condition, Name, Not, Some
 from ruleforge.rules.values import read_literal
 
-
 JNDI_VALUE = Condition("value", "is_class", b"jndi")
 
 
