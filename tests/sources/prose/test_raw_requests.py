@@ -1,5 +1,7 @@
 """A written request ends where its body ends, not where the document does."""
 
+import time
+
 import pytest
 
 from ruleforge.sources.prose.chunks import Chunk, cut_in_chunks
@@ -120,3 +122,15 @@ def test_a_head_with_an_empty_line_after_each_line_is_read() -> None:
     (draft,) = read("POST /a HTTP/1.1\n\nHost: x\n\nContent-Length: 3\n\na=1\n\nmore")
     assert draft.headers == (("Host", "x"), ("Content-Length", "3"))
     assert draft.body == "a=1"
+
+
+@pytest.mark.parametrize("marks", [">+", "-->", "#", "* ", "1. "])
+def test_a_line_of_nothing_but_marks_costs_no_more_than_it_is_long(marks: str) -> None:
+    started = time.process_time()
+    assert read(marks * (20_000 // len(marks))) == []
+    assert time.process_time() - started < 2.0  # taken apart in every way, it would take hours
+
+
+def test_marks_of_several_kinds_may_stand_before_a_request() -> None:
+    (draft,) = read(">>> ## GET /a HTTP/1.1\n>>> ## Host: x")
+    assert draft.url == "/a"
