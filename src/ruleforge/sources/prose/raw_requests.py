@@ -28,7 +28,8 @@ _HEADER = re.compile(
 )
 _RESPONSE = re.compile(r"[ \t#>*|;+-]{0,12}HTTP/[0-9.]{1,4}[ \t]+[1-5]\d\d\b")
 _RULER = re.compile(
-    r"[ \t]*(?:[-=*_#~+.<>]{4,}|\[/?code\]|</?(?:pre|code)>|={2,}.{0,60}={2,}|-{3,}.{0,60}-{3,})[ \t]*$", re.IGNORECASE
+    r"[ \t]*(?:[-=*_#~+.<>]{4,}+|\[/?code\]|</?(?:pre|code)>|={2,}+.{0,60}={2,}|-{3,}+.{0,60}-{3,})[ \t]*$",
+    re.IGNORECASE,
 )
 _BOUNDARY = re.compile(r"boundary=\"?([^\";,\s]{1,200})", re.IGNORECASE)
 _ONLY_VERSION = re.compile(r"HTTP/[0-9.]{1,4}")
