@@ -5,6 +5,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -247,3 +248,19 @@ def test_a_new_kind_of_event_is_a_file_of_fields_and_examples(tmp_path: Path, ro
         log.write_text(json.dumps({"event": "door", "time": "2099-01-03T00:00:00Z", "fields": fields}) + "\n")
         found = list(scan_events(tmp_path / "out", [log], EventReport()))
         assert [one.rule for one in found] == ["RF-DOOR-MASTER"]
+
+
+def test_a_file_that_cannot_be_opened_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cases").mkdir()
+    for name in ("first.yaml", "second.yaml"):
+        (tmp_path / "cases" / name).write_text('case: "1"\n')
+    opened = Path.open
+
+    def refuse(file: Path, *args: Any, **kwargs: Any) -> Any:
+        if file.name == "first.yaml":
+            raise PermissionError(13, "Permission denied")
+        return opened(file, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    found = list(run_cases([tmp_path / "cases"], tmp_path / "out", AgentSummary()))
+    assert [one.reason for one in found] == ["RF217", "RF253"]

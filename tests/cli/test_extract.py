@@ -137,3 +137,16 @@ def test_a_rule_from_words_asks_for_the_kind_of_attack_and_not_for_our_payloads(
     assert "rfq" not in evidence["sentence"]
     assert "passwd" not in (folder / "rule.json").read_text()
     assert any("synthetic" in told for told in evidence["approximations"])
+
+
+def test_a_folder_without_documents_is_told_and_prints_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("extract", tmp_path / "empty")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no document" in result.stderr
+
+
+def test_a_device_without_end_is_read_up_to_the_bound(run: Run) -> None:
+    result = run("extract", "/dev/zero", "--format", "json")
+    assert result.exit_code == 1
+    assert [each["code"] for each in json.loads(result.stdout)] == ["RF263"]

@@ -114,3 +114,18 @@ def test_what_a_model_writes_acts_on_no_terminal(run: Run, words: Any, tmp_path:
     for form in ("text", "md", "json", "ndjson"):
         shown = run(*words, "--again", "--format", form)
         assert "\x1b" not in shown.stdout + shown.stderr
+
+
+def test_a_model_that_reads_is_recorded_and_counted_with_those_that_write(run: Run, words: Any, tmp_path: Path) -> None:
+    budget = tmp_path / "data" / "ruleforge" / "llm" / "budget.json"
+    budget.parent.mkdir(parents=True)
+    budget.write_text(json.dumps({"run": {"calls": 1}}))
+    page, script = tmp_path / "CVE-2099-4302.md", tmp_path / "script.json"
+    page.write_text("# CVE-2099-4302\n\nSQL injection in Pear Shop before 2.4.\n")
+    script.write_text(json.dumps(['{"facts": []}']))
+    asked = ("--extract-llm", f"fake:{script}", "--llm-record", tmp_path / "tape")
+    found = json.loads(run("forge", page, *words[1:], *asked, "--format", "json").stdout)
+    assert len(list((tmp_path / "tape").glob("*.json"))) == 1
+    problems = [told for each in found["outcomes"] for told in (each.get("model") or {}).get("problems", ())]
+    assert problems
+    assert all("RF430" in told for told in problems)

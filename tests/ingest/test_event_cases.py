@@ -1,5 +1,6 @@
 """Cases are read within bounds, and what is wrong with one is told with its place."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,10 @@ def test_answers_are_read_by_case(tmp_path: Path) -> None:
 def test_every_role_of_a_field_is_used_by_some_kind() -> None:
     roles = {field.role for kind in EVENTS.names() for field in EVENTS[kind].fields.values()}
     assert roles == {"", "act", "content", "who", "indicator"}
+
+
+@pytest.mark.parametrize("read", [read_case, read_answers])
+def test_a_device_without_end_is_read_up_to_the_bound(read: Callable[[Path], object]) -> None:
+    with pytest.raises(InputError) as told:
+        read(Path("/dev/zero"))
+    assert told.value.code == "RF210"

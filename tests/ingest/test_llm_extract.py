@@ -243,3 +243,11 @@ def test_whatever_is_claimed_only_what_stands_in_the_text_is_kept(claims: list[C
     assert all(grounded(fact, TEXT) for fact in checked.facts)
     assert all(not fact.about or fact.about in TEXT for fact in checked.facts)
     assert len(checked.facts) + len(checked.dropped) <= len(claims)
+
+
+def test_a_quote_that_spans_a_flood_of_blanks_is_dropped_and_told() -> None:
+    quote = "the crate_no parameter"
+    flooded = quote.replace("the ", "the" + " " * 100_000)
+    checked = check_claims([claim(kind="parameter", value="crate_no", quote=quote)], flooded)
+    assert checked.facts == ()
+    assert "too many blanks" in checked.dropped[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruleforge.errors import PolicyError, UsageError
+from ruleforge.errors import OutsideError, PolicyError, UsageError
 from ruleforge.store.tasks import ROUNDS_MOST, SIDES, Agent, Lease, Left, Role, Task, TaskStore
 
 ALICE, BOB = Agent("alice", "generate"), Agent("bob", "judge")
@@ -201,3 +201,12 @@ def test_in_any_order_of_steps_hands_and_sides_stay_apart(
             store.give_back(found, agent, "no", now)
             hands[found.task.id] = (name, now)
     store.close()
+
+
+def test_a_file_that_is_no_queue_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "tasks.db"
+    file.write_bytes(b"garbage that is no database " * 40)
+    with pytest.raises(OutsideError) as told:
+        TaskStore(file)
+    assert told.value.code == "RF568"
+    assert file.read_bytes().startswith(b"garbage")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ruleforge.app.models import open_door
 from ruleforge.background.table import default_background, load_background
+from ruleforge.llm.budget import Meter
 from ruleforge.llm.door import Door
 from ruleforge.pipeline.llm_loop import ModelWriter
 from ruleforge.pipeline.llm_testing import ModelTester
@@ -20,6 +21,7 @@ def open_authors(
     record: Path | None = None,
     wait_seconds: float = 0.0,
     background: Path | None = None,
+    meter: Meter | None = None,
     data_folder: Path | None = None,
     cache_folder: Path | None = None,
 ) -> Authors:
@@ -32,6 +34,7 @@ def open_authors(
         record: a folder for cassettes of what is asked and answered.
         wait_seconds: how long to wait for answers that are still to come, for each round of questions.
         background: a table made by `background_build`; None: the one that ships.
+        meter: what is spent is counted there, with that of others; None: with one of their own.
         data_folder: as for `open_door`.
         cache_folder: as for `open_door`.
 
@@ -43,7 +46,12 @@ def open_authors(
 
     def door(url: str) -> Door:
         return open_door(
-            url, record=record, wait_seconds=wait_seconds, data_folder=data_folder, cache_folder=cache_folder
+            url,
+            meter=meter,
+            record=record,
+            wait_seconds=wait_seconds,
+            data_folder=data_folder,
+            cache_folder=cache_folder,
         )
 
     writer = tester = None

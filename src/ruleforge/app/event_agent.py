@@ -166,11 +166,18 @@ def _cases(paths: Sequence[Path], summary: AgentSummary) -> Iterator[Path]:
             yield path
             continue
         for file in sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file()):
-            with file.open("rb") as stream:
-                if looks_like_case(stream.read(HEAD_BYTES)):
-                    yield file
-                else:
-                    summary.skipped += 1
+            if _may_be_case(file):
+                yield file
+            else:
+                summary.skipped += 1
+
+
+def _may_be_case(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return looks_like_case(stream.read(HEAD_BYTES))
+    except OSError:
+        return True  # whoever reads it says why it cannot be read, and goes on with the others
 
 
 def _log(file: Path, summary: AgentSummary) -> tuple[Item, ...]:

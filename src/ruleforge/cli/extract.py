@@ -62,13 +62,15 @@ def extract(
 
         door = open_door(llm, record=llm_record, wait_seconds=wait)
     found = list(run(files, door))
+    if not found:
+        term.note("ruleforge: there is no document in what was given; see ruleforge extract --help")
     if show_text:
         term.out("\n".join(_visible_lines(each.text) for each in found))
     elif format is Format.json:
         term.out_json([_data(each) for each in found], indent=2)
     elif format is Format.md:
         term.out("\n".join(line for each in found for line in _markdown(each)))
-    else:
+    elif found:
         term.out("\n\n".join("\n".join(_lines(each)) for each in found))
     raise typer.Exit(1 if not found or any(each.error or each.pending for each in found) else 0)
 

@@ -114,10 +114,6 @@ def forge(
         "background": settings.background, "jobs": settings.jobs, "again": again, "history": history or (),
         "merge": merge,
     }  # fmt: skip
-    if extract_llm and not watch:
-        from ruleforge.app.models import open_door
-
-        options["extract_door"] = open_door(extract_llm)
     if watch:
         from ruleforge.cli.watching import run_watch
 
@@ -127,12 +123,18 @@ def forge(
         if format not in (Format.text, Format.ndjson):
             raise UsageError("a watch prints lines", hint="give --format text or ndjson", code="RF124")
         run_watch(paths, settings.out, interval=interval, once=once, as_lines=format is Format.ndjson, options=options)
+    meter = None
+    if extract_llm:
+        from ruleforge.app.models import open_door
+
+        door = open_door(extract_llm, record=llm_record, wait_seconds=wait)
+        options["extract_door"], meter = door, door.meter  # one budget for all that a run asks
     if llm or llm_tests:
         from ruleforge.app.authors import open_authors
 
         options["writer"], options["tester"] = open_authors(
             llm, llm_tests, candidates=llm_candidates, record=llm_record, wait_seconds=wait,
-            background=settings.background,
+            background=settings.background, meter=meter,
         )  # fmt: skip
     summary = ForgeSummary()
     quiet = format is Format.ndjson and sys.stdout.isatty()  # the lines themselves show how far it is

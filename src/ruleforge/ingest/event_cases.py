@@ -10,7 +10,7 @@ from ruleforge.events.event import Event
 from ruleforge.events.kinds import EVENTS
 from ruleforge.records.event_case import QUESTIONS, EventCase, Example, Item
 from ruleforge.rules.document import LISTS, TEXTS
-from ruleforge.sources.bounded_yaml import Node, load_yaml
+from ruleforge.sources.bounded_yaml import MAX_BYTES, Node, load_yaml
 from ruleforge.sources.event_streams import written_out
 
 CASE_VERSION = "1"
@@ -36,11 +36,16 @@ def read_case(file: Path) -> EventCase:
         InputError: the file cannot be read (RF217), is no YAML or JSON (RF210 to RF213), is no case (RF253), or an
             event in it cannot be read (RF230, RF250, RF251, RF223).
     """
+    return parse_case(_bytes_of(file), str(file))
+
+
+def _bytes_of(file: Path) -> bytes:
+    """Read as much of a file as a document may have, and one byte more: a device has no end."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(file), code="RF217") from error
-    return parse_case(data, str(file))
 
 
 def parse_case(data: bytes, where: str) -> EventCase:
@@ -91,10 +96,7 @@ def read_answers(file: Path) -> Mapping[str, Mapping[str, bool]]:
         InputError: the file cannot be read (RF217), or is no such file (RF254).
     """
     where = str(file)
-    try:
-        root = load_yaml(file.read_bytes(), where).root
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=where, code="RF217") from error
+    root = load_yaml(_bytes_of(file), where).root
     if not isinstance(root, dict) or not all(isinstance(each, dict) for each in root.values()):
         hint = f"CASE: {{{next(iter(QUESTIONS))}: yes}}"
         raise InputError("no answers by case", where=where, hint=hint, code="RF254")

@@ -22,6 +22,7 @@ PARTS_MOST = 2  # pieces of a document that are shown
 PART_MOST = UNTRUSTED_MOST - 200  # characters of each
 FACTS_MOST = 40
 DROPPED_MOST = 40
+QUOTE_MOST = 2_000  # characters of the document that one quote may span, blanks and all
 
 Means = Literal[
     "", "xss", "sql_injection", "traversal", "command_injection", "code_injection", "template_injection", "redirect",
@@ -174,6 +175,8 @@ def _checked(claim: ClaimedFact, finder: "_Finder", endpoints: set[str]) -> Fact
     if found is None:
         return "its quote is not in the document"
     start, end = found
+    if end - start > QUOTE_MOST:
+        return "its quote spans too many blanks of the document"
     quote = finder.text[start:end]
     inner = finder.inside(quote, claim.value)
     if inner is None:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ruleforge.cases.evidence import Case, Evidence
+from ruleforge.cases.told import disclosure_text, request_text
 from ruleforge.engine.reference import compile_rule
 from ruleforge.events.request import Request
 from ruleforge.judge.evidence import JudgeEvidence
@@ -22,7 +23,6 @@ Side = Literal["miss", "off_target"]
 REQUESTS_MOST = 12  # of one question
 EACH_MOST = {"exploit": 4, "variant": 6, "choice": 5, "neutral": 3, "near": 6}
 VALUE_MOST = 300  # characters of a value of the rule
-BODY_MOST, LINE_MOST, HEADERS_MOST = 1_500, 1_500, 20
 CONDITIONS_MOST = 120
 CLASSES_MOST = 8
 ACCEPTED_MOST = 1_200  # characters of what one payload class accepts
@@ -138,7 +138,7 @@ def brief(side: Side, rule: Rule, advisory: Advisory, evidence: Evidence) -> Bri
     said = "\n".join(f"{each.id}: {each.what}; {_FIRES[each.fires]}" for each in exhibits.values())
     parts: list[Part] = [fixed(TASK), fixed(LANGUAGE), fixed(ASKED[side]), fixed(ANSWER)]
     parts += [particular(text) for text in (_expert_words(rule, advisory), _class_words(rule)) if text]
-    parts += [untrusted("disclosure", _disclosure(advisory)), untrusted("rule", rule_text(rule.when))]
+    parts += [untrusted("disclosure", disclosure_text(advisory)), untrusted("rule", rule_text(rule.when))]
     parts.append(particular(f"The requests, and what the rule says of each:\n{said}"))
     parts += [untrusted(f"request {each.id}", request_text(each.request)) for each in exhibits.values()]
     return Brief(side, Prompt(tuple(parts)), conditions, exhibits)
@@ -248,39 +248,6 @@ def _value(condition: Condition) -> str:
 def condition_said(condition: Condition) -> str:
     """Say a condition in words, for people."""
     return render_condition(condition)
-
-
-def request_text(request: Request) -> str:
-    """Give a request as text, cut where it is long; bytes that are no UTF-8 come out escaped."""
-    head = b" ".join(filter(None, (request.method, request.target, request.version)))
-    lines = [_text(head, LINE_MOST)]
-    lines += [_text(name + b": " + value, LINE_MOST) for name, value in request.headers[:HEADERS_MOST]]
-    if len(request.headers) > HEADERS_MOST:
-        lines.append(f"[{len(request.headers) - HEADERS_MOST} more headers]")
-    if request.body:
-        lines += ["", _text(request.body, BODY_MOST)]
-    return "\n".join(lines)
-
-
-def _text(data: bytes, most: int) -> str:
-    text = data[: most * 4].decode("utf-8", "backslashreplace")
-    if len(text) <= most and len(data) <= most * 4:
-        return text
-    return f"{text[:most]} [cut; {len(data)} bytes in all]"
-
-
-def _disclosure(advisory: Advisory) -> str:
-    products = ", ".join(" ".join(filter(None, (p.vendor, p.product, p.versions))) for p in advisory.products[:20])
-    rows = (
-        ("Title", advisory.title),
-        ("CVEs", ", ".join(advisory.cves[:20])),
-        ("Products", products),
-        ("Weaknesses", ", ".join(advisory.cwes[:20])),
-        ("Severity", advisory.severity),
-        ("Tags", ", ".join(advisory.tags[:20])),
-    )
-    head = "\n".join(f"{name}: {value[:500]}" for name, value in rows if value)
-    return f"{head}\n\n{advisory.description[:6_000]}".strip()
 
 
 def _expert_words(rule: Rule, advisory: Advisory) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import msgspec
 import sqlalchemy as sa
 
-from ruleforge.errors import PolicyError, UsageError
+from ruleforge.errors import OutsideError, PolicyError, UsageError
 
 Role = Literal["generate", "judge", "review_help"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -163,12 +163,23 @@ class TaskStore:
     """The queue of one folder of rules."""
 
     def __init__(self, file: Path) -> None:
+        """Open the queue, or make it.
+
+        Raises:
+            OutsideError: the file is no queue, or others hold it too long (RF568).
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # it holds hashes of tokens
         self._engine = sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": _BUSY_SECONDS})
         sa.event.listen(self._engine, "connect", _tune)
         sa.event.listen(self._engine, "begin", _begin)
-        _META.create_all(self._engine)
+        try:
+            _META.create_all(self._engine)
+        except sa.exc.DatabaseError as error:
+            self._engine.dispose()
+            hint = "wait for who holds it, or take the file away: it cannot be made again"
+            what = f"the queue of tasks cannot be opened: {error.orig}"[:200]
+            raise OutsideError(what, where=str(file), hint=hint, code="RF568") from error
 
     def close(self) -> None:
         """Close all connections."""

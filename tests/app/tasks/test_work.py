@@ -326,3 +326,32 @@ def test_a_list_says_who_holds_what(desk: Desk, take: Take, queue: Path) -> None
     states = [(entry.state, entry.agent) for entry in list_tasks(queue, desk=desk)]
     assert states == [("leased", "alice"), ("open", "")]
     assert len(list_tasks(queue, state="leased", desk=desk)) == 1
+
+
+def test_a_rule_handed_in_twice_at_once_leaves_no_proposal_that_the_queue_does_not_know(
+    desk: Desk, take: Take, queue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, checked = take(ALICE), work.check_candidate
+
+    def another_call_meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(work, "check_candidate", checked)
+        assert work.submit_candidate(desk, ALICE, task.lease_id, GOOD).accepted
+        return checked(*args)
+
+    monkeypatch.setattr(work, "check_candidate", another_call_meanwhile)
+    path = {"field": "method", "op": "equals", "value": "GET"}
+    with pytest.raises(PolicyError) as told:
+        work.submit_candidate(desk, ALICE, task.lease_id, GOOD | {"when": {"all": [path, *GOOD["when"]["all"]]}})
+    assert told.value.code == "RF463"
+    assert len([each for each in queue.glob("*/proposals/*.json") if "evidence" not in each.name]) == 1
+
+
+@pytest.mark.parametrize("papers", ["[]", "1", "{", '{"checks": [1]}'])
+def test_damaged_papers_of_a_proposal_tell_no_checks_and_the_rule_all_the_same(
+    desk: Desk, take: Take, queue: Path, papers: str
+) -> None:
+    made = queue / work.submit_candidate(desk, ALICE, take(ALICE).lease_id, GOOD).made
+    made.with_name(f"{made.stem}.evidence.json").write_text(papers)
+    told = Look(desk).get_rule(load_rule(made).require().id, Agent("hal", "review_help"))
+    assert '"value": "/lk-media/"' in told
+    assert "replay: passed" not in told

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from ruleforge.cases.evidence import Evidence, case
+from ruleforge.cases.told import request_text
 from ruleforge.events.request import Request
-from ruleforge.judge.llm_prompt import REQUESTS_MOST, brief, checklists, exhibits_of, request_text, rule_text
+from ruleforge.judge.llm_prompt import REQUESTS_MOST, brief, checklists, exhibits_of, rule_text
 from ruleforge.llm.framing import write_prompt
 from ruleforge.records.advisory import Advisory
 from ruleforge.rules.classes import CLASSES, latest_version, load_class

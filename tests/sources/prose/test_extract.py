@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruleforge.records.facts import KINDS, Fact
+from ruleforge.sources.prose import talk
 from ruleforge.sources.prose.extract import MAX_FACTS, QUOTE_MOST, extract
 from ruleforge.sources.prose.normal import Normal, normalise
 
@@ -163,3 +164,12 @@ def test_offsets_count_in_the_text_that_a_person_sees() -> None:
     assert normal.text[parameter.start : parameter.end] == parameter.quote
     assert parameter.value == "id"
     assert "<b>" not in normal.text
+
+
+def test_a_path_of_nothing_but_digits_costs_no_more_than_it_is_long() -> None:
+    started = time.process_time()
+    assert talk._NO_PLACE.match("1" * 4_000 + "!") is None  # given back digit by digit, it would take minutes
+    assert time.process_time() - started < 1.0
+    assert talk._NO_PLACE.match("24/7")
+    assert talk._NO_PLACE.match("12.5/3")
+    assert not talk._NO_PLACE.match("12/show.php")

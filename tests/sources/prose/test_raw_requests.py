@@ -1,5 +1,7 @@
 """A written request ends where its body ends, not where the document does."""
 
+import time
+
 import pytest
 
 from ruleforge.sources.prose.chunks import Chunk, cut_in_chunks
@@ -120,3 +122,28 @@ def test_a_head_with_an_empty_line_after_each_line_is_read() -> None:
     (draft,) = read("POST /a HTTP/1.1\n\nHost: x\n\nContent-Length: 3\n\na=1\n\nmore")
     assert draft.headers == (("Host", "x"), ("Content-Length", "3"))
     assert draft.body == "a=1"
+
+
+@pytest.mark.parametrize("marks", [">+", "-->", "#", "* ", "1. "])
+def test_a_line_of_nothing_but_marks_costs_no_more_than_it_is_long(marks: str) -> None:
+    started = time.process_time()
+    assert read(marks * (20_000 // len(marks))) == []
+    assert time.process_time() - started < 2.0  # taken apart in every way, it would take hours
+
+
+def test_marks_of_several_kinds_may_stand_before_a_request() -> None:
+    (draft,) = read(">>> ## GET /a HTTP/1.1\n>>> ## Host: x")
+    assert draft.url == "/a"
+
+
+def test_lines_that_only_begin_like_a_ruler_cost_no_more_than_they_are_long() -> None:
+    started = time.process_time()
+    (draft,) = read(HEAD + "\n" + ("-" * 199 + "!\n") * 1_000)
+    assert draft.body is not None
+    assert time.process_time() - started < 1.0  # 2 s where each run is taken apart
+
+
+@pytest.mark.parametrize("ruler", ["----", "====", "-- -- --", "=== 8< ===", "--- snip ---", "==a==", "---x------"])
+def test_a_ruler_ends_a_body(ruler: str) -> None:
+    (draft,) = read(HEAD + f"\na=1\n{ruler}\nmore")
+    assert draft.body == ("a=1" if ruler != "-- -- --" else f"a=1\n{ruler}\nmore")

@@ -249,7 +249,7 @@ def _of_rule(rule: Rule | None, problems: tuple[Problem, ...]) -> list[Problem]:
 
 def _checks_of(file: Path) -> tuple[CheckResult, ...]:
     try:
-        return _read_checks(msgspec.json.decode(file.read_bytes()))
+        return _read_checks(msgspec.json.decode(file.read_bytes(), type=dict[str, Any]))
     except (OSError, msgspec.MsgspecError):
         return ()
 

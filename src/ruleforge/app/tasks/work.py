@@ -144,9 +144,11 @@ def submit_candidate(desk: Desk, agent: Agent, lease_id: str, answer: dict[str, 
     if checked.rule is None:
         task = _record(desk, lease, agent, payload, accepted=False, feedback=checked.problems)
         return _received(task, False, f"{_rounds(task)}\n\n{feedback_text(desk, checked)}")
-    about, same = propose_rule(desk, lease.task, agent, checked, payload)
-    made = f"{lease.task.advisory}/{about.origin}"
-    task = _record(desk, lease, agent, payload, accepted=True, state="done", made=made)
+    with desk.lock:  # an agent that hands in twice at once leaves no proposal that the queue does not know
+        lease = desk.store.held(lease_id, agent, desk.clock())
+        about, same = propose_rule(desk, lease.task, agent, checked, payload)
+        made = f"{lease.task.advisory}/{about.origin}"
+        task = _record(desk, lease, agent, payload, accepted=True, state="done", made=made)
     told = "It passed every check and is kept as a proposal. It is not released: a person decides. The task is done."
     if same:
         told += " The very same rule was there already."

@@ -18,7 +18,8 @@ _METHODS = (
     "|TRACK|PURGE|REPORT|SUBSCRIBE|NOTIFY"
 )
 _LINE = re.compile(
-    r"(?P<lead>[ \t]*(?:(?://|[#>*|;+-]+|\d{1,2}[.)]|\[\+\]|(?:HTTP )?[Rr]equest ?:|REQUEST ?:)[ \t]*){0,3}[\"'`]?)"
+    # A run of marks is taken whole: given back piece by piece, a line of them would cost the cube of its length.
+    r"(?P<lead>[ \t]*+(?:(?://|[#>*|;+-]++|\d{1,2}[.)]|\[\+\]|(?:HTTP )?[Rr]equest ?:|REQUEST ?:)[ \t]*+){0,3}[\"'`]?)"
     rf"(?P<method>{_METHODS})[ \t]+(?P<target>\S.*)$"
 )
 _VERSION = re.compile(r"[ \t]+(?P<version>HTTP/[0-9.]{1,4})(?P<after>[ \t\"'`|.,;:)]{0,4}.{0,80})$")
@@ -27,7 +28,8 @@ _HEADER = re.compile(
 )
 _RESPONSE = re.compile(r"[ \t#>*|;+-]{0,12}HTTP/[0-9.]{1,4}[ \t]+[1-5]\d\d\b")
 _RULER = re.compile(
-    r"[ \t]*(?:[-=*_#~+.<>]{4,}|\[/?code\]|</?(?:pre|code)>|={2,}.{0,60}={2,}|-{3,}.{0,60}-{3,})[ \t]*$", re.IGNORECASE
+    r"[ \t]*(?:[-=*_#~+.<>]{4,}+|\[/?code\]|</?(?:pre|code)>|={2,}+.{0,60}={2,}|-{3,}+.{0,60}-{3,})[ \t]*$",
+    re.IGNORECASE,
 )
 _BOUNDARY = re.compile(r"boundary=\"?([^\";,\s]{1,200})", re.IGNORECASE)
 _ONLY_VERSION = re.compile(r"HTTP/[0-9.]{1,4}")

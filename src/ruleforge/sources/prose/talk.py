@@ -63,7 +63,7 @@ _DIFF_LINE = re.compile(r"(?:^|\s)(?:diff --git (?:a/\S{1,200} )?|--- |\+\+\+ )$
 _NO_PLACE = re.compile(
     r"/?(?:and/or|or/and|either/or|[nN]/[aA]|read/write|client/server|input/output|i/o|"
     r"tcp/ip|html/js|js/css|css/js|http/\d|https?/|text/|application/"
-    r"|image/|multipart/|video/|audio/|linux/|gnu/|pl/sql|os/2|unix/|windows/|24/7|w/|c/c\+\+|\d+(?:[./-]\d+)*/?\d*$"
+    r"|image/|multipart/|video/|audio/|linux/|gnu/|pl/sql|os/2|unix/|windows/|24/7|w/|c/c\+\+|\d++(?:[./-]\d++)*+/?\d*$"
     r"|h2/|ce/ee|ee/ce|\w{1,3}/\w{1,3}$)",
     re.IGNORECASE,
 )
