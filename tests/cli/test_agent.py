@@ -54,3 +54,13 @@ def test_a_model_is_asked_only_where_one_is_named(run: Run, tmp_path: Path, monk
     assert len(json.loads(run("mailbox", "list", letters, "--format", "json").stdout)) == 1
     assert not (tmp_path / "out").exists()
     assert run("agent", CASE, "--out", tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("yes", "escalated"), ("no", "gave_up")])
+def test_a_case_may_answer_its_own_question_with_no_and_never_with_yes(
+    run: Run, tmp_path: Path, answer: str, outcome: str
+) -> None:
+    case = tmp_path / "case.yaml"
+    case.write_text((FOLDER / "dns-one-domain.yaml").read_text() + f"answers: {{indicator_only: {answer}}}\n")
+    result = run("agent", case, "--out", tmp_path / "out", "--format", "ndjson")
+    assert json.loads(result.stdout)["outcome"] == outcome

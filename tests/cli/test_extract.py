@@ -1,6 +1,7 @@
 """`ruleforge extract`: facts with quotes and places, the early answer, and nothing that acts on a terminal."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,25 @@ def test_a_device_without_end_is_read_up_to_the_bound(run: Run) -> None:
     result = run("extract", "/dev/zero", "--format", "json")
     assert result.exit_code == 1
     assert [each["code"] for each in json.loads(result.stdout)] == ["RF263"]
+
+
+def test_a_document_that_takes_too_long_is_told_and_the_next_is_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ruleforge.app import extract as module
+
+    real = module.read_facts
+
+    def slow_for_one(data: bytes, name: str) -> object:
+        while "slow" in name:
+            time.sleep(0.01)
+        return real(data, name)
+
+    monkeypatch.setattr(module, "read_facts", slow_for_one)
+    monkeypatch.setattr(module, "READ_SECONDS_MOST", 0.3)
+    for name in ("a-slow.md", "b.md"):
+        (tmp_path / name).write_text("The id parameter of /plum/show.php allows SQL injection. CVE-2099-0042")
+    result = run("extract", tmp_path, "--format", "json")
+    assert result.exit_code == 1
+    assert "RF297" in result.stdout
+    assert "/plum/show.php" in result.stdout

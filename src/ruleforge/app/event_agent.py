@@ -123,7 +123,9 @@ def _one(
             case=file.stem, event="", source=str(file), outcome="failed", reason=problem.code, detail=str(problem)
         )
     try:
-        case = msgspec.structs.replace(case, answers=dict(case.answers) | dict(said.get(case.id, {})))
+        # A case comes from anywhere: it may answer its own questions with no, which holds back, and never with yes.
+        own = {question: answer for question, answer in case.answers.items() if not answer}
+        case = msgspec.structs.replace(case, answers=own | dict(said.get(case.id, {})))
         bench = Bench(case, known=known, logs=logs)
         run = run_case(bench, policy, limits, clock)
     except RuleForgeError as problem:

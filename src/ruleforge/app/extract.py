@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
+from ruleforge.engine.workers import OutOfTimeError, deadline
 from ruleforge.errors import InputError, RuleForgeError, UsageError
 from ruleforge.ingest.fact_requests import SYNTHETIC
 from ruleforge.ingest.facts import ENDINGS, MAX_BYTES, judged
@@ -16,7 +17,7 @@ from ruleforge.ingest.prose import read_facts, with_facts
 from ruleforge.ingest.readers import list_files
 from ruleforge.ingest.roles import assign_roles
 from ruleforge.llm.door import Door, Pending
-from ruleforge.pipeline.run import Read
+from ruleforge.pipeline.run import READ_SECONDS_MOST, Read
 from ruleforge.records.advisory import Advisory
 from ruleforge.records.facts import KINDS, REFUSAL_OF, VERDICTS, Facts
 from ruleforge.sources.prose.normal import Normal
@@ -67,12 +68,16 @@ def _one(file: Path, door: Door | None) -> Extracted:
             raise InputError(what, where=name, hint="split the document", code="RF263")
         with file.open("rb") as stream:  # a device says that it has no bytes, and has no end
             data = stream.read(MAX_BYTES + 1)
-        normal, facts = read_facts(data, name)
+        with deadline(READ_SECONDS_MOST):
+            normal, facts = read_facts(data, name)
         if door is None:
             return Extracted(document=name, facts=facts, text=normal.text)
         told = ask_llm_extract(normal, name, _subject(name, normal.text), door, facts.requests)
     except RuleForgeError as problem:
         return Extracted(document=name, error=str(problem), code=problem.code)
+    except OutOfTimeError:
+        late = InputError(f"not read within {READ_SECONDS_MOST:g} s", where=name, hint="split the file", code="RF297")
+        return Extracted(document=name, error=str(late), code=late.code)
     except OSError as problem:
         return Extracted(document=name, error=f"cannot be read: {problem.strerror}", code="RF217")
     if isinstance(told, Pending):

@@ -37,7 +37,7 @@ class EventCase(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...] = ()
     false_positives: tuple[str, ...] = ()
     by: tuple[str, ...] = ()  # fields that say what belongs together, where the author knows
-    answers: Mapping[str, bool] = {}  # what a person said to questions, a key of QUESTIONS each
+    answers: Mapping[str, bool] = {}  # to questions, a key of QUESTIONS each; of a case's own only a no counts
     digest: str = ""  # sha256 of the document
     source: str = ""  # its file
 
