@@ -99,7 +99,7 @@ def test_every_code_is_in_the_table_and_every_reason_is_a_line(press: SimpleName
 def test_a_request_is_shown_short_and_without_control_characters(press: SimpleNamespace, target: str) -> None:
     text = shown(press.sent(target, body=b"\x1b]0;x\x07" + b"y" * 9_000).view.request)
     assert text.isprintable()
-    assert len(text) < 460
+    assert len(text) < 400
 
 
 def test_what_says_one_thing_is_said_once(press: SimpleNamespace) -> None:
