@@ -202,15 +202,20 @@ def _chosen(judged: Items[Attempt], evidence: Evidence) -> Attempt | None:
 
 
 def _suspicion(attempt: Attempt, evidence: Evidence) -> float:
-    """The two probabilities together; 0 where no judge was asked.
+    """The two probabilities together, with what stands for an unknown one; 0 where no judge was asked."""
+    return _doubt(attempt.opinion) + _unbacked(attempt, evidence)
 
-    Where it could not tell whether a rule is off target, agreement of several documents on a value speaks for it.
+
+def _unbacked(attempt: Attempt, evidence: Evidence) -> float:
+    """What counts for p_off_target where the judge could not tell: of several documents, how little they agree.
+
+    A value that several authors send speaks for a rule.
     """
     opinion = attempt.opinion
     if opinion is None or opinion.p_off_target is not None or len(set(evidence.documents)) < 2:
-        return _doubt(opinion)
+        return 0.0
     bare = msgspec.structs.replace(evidence, variants=(), near_misses=(), siblings=(), corpus=None, benign=())
-    return _doubt(opinion) + UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
+    return UNBACKED_OFF * by_documents(observe(attempt.candidate.rule, bare))[1]
 
 
 def _doubt(opinion: Opinion | None) -> float:
@@ -292,7 +297,7 @@ def _hit_all(arms: Items[Arm], material: Material) -> bool:
 
 
 def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
-    """Least hits on other sources, of siblings, without asking for a session; then the strategy that generalises best.
+    """Least hits on other sources, of siblings, no session asked for; then what documents agree on, then strategies.
 
     What the first BEFORE_JUDGING keys decide no judge overrules.
     """
@@ -315,6 +320,7 @@ def _order(attempt: Attempt, evidence: Evidence) -> tuple[float, ...]:
         -_grade(attempt)[0],
         family,
         no_session,
+        _unbacked(attempt, evidence),
         strategy,
         -attempt.survival,
         apart,
