@@ -18,7 +18,6 @@ from ruleforge.rules.tree import Count, Rule, conditions_of
 from ruleforge.rules.tree import Sequence as InSequence
 from ruleforge.validate import gates
 
-NAMED_MOST = 10
 # Shapes of the generator hold no text of the case; only these operators compare with one.
 _COMPARING = frozenset({"equals", "in", "contains", "contains_any", "contains_all", "starts_with", "ends_with"})
 
@@ -61,7 +60,7 @@ def survival(trial: Trial) -> float:
     for result in trial.results:
         if result.check == "variants" and result.tried:
             return 1 - result.failed / result.tried
-    return 1.0
+    return 1
 
 
 def _hits(rule: Rule, example: Example) -> bool:
@@ -72,7 +71,11 @@ def _silent(name: str, rule: Rule, examples: Iterable[tuple[str, Example]]) -> C
     tried = list(examples)
     hit = [how for how, example in tried if _hits(rule, example)]
     return CheckResult(
-        check=name, passed=not hit, tried=len(tried), failed=len(hit), examples=tuple(dict.fromkeys(hit))[:NAMED_MOST]
+        check=name,
+        passed=not hit,
+        tried=len(tried),
+        failed=len(hit),
+        examples=tuple(dict.fromkeys(hit))[: gates.EXAMPLES_MOST],
     )
 
 
@@ -83,7 +86,7 @@ def _malicious(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckR
         passed=not missed,
         tried=len(evidence.malicious),
         failed=len(missed),
-        examples=tuple(missed[:NAMED_MOST]),
+        examples=tuple(missed[: gates.EXAMPLES_MOST]),
     )
 
 
@@ -94,14 +97,14 @@ def _benign(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckResu
 def _variants(rule: Rule, evidence: EventEvidence, drafted: Drafted) -> CheckResult:
     asked = variants_asked(evidence, drafted)
     missed = [one.how for one in asked if not _hits(rule, one.example)]
-    share = 1 - len(missed) / len(asked) if asked else 1.0
+    share = 1 - len(missed) / len(asked) if asked else 1
     return CheckResult(
         check="variants",
         passed=share >= gates.EVENT_VARIANT_SURVIVAL_LEAST if asked else None,
         tried=len(asked),
         failed=len(missed),
         detail="" if asked else "no other way to write the attack is known",
-        examples=tuple(dict.fromkeys(missed))[:NAMED_MOST],
+        examples=tuple(dict.fromkeys(missed))[: gates.EXAMPLES_MOST],
     )
 
 
@@ -138,7 +141,7 @@ def _ordinary(rule: Rule, evidence: EventEvidence, _drafted: Drafted) -> CheckRe
         passed=not hit,
         tried=len(evidence.ordinary),
         failed=len(hit),
-        examples=tuple(hit[:NAMED_MOST]),
+        examples=tuple(hit[: gates.EXAMPLES_MOST]),
     )
 
 
