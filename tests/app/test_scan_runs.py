@@ -15,10 +15,12 @@ from ruleforge.app.scan_runs import input_files, read_hits, run_scan
 from ruleforge.errors import UsageError
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from ruleforge.app.scan_runs import run_scan
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background ignores it
     rules, out, *files = map(Path, sys.argv[1:])
     run_scan("local", rules, files, out, jobs=2, resume=True, unvalidated=True, piece_bytes=1500)
 """

@@ -355,3 +355,22 @@ def test_damaged_papers_of_a_proposal_tell_no_checks_and_the_rule_all_the_same(
     told = Look(desk).get_rule(load_rule(made).require().id, Agent("hal", "review_help"))
     assert '"value": "/lk-media/"' in told
     assert "replay: passed" not in told
+
+
+def test_proposals_that_cannot_be_judged_are_told_and_the_rule_beside_them_still_gets_tasks(
+    tmp_path: Path, examples: Path
+) -> None:
+    from ruleforge.app.forge import ForgeSummary, forge
+
+    rules = tmp_path / "rules"
+    source = examples / "templates" / "invented" / "larkspur-media-traversal.yaml"
+    list(forge([source], rules, ForgeSummary(), jobs=1))
+    (folder,) = {file.parent for file in rules.rglob("rule.json") if ".ruleforge" not in file.parts}
+    (folder / "proposals").mkdir()
+    (folder / "proposals" / "broken.json").write_text("no rule")
+    (folder / "proposals" / "orphan.json").write_bytes((folder / "rule.json").read_bytes())
+    added = add_tasks(rules, roles=("judge",), jobs=1)
+    assert added.new == {"judge": 2}
+    told = " ".join(added.left_out)
+    assert "proposals/broken.json does not load" in told
+    assert "proposals/orphan.json has no papers that name its author" in told

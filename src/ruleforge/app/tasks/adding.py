@@ -165,9 +165,10 @@ def _tasks_of(
         tasks += [candidate_task(desk, folder, subject, ground, advisory, follow, samples, copy) for copy in wanted]
     if not follow:
         return tasks, why
-    abouts, lacking = _rules_of(desk, folder, subject, ground)
-    if not abouts and "generate" not in roles:
-        why.append(lacking)
+    abouts, left_out = _rules_of(desk, folder, subject, ground)
+    why += left_out
+    if not abouts and not left_out and "generate" not in roles:
+        why.append("there is no rule to judge; add the role generate, too")
     for about in abouts:
         try:
             made, problems = tasks_about(desk, about, desk.known(folder, ground), follow, samples)
@@ -178,31 +179,36 @@ def _tasks_of(
     return tasks, why
 
 
-def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[About], str]:
-    """The rule of an advisory and the proposals for it, and why there is none that can be judged."""
+def _rules_of(desk: Desk, folder: str, subject: str, ground: str) -> tuple[list[About], list[str]]:
+    """The rule of an advisory and the proposals for it, and why others that lie there cannot be judged."""
     found: list[About] = []
+    left_out: list[str] = []
     file = desk.rules / folder / "rule.json"
     rule = read_revision(file)
     if rule is not None:
         found.append(About(rule=rule, advisory=folder, subject=subject, ground=ground, origin="rule.json"))
+    elif file.is_file():
+        left_out.append("its rule.json does not load")
     for proposal in proposals(desk.rules, folder):
-        proposed = read_revision(proposal)
-        author, model = author_of(proposal)
-        if proposed is not None and author:
-            origin = f"{proposal.parent.name}/{proposal.name}"
-            found.append(
-                About(
-                    rule=proposed,
-                    advisory=folder,
-                    subject=subject,
-                    ground=ground,
-                    origin=origin,
-                    author=author,
-                    model=model,
-                )
+        proposed, (author, model) = read_revision(proposal), author_of(proposal)
+        origin = f"{proposal.parent.name}/{proposal.name}"
+        if proposed is None or not author:
+            left_out.append(
+                f"{origin} " + ("does not load" if proposed is None else "has no papers that name its author")
             )
-    broken = file.is_file() and rule is None
-    return found, "its rule.json does not load" if broken else "there is no rule to judge; add the role generate, too"
+            continue
+        found.append(
+            About(
+                rule=proposed,
+                advisory=folder,
+                subject=subject,
+                ground=ground,
+                origin=origin,
+                author=author,
+                model=model,
+            )
+        )
+    return found, left_out
 
 
 def tasks_about(
